@@ -1,0 +1,35 @@
+//! Gateways: each hands messages to one provider. A gateway knows no SQL.
+
+pub mod file;
+pub mod registry;
+pub mod smtp;
+pub mod stub;
+
+use std::time::Instant;
+
+use async_trait::async_trait;
+
+use crate::model::message::{Channel, Rendered};
+use crate::model::outcome::{Accepted, SendError};
+
+/// Hands messages to one provider.
+#[async_trait]
+pub trait Gateway: Send + Sync {
+    /// Its name in the configuration, in events, and as a metric label.
+    fn name(&self) -> &str;
+
+    /// The channels that it serves.
+    fn channels(&self) -> &[Channel];
+
+    /// Hands `message` to the provider, and returns once the provider has answered.
+    ///
+    /// `Ok` means that the provider took responsibility (RFC 5321, section 6.1), not that anyone
+    /// received it: delivery, bounce and complaint come later, as events.
+    ///
+    /// # Errors
+    ///
+    /// A [`SendError`], whose [`Fault`](crate::model::outcome::Fault) says whose fault it was, and so what
+    /// the worker does next. A `deadline` that passes before the provider could have the message is
+    /// `Transient`; one that passes once the message is under way is `Unknown`.
+    async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError>;
+}

@@ -1,0 +1,139 @@
+//! Configuration → gateways, by name and by channel.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{Gateway, file, smtp, stub};
+use crate::model::message::Channel;
+
+/// One `[gateways.NAME]` table of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum GatewaySettings {
+    /// Mail by SMTP submission or relay.
+    Smtp(smtp::Settings),
+    /// Each message a file, for development.
+    File(file::Settings),
+    /// Answers as told, for tests and dry runs.
+    Stub(stub::Settings),
+}
+
+/// The gateways of this process.
+///
+/// Each worker pool builds its own, so that no priority waits for another one's connections.
+pub struct Registry {
+    by_name: BTreeMap<String, Arc<dyn Gateway>>,
+    by_channel: BTreeMap<Channel, Vec<Arc<dyn Gateway>>>,
+}
+
+/// A gateway that cannot be built from its settings.
+#[derive(Debug, thiserror::Error)]
+#[error("gateway {gateway}: {message}")]
+pub struct GatewayConfigError {
+    /// Its name in the configuration.
+    pub gateway: String,
+    /// What was wrong and what would be right.
+    pub message: String,
+}
+
+impl Registry {
+    /// Builds the gateways named by `settings`. `order` gives the gateways of a channel, first choice first;
+    /// a channel that it does not name takes every gateway that serves it, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// A gateway with wrong settings, an unknown name in `order`, or a gateway that does not serve the channel.
+    pub fn build(
+        settings: &BTreeMap<String, GatewaySettings>,
+        order: &BTreeMap<Channel, Vec<String>>,
+    ) -> Result<Self, GatewayConfigError> {
+        let mut by_name = BTreeMap::new();
+        for (name, settings) in settings {
+            let built: Result<Arc<dyn Gateway>, String> = match settings {
+                GatewaySettings::Smtp(s) => smtp::Smtp::new(name, s).map(|g| Arc::new(g) as _),
+                GatewaySettings::File(s) => file::File::new(name, s).map(|g| Arc::new(g) as _),
+                GatewaySettings::Stub(s) => stub::Stub::new(name, s).map(|g| Arc::new(g) as _),
+            };
+            let gateway = built.map_err(|message| GatewayConfigError {
+                gateway: name.clone(),
+                message,
+            })?;
+            by_name.insert(name.clone(), gateway);
+        }
+        Self::from_gateways(by_name, order)
+    }
+
+    /// As [`build`](Self::build), with gateways that are there already.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name in `order`, or a gateway that does not serve the channel.
+    pub fn from_gateways(
+        by_name: BTreeMap<String, Arc<dyn Gateway>>,
+        order: &BTreeMap<Channel, Vec<String>>,
+    ) -> Result<Self, GatewayConfigError> {
+        let mut by_channel = BTreeMap::new();
+        for channel in Channel::ALL {
+            let gateways = match order.get(channel) {
+                Some(names) => named(&by_name, names, *channel)?,
+                None => by_name
+                    .values()
+                    .filter(|gateway| gateway.channels().contains(channel))
+                    .cloned()
+                    .collect(),
+            };
+            by_channel.insert(*channel, gateways);
+        }
+        Ok(Self {
+            by_name,
+            by_channel,
+        })
+    }
+
+    /// The gateways of `channel`, first choice first; empty when it has none.
+    pub fn for_channel(&self, channel: Channel) -> &[Arc<dyn Gateway>] {
+        self.by_channel.get(&channel).map_or(&[], Vec::as_slice)
+    }
+
+    /// The gateway of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<dyn Gateway>> {
+        self.by_name.get(name)
+    }
+
+    /// Each channel with the names of its gateways, first choice first.
+    pub fn names(&self) -> impl Iterator<Item = (Channel, Vec<&str>)> {
+        self.by_channel
+            .iter()
+            .map(|(channel, gateways)| (*channel, gateways.iter().map(|g| g.name()).collect()))
+    }
+}
+
+fn named(
+    by_name: &BTreeMap<String, Arc<dyn Gateway>>,
+    names: &[String],
+    channel: Channel,
+) -> Result<Vec<Arc<dyn Gateway>>, GatewayConfigError> {
+    names
+        .iter()
+        .map(|name| {
+            let error = |message: String| GatewayConfigError {
+                gateway: name.clone(),
+                message,
+            };
+            let gateway = by_name.get(name).ok_or_else(|| {
+                let known: Vec<_> = by_name.keys().map(String::as_str).collect();
+                error(format!(
+                    "is named for channel {channel} but not configured; configured: {}",
+                    known.join(", ")
+                ))
+            })?;
+            if gateway.channels().contains(&channel) {
+                Ok(Arc::clone(gateway))
+            } else {
+                Err(error(format!("does not serve channel {channel}")))
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,3 @@
+//! The `postroad` binary.
+
+fn main() {}

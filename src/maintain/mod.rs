@@ -1,0 +1,5 @@
+//! Upkeep: promotion, floors, rescue, partitions.
+
+pub mod settings;
+
+pub use settings::Settings;

@@ -1,0 +1,5 @@
+//! START HERE. One pool a priority: wait, claim, deliver, complete.
+
+pub mod settings;
+
+pub use settings::Settings;

@@ -1,0 +1,37 @@
+//! `[worker]` of the configuration.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::model::backoff::BackoffSettings;
+use crate::model::duration;
+use crate::model::message::Priority;
+
+/// `[worker]`: what all pools share, and one table a priority.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The longest that one gateway call may take.
+    pub send_timeout: duration::Text,
+    /// How long a shutdown waits for sends in flight before it leaves them to rescue.
+    pub shutdown_timeout: duration::Text,
+    /// P2 and P3 claim only while fewer P1 messages than this are ready.
+    pub p1_gate: i64,
+    /// `[worker.pools.P0]` … `[worker.pools.P4]`.
+    pub pools: BTreeMap<Priority, PoolSettings>,
+}
+
+/// One priority's pool.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolSettings {
+    /// Fewest and most sends in flight.
+    pub concurrency: [usize; 2],
+    /// Delivery attempts for a message that states none.
+    pub max_attempts: i16,
+    /// The delays between attempts.
+    pub backoff: BackoffSettings,
+    /// How often an idle pool looks without being woken.
+    pub poll: duration::Text,
+}
