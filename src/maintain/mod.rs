@@ -1,5 +1,38 @@
-//! Upkeep: promotion, floors, rescue, partitions.
+//! Upkeep. Promotion and rescue by every process (row locks make that safe), floors and partitions by an elected one.
 
+mod elect;
+mod floors;
+mod partitions;
+mod promote;
+mod rescue;
 pub mod settings;
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::db::Database;
 pub use settings::Settings;
+
+/// Connections for promotion and rescue.
+const CONNECTIONS: usize = 2;
+
+/// What every process does, until `shutdown`: promotes what is due, rescues what dead workers held.
+pub async fn shared(database: Database, shutdown: CancellationToken) {
+    let db = database.pool(CONNECTIONS);
+    tokio::join!(
+        promote::run(db.clone(), shutdown.clone()),
+        rescue::run(db, shutdown)
+    );
+}
+
+/// What one elected process does, until `shutdown`: advances floors, makes and drops partitions, purges keys.
+pub async fn elected(database: Database, settings: Settings, shutdown: CancellationToken) {
+    elect::run(database, settings, shutdown).await;
+}
+
+/// Waits for a while, or until `shutdown`; whether to go on.
+async fn wait(delay: Duration, shutdown: &CancellationToken) -> bool {
+    timeout(delay, shutdown.cancelled()).await.is_err()
+}

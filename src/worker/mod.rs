@@ -1,5 +1,151 @@
-//! START HERE. One pool a priority: wait, claim, deliver, complete.
+//! START HERE. A pool a priority, each a thread of its own: it waits, claims, delivers and completes.
+//!
+//! `claim` brings batches, `pool` keeps sends in flight, `deliver` is one message's way through its gateways,
+//! `complete` writes what became of them. Nothing is shared between two priorities but the process's session.
 
+pub mod claim;
+pub mod complete;
+mod contents;
+pub mod deliver;
+pub mod pool;
 pub mod settings;
 
+use std::collections::BTreeMap;
+use std::thread;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::db::{Database, listen};
+use crate::gateway::registry::{GatewayConfigError, GatewaySettings, Registry};
+use crate::model::message::{Channel, Priority};
 pub use settings::Settings;
+
+/// What a worker process is made of.
+pub struct Context {
+    /// Its database.
+    pub database: Database,
+    /// `[worker]`.
+    pub settings: Settings,
+    /// The priorities that it serves.
+    pub priorities: Vec<Priority>,
+    /// `[gateways.NAME]`.
+    pub gateways: BTreeMap<String, GatewaySettings>,
+    /// The order of each channel's gateways.
+    pub channels: BTreeMap<Channel, Vec<String>>,
+}
+
+/// A worker that cannot start, or that ended by a bug.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A gateway with wrong settings.
+    #[error(transparent)]
+    Gateway(#[from] GatewayConfigError),
+    /// A setting of a pool is wrong, or missing.
+    #[error("worker.pools.{priority}: {message}")]
+    Pool {
+        /// The pool.
+        priority: Priority,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// The system gave no thread or runtime.
+    #[error("a pool could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+    /// A bug.
+    #[error("the pool of {0} panicked")]
+    Panicked(Priority),
+}
+
+/// Connections of one pool: one claims, one completes, one records intents and hands back.
+const CONNECTIONS: usize = 3;
+
+/// Runs the pools until `shutdown`, then finishes what is in flight and hands back the rest.
+///
+/// # Errors
+///
+/// When a setting is wrong, before anything is claimed. A database that is not there is waited for.
+pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Error> {
+    let mut registries = Vec::new();
+    for priority in &context.priorities {
+        registries.push((
+            *priority,
+            Registry::build(&context.gateways, &context.channels)?,
+        ));
+    }
+    let names = registries.first().map_or_else(Vec::new, |(_, registry)| {
+        registry
+            .names()
+            .map(|(channel, names)| (channel, names.into_iter().map(str::to_owned).collect()))
+            .collect()
+    });
+    let (keeper, session) =
+        listen::session(context.database.clone(), context.priorities.clone(), names);
+    let mut pools = Vec::new();
+    for (priority, gateways) in registries {
+        pools.push(pool(&context, priority, gateways, session.clone())?);
+    }
+
+    let pools_ended = CancellationToken::new();
+    let keeping = tokio::spawn(keeper.run(pools_ended.clone()));
+    let mut threads = Vec::new();
+    for pool in pools {
+        let priority = pool.priority;
+        let shutdown = shutdown.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let thread = thread::Builder::new()
+            .name(format!("pool-{priority}"))
+            .spawn(move || runtime.block_on(pool.run(shutdown)))?;
+        threads.push((priority, thread));
+    }
+    let joined = tokio::task::spawn_blocking(move || {
+        threads
+            .into_iter()
+            .try_for_each(|(priority, thread)| thread.join().map_err(|_| Error::Panicked(priority)))
+    });
+    let result = joined
+        .await
+        .unwrap_or_else(|error| Err(Error::Thread(error.into())));
+    pools_ended.cancel();
+    let _ = keeping.await;
+    result
+}
+
+fn pool(
+    context: &Context,
+    priority: Priority,
+    gateways: Registry,
+    session: listen::Session,
+) -> Result<pool::Pool, Error> {
+    let wrong = |message: String| Error::Pool { priority, message };
+    let settings = context
+        .settings
+        .pools
+        .get(&priority)
+        .ok_or_else(|| wrong("is missing".into()))?;
+    let [least, most] = settings.concurrency;
+    if least < 1 || most < least {
+        return Err(wrong(format!(
+            "concurrency is [fewest, most] with 1 ≤ fewest ≤ most, got [{least}, {most}]"
+        )));
+    }
+    Ok(pool::Pool {
+        priority,
+        concurrency: (least, most),
+        poll: settings.poll.0,
+        p1_gate: context.settings.p1_gate,
+        policy: settings::PoolPolicy {
+            send_timeout: context.settings.send_timeout.0,
+            max_attempts: settings.max_attempts,
+            backoff: settings
+                .backoff
+                .build()
+                .map_err(|message| wrong(format!("backoff: {message}")))?,
+        },
+        shutdown_timeout: context.settings.shutdown_timeout.0,
+        db: context.database.pool(CONNECTIONS),
+        session,
+        gateways,
+    })
+}

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
-use crate::model::backoff::BackoffSettings;
+use crate::model::backoff::{Backoff, BackoffSettings};
 use crate::model::duration;
 use crate::model::message::Priority;
 
@@ -34,4 +36,15 @@ pub struct PoolSettings {
     pub backoff: BackoffSettings,
     /// How often an idle pool looks without being woken.
     pub poll: duration::Text,
+}
+
+/// What [`deliver`](super::deliver) needs of a pool's settings, checked.
+#[derive(Clone, Debug)]
+pub struct PoolPolicy {
+    /// The longest that one gateway call may take.
+    pub send_timeout: Duration,
+    /// Delivery attempts for a message that states none.
+    pub max_attempts: i16,
+    /// The delays between attempts.
+    pub backoff: Backoff,
 }

@@ -1,0 +1,86 @@
+create or replace function postroad.pause(
+  scope  text,
+  key    text,
+  reason text
+)
+returns bigint
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  paused bigint;
+begin
+  if (scope = any ('{priority,channel,gateway,source,tenant,domain}')) is not true then
+    raise exception 'unknown scope %', coalesce(quote_literal(scope), 'null')
+      using errcode = 'PR002', hint = 'Scopes: priority, channel, gateway, source, tenant, domain.';
+  end if;
+  if coalesce(btrim(key), '') = '' or coalesce(btrim(reason), '') = '' then
+    raise exception 'a pause needs a key and a reason'
+      using errcode = 'PR001', hint = 'Such as pause(''channel'', ''sms'', ''carrier outage'').';
+  end if;
+  if scope = 'priority' and key <> all ('{P0,P1,P2,P3,P4}') then
+    raise exception 'unknown priority %', quote_literal(key)
+      using errcode = 'PR002', hint = 'Priorities: P0, P1, P2, P3, P4.';
+  end if;
+  if scope = 'channel' and key <> all ('{email,sms,push,voice,in_app,webhook}') then
+    raise exception 'unknown channel %', quote_literal(key)
+      using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
+  end if;
+  insert into postroad.pauses as x (scope, key, reason, paused_by)
+  values (scope, case when scope = 'domain' then lower(key) else key end, reason, session_user)
+  on conflict on constraint pauses_are_unique do update
+  set reason = excluded.reason
+  returning x.pause_id into paused;
+  return paused;
+end;
+$$;
+
+comment on function postroad.pause is
+$$Pauses a scope: priority (P0 … P4: not claimed), channel, source (a source_type, or source_type:source_id), tenant, domain (of email addresses): their messages are parked;
+gateway: not used while another one can be. Messages already handed to a gateway are not held. Returns the id of the pause; paused again, its reason is replaced.
+Raises PR001 (no key or reason) and PR002 (unknown scope, priority or channel).$$;
+
+revoke all on function postroad.pause from public;
+grant execute on function postroad.pause to postroad_admin;
+
+create or replace function postroad.resume(
+  scope text,
+  key   text
+)
+returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  resumed bigint;
+begin
+  delete from postroad.pauses as x
+  where x.scope = resume.scope
+    and x.key = case when resume.scope = 'domain' then lower(resume.key) else resume.key end
+  returning x.pause_id into resumed;            -- waits for a completion that is parking messages; what follows sees them
+  if resumed is null then
+    return false;
+  end if;
+  with parked as (
+    delete from postroad.scheduled as s
+    where s.pause_id = resumed
+    returning s.message_id, s.priority, s.attempt, s.rescues
+  )
+  insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
+  select postroad.next_seq(p.priority), p.message_id, p.priority, p.attempt, p.rescues,
+    postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(p.message_id) as m), 0))
+  from parked as p
+  on conflict do nothing;
+  for p in 0..4 loop
+    perform postroad.wake(p::smallint);
+  end loop;
+  return true;
+end;
+$$;
+
+comment on function postroad.resume is 'Ends a pause and queues what it parked. False when there is no such pause.';
+
+revoke all on function postroad.resume from public;
+grant execute on function postroad.resume to postroad_admin;

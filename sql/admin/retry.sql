@@ -1,0 +1,100 @@
+create or replace function postroad.retry(message_id uuid)
+returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  known record;
+begin
+  select s.status, s.priority into known from postroad.status(message_id) as s;
+  if not found or known.status not in ('failed', 'bounced', 'expired', 'cancelled', 'suppressed', 'unknown') then
+    return false;
+  end if;
+  if not postroad.requeue(message_id, right(known.priority, 1)::smallint, 0::smallint) then
+    return false;
+  end if;
+  perform postroad.wake(right(known.priority, 1)::smallint);
+  return true;
+end;
+$$;
+
+comment on function postroad.retry is
+$$Queues a message again that failed, bounced, expired, was cancelled, suppressed or is unknown, with all its attempts. Expiry and suppression are checked anew, so fix those
+first. False when it is in none of these states.$$;
+
+revoke all on function postroad.retry from public;
+grant execute on function postroad.retry to postroad_admin;
+
+create or replace function postroad.retry_failed(
+  since     timestamptz default clock_timestamp() - interval '1 day',
+  channel   text default null,
+  gateway   text default null,
+  reason    text default null,
+  max_count integer default 10000
+)
+returns integer
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  retried integer;
+begin
+  select count(*) into retried
+  from (
+    select distinct e.message_id
+    from postroad.delivery_events as e, postroad.record_of(e.message_id) as m
+    where e.event_type = 'failed'
+      and e.occurred_at >= since
+      and (retry_failed.channel is null or m.channel = retry_failed.channel)
+      and (retry_failed.gateway is null or e.gateway = retry_failed.gateway)
+      and (retry_failed.reason is null or e.reason = retry_failed.reason)
+    limit max_count
+  ) as f
+  where postroad.retry(f.message_id);
+  return retried;
+end;
+$$;
+
+comment on function postroad.retry_failed is
+$$Queues again what failed since a time (default: the last day), at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.$$;
+
+revoke all on function postroad.retry_failed from public;
+grant execute on function postroad.retry_failed to postroad_admin;
+
+create or replace function postroad.settle(
+  message_id uuid,
+  outcome    text
+)
+returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  known record;
+begin
+  if (outcome = any ('{sent,failed,resend}')) is not true then
+    raise exception 'unknown outcome %', coalesce(quote_literal(outcome), 'null')
+      using errcode = 'PR002', hint = 'Outcomes: sent, failed, resend.';
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(message_id::text, 0));           -- settled once
+  select s.status, s.priority into known from postroad.status(message_id) as s;
+  if known.status is distinct from 'unknown' then
+    return false;
+  end if;
+  if outcome = 'resend' then
+    return postroad.retry(message_id);
+  end if;
+  insert into postroad.delivery_events (message_id, event_type, reason)
+  values (message_id, outcome, 'settled');
+  return true;
+end;
+$$;
+
+comment on function postroad.settle is
+$$Says what became of a message whose status is unknown: sent, failed, or resend (it is queued again). False when it is not unknown. Raises PR002 for another outcome.$$;
+
+revoke all on function postroad.settle from public;
+grant execute on function postroad.settle to postroad_admin;

@@ -1,0 +1,90 @@
+create or replace function postroad.suppress(
+  channel    text,
+  address    text,
+  reason     text default 'manual',
+  tenant_id  bigint default null,
+  expires_at timestamptz default null,
+  source     text default null
+)
+returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  key text;
+begin
+  key := postroad.suppression_address(channel, address);
+  if coalesce(btrim(reason), '') = '' then
+    raise exception 'a suppression needs a reason'
+      using errcode = 'PR001', hint = 'Such as manual, legal, unsubscribe, complaint, hard_bounce.';
+  end if;
+  insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source)
+  values (key, channel, tenant_id, reason, expires_at, coalesce(source, session_user))
+  on conflict on constraint suppression_list_is_unique do update
+  set reason = excluded.reason, expires_at = excluded.expires_at, source = excluded.source, created_at = clock_timestamp()
+  where s.expires_at is not null and (excluded.expires_at is null or excluded.expires_at > s.expires_at);
+  return found;
+end;
+$$;
+
+comment on function postroad.suppress is
+$$Puts an address on the suppression list: for a channel (null: all), for a tenant (null: all), until expires_at (default: for good). Messages to it that wait are stopped when
+they are claimed. Returns true when that changed the list; an entry that lasts as long already stays as it is. Raises PR001 (no reason, or an address that the channel
+does not know) and PR002 (unknown channel).$$;
+
+revoke all on function postroad.suppress from public;
+grant execute on function postroad.suppress to postroad_admin;
+
+create or replace function postroad.unsuppress(
+  channel   text,
+  address   text,
+  tenant_id bigint default null
+)
+returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  key constant text := postroad.suppression_address(channel, address);
+begin
+  delete from postroad.suppression_list as s
+  where s.address = key
+    and s.channel is not distinct from unsuppress.channel
+    and s.tenant_id is not distinct from unsuppress.tenant_id;
+  return found;
+end;
+$$;
+
+comment on function postroad.unsuppress is
+'Takes an address off the suppression list, for exactly that channel and tenant (null: the entry for all). False when it was not on it.';
+
+revoke all on function postroad.unsuppress from public;
+grant execute on function postroad.unsuppress to postroad_admin;
+
+create or replace function postroad.suppression_address(channel text, address text)
+returns text
+language plpgsql
+immutable
+as $$
+declare
+  normalized text;
+begin
+  if channel is not null and channel <> all ('{email,sms,push,voice,in_app,webhook}') then
+    raise exception 'unknown channel %', quote_literal(channel)
+      using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook; null for all.';
+  end if;
+  normalized := case
+    when channel is not null then postroad.normalize_recipient(channel, address)
+    else coalesce(postroad.normalize_email(address), postroad.normalize_phone(address), nullif(btrim(address), ''))
+  end;
+  if normalized is null then
+    raise exception 'not a recipient of channel %', coalesce(channel, 'any')
+      using errcode = 'PR001', hint = 'An email address, a number as +14155550123, a token, or what the channel sends to.';
+  end if;
+  return postroad.suppression_key(case when channel is null and postroad.normalize_email(address) is not null then 'email' else channel end, normalized);
+end;
+$$;
+
+comment on function postroad.suppression_address is 'An address as the suppression list keeps it. Raises PR001 when the channel does not know such addresses.';

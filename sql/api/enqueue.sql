@@ -1,0 +1,110 @@
+create or replace function postroad.enqueue(
+  channel         text,
+  recipient       text,
+  subject         text default null,
+  body            text default null,
+  html            text default null,
+  template        text default null,
+  data            jsonb default null,
+  locale          text default null,
+  message_type    text default 'transactional',
+  priority        text default null,
+  scheduled_for   timestamptz default null,
+  expires_at      timestamptz default null,
+  idempotency_key text default null,
+  recipient_type  text default null,
+  recipient_id    bigint default null,
+  source_type     text default null,
+  source_id       bigint default null,
+  tenant_id       bigint default null,
+  ip_pool         text default null,
+  gateway         text default null,
+  options         jsonb default null,
+  out message_id  uuid,
+  out status      text,
+  out reason      text
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  p smallint;
+  address text;
+begin
+  select c.priority_number, c.reason into p, reason
+  from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
+    scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
+  if reason is null then
+    address := postroad.normalize_recipient(channel, recipient);
+    if address is null then
+      reason := case when btrim(recipient) <> '' then 'invalid_recipient' else 'recipient_missing' end;
+    end if;
+  end if;
+  if reason is not null then
+    status := 'invalid';
+    return;
+  end if;
+
+  message_id := postroad.uuid_v7();
+  if idempotency_key is not null then
+    select k.message_id, k.verdict, k.reason into message_id, status, reason
+    from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
+      channel, address, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
+      recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
+    if status is not null then
+      return;
+    end if;
+  end if;
+
+  insert into postroad.messages (
+    message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, priority, channel, message_type,
+    recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
+  values (
+    message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
+    address, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options);
+
+  reason := postroad.suppressed_by(channel, address, tenant_id);
+  if reason is not null then
+    insert into postroad.delivery_events (message_id, event_type, reason)
+    values (message_id, 'suppressed', reason);
+    status := 'suppressed';
+  elsif scheduled_for > clock_timestamp() then
+    insert into postroad.scheduled (message_id, due_at, priority)
+    values (message_id, scheduled_for, p);
+    status := 'scheduled';
+  else
+    insert into postroad.message_queue (seq, message_id, priority, size_kb)
+    values (
+      case p
+        when 0 then nextval('postroad.queue_seq_p0')
+        when 1 then nextval('postroad.queue_seq_p1')
+        when 2 then nextval('postroad.queue_seq_p2')
+        when 3 then nextval('postroad.queue_seq_p3')
+        when 4 then nextval('postroad.queue_seq_p4')
+      end,
+      message_id, p,
+      least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
+        + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
+    perform postroad.wake(p);
+    status := 'queued';
+  end if;
+end;
+$$;
+
+comment on function postroad.enqueue is
+$$Enqueues one message in the caller's transaction: it goes out if and only if that commits.
+
+channel: email, sms, push, voice, in_app, webhook. recipient: see postroad.normalize_recipient.
+subject (at most 998 characters), body (plain text), html (email only): literal, no templating in them. template, locale: reserved. data: what push, in_app and
+webhook carry as JSON. message_type: transactional (default), emergency, alert, newsletter, campaign; gives the priority unless priority is given
+(P0 emergency, P1 alert, P2 newsletter, P3 campaign, P4 transactional). scheduled_for: not before (default: now). expires_at: not after (default: never).
+idempotency_key: up to 255 characters, remembered 7 days for each tenant. recipient_type, recipient_id, source_type, source_id, tenant_id: yours, kept with the message.
+ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push.
+
+Returns message_id, status and reason. status: queued, scheduled, suppressed (recorded, not sent; reason says why), duplicate (the key was seen: message_id is the first
+one), invalid (nothing was recorded; reason says what is wrong with the data; key_reused: the key was seen with another message).
+Raises PR002 (unknown channel, message type or priority), PR003 (content missing or unfit for the channel), PR004 (unknown template), PR005 (options).$$;
+
+revoke all on function postroad.enqueue from public;
+grant execute on function postroad.enqueue to postroad_sender;

@@ -1,0 +1,118 @@
+create or replace function postroad.enqueue_rows(
+  batch_id      uuid,
+  channel       text,
+  addresses     text[],
+  ids           bigint[],
+  types         text[],
+  locales       text[],
+  data          jsonb[],
+  message_type  text,
+  priority      smallint,
+  scheduled_for timestamptz,
+  expires_at    timestamptz,
+  source_type   text,
+  source_id     bigint,
+  tenant_id     bigint,
+  ip_pool       text,
+  gateway       text,
+  locale        text,
+  out queued     integer,
+  out suppressed integer,
+  out invalid    integer,
+  out duplicate  integer
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set jit = off
+as $$
+declare
+  first_id constant text := postroad.uuid_v7();  -- the ids of a call count up from a random one (RFC 9562, section 6.2, method 2)
+  prefix constant text := left(first_id, 24);
+  start constant bigint := ('x00000' || right(first_id, 11))::bit(64)::bigint;
+  average_kb constant smallint := postroad.size_kb(pg_column_size(data)::bigint / greatest(cardinality(data), 1));
+  later constant boolean := coalesce(scheduled_for > clock_timestamp(), false);
+  normalized text[];
+  reasons text[];
+  valid integer;
+  distinct_valid integer;
+begin
+  select array_agg(r.address), array_agg(r.reason), count(r.address), count(distinct r.address), count(r.reason)
+  into normalized, reasons, valid, distinct_valid, suppressed
+  from (
+    select n.address, (                          -- one index probe a recipient, however long the list is
+      select s.reason
+      from postroad.suppression_list as s
+      where s.address = case enqueue_rows.channel when 'email' then lower(n.address) else n.address end
+        and (s.channel is null or s.channel = enqueue_rows.channel)
+        and (s.tenant_id is null or s.tenant_id = enqueue_rows.tenant_id)
+        and (s.expires_at is null or s.expires_at > clock_timestamp())
+      limit 1
+    ) as reason
+    from (
+      select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
+      from unnest(addresses) as u (address)
+      offset 0                                   -- normalised once
+    ) as n
+    offset 0
+  ) as r;
+  invalid := cardinality(addresses) - valid;
+  duplicate := valid - distinct_valid;
+
+  if duplicate > 0 then                          -- the first of those with the same address stays
+    select array_agg(case when u.nth = u.first_nth then u.address end order by u.nth),
+      array_agg(case when u.nth = u.first_nth then u.reason end order by u.nth),
+      count(u.reason) filter (where u.nth = u.first_nth)
+    into normalized, reasons, suppressed
+    from (
+      select x.address, x.reason, x.nth, min(x.nth) over (partition by x.address) as first_nth
+      from unnest(normalized, reasons) with ordinality as x (address, reason, nth)
+    ) as u;
+  end if;
+
+  insert into postroad.messages (
+    message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, content_id, batch_id, priority,
+    channel, message_type, recipient, recipient_type, source_type, ip_pool, gateway, locale, data)
+  select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.tenant_id, u.id, enqueue_rows.source_id,
+    enqueue_rows.scheduled_for, enqueue_rows.expires_at, enqueue_rows.batch_id, enqueue_rows.batch_id, enqueue_rows.priority,
+    enqueue_rows.channel, enqueue_rows.message_type, u.address, u.type, enqueue_rows.source_type, enqueue_rows.ip_pool,
+    enqueue_rows.gateway, coalesce(u.locale, enqueue_rows.locale), u.data
+  from unnest(normalized, ids, types, locales, enqueue_rows.data) with ordinality as u (address, id, type, locale, data, nth)
+  where u.address is not null;
+
+  if suppressed > 0 then
+    insert into postroad.delivery_events (message_id, event_type, reason)
+    select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, 'suppressed', u.reason
+    from unnest(reasons) with ordinality as u (reason, nth)
+    where u.reason is not null;
+  end if;
+
+  if later then
+    insert into postroad.scheduled (message_id, due_at, priority)
+    select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.scheduled_for, enqueue_rows.priority
+    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    where u.address is not null
+      and u.reason is null;
+  else
+    insert into postroad.message_queue (seq, message_id, priority, size_kb)
+    select postroad.next_seq(enqueue_rows.priority), (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.priority,
+      average_kb
+    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    where u.address is not null
+      and u.reason is null;
+  end if;
+  get diagnostics queued = row_count;
+
+  if queued > 0 and not later then
+    perform postroad.wake(priority);
+  end if;
+end;
+$$;
+
+comment on function postroad.enqueue_rows is
+$$Enqueues the rows of a bulk send whose content begin_bulk stored: one element of each array a recipient. What enqueue_bulk and enqueue_bulk_from call, and what a program
+that has its recipients in arrays may call. priority is 0 to 4. An address is sent to once a call. Returns how many were queued (or scheduled), suppressed, invalid and duplicate.$$;
+
+revoke all on function postroad.enqueue_rows from public;
+grant execute on function postroad.enqueue_rows to postroad_sender;

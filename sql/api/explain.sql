@@ -1,0 +1,154 @@
+create or replace function postroad.explain(message_id uuid)
+returns table (
+  gate    text,
+  verdict text,
+  reason  text,
+  until   timestamptz
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  m postroad.messages;
+  place record;
+  last_event postroad.delivery_events;
+  pause postroad.pauses;
+  ahead bigint;
+  queue_floor bigint;
+  pools integer;
+  gateways text[];
+  paused_gateways text[];
+  suppression postroad.suppression_list;
+begin
+  gate := 'record';
+  select x.* into m from postroad.record_of(explain.message_id) as x;
+  if not found then
+    verdict := 'stop';
+    reason := 'no such message: the transaction that enqueued it did not commit, or its retention is over';
+    return next;
+    return;
+  end if;
+  select x.* into place from postroad.place_of(explain.message_id) as x;
+  select e.* into last_event
+  from postroad.delivery_events as e
+  where e.message_id = explain.message_id
+  order by e.occurred_at desc, e.event_id desc
+  limit 1;
+  verdict := 'pass';
+  reason := format('%s over %s, P%s, enqueued at %s', m.message_type, m.channel, m.priority, postroad.created_at(m.message_id));
+  return next;
+
+  gate := 'outcome';
+  if place.place is null then
+    verdict := case when last_event.event_type in ('sent', 'delivered', 'opened', 'clicked', 'converted') then 'done' else 'stop' end;
+    reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), last_event.reason);
+    if last_event.event_type = 'unknown' then
+      reason := reason || '; it may have gone out: settle(message_id, ''sent'' | ''failed'' | ''resend'')';
+    end if;
+    return next;
+    return;
+  end if;
+  verdict := 'pass';
+  reason := case
+    when last_event.event_id is null then 'no attempt yet'
+    else format('attempt %s: %s%s%s', last_event.attempt, last_event.event_type, coalesce(', ' || last_event.reason, ''),
+      coalesce(' by ' || last_event.gateway, ''))
+  end;
+  return next;
+
+  gate := 'expiry';
+  verdict := case when m.expires_at <= clock_timestamp() then 'stop' else 'pass' end;
+  reason := case when m.expires_at is null then 'does not expire' when m.expires_at <= clock_timestamp() then 'expired' else 'expires' end;
+  until := m.expires_at;
+  return next;
+
+  gate := 'suppression';
+  select s.* into suppression
+  from postroad.suppression_list as s
+  where s.address = postroad.suppression_key(m.channel, m.recipient)
+    and (s.channel is null or s.channel = m.channel)
+    and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+    and (s.expires_at is null or s.expires_at > clock_timestamp())
+  order by s.created_at
+  limit 1;
+  verdict := case when found then 'stop' else 'pass' end;
+  reason := coalesce(format('suppressed since %s: %s', suppression.created_at, suppression.reason), 'not suppressed');
+  if suppression.address is null then
+    reason := 'not suppressed';
+  end if;
+  until := suppression.expires_at;
+  return next;
+
+  gate := 'pause';
+  select x.* into pause
+  from postroad.pauses as x
+  where x.pause_id = place.pause_id
+    or x.scope = 'priority' and x.key = 'P' || m.priority
+    or x.pause_id = postroad.pause_of(m, null)
+  order by x.pause_id
+  limit 1;
+  verdict := case when found then 'wait' else 'pass' end;
+  reason := case when pause.pause_id is null then 'nothing of it is paused'
+    else format('%s %s is paused since %s by %s: %s', pause.scope, pause.key, pause.paused_at, pause.paused_by, pause.reason) end;
+  until := null;
+  return next;
+
+  gate := 'time';
+  verdict := case when place.place = 'scheduled' and place.due_at > clock_timestamp() then 'wait' else 'pass' end;
+  reason := case
+    when place.place <> 'scheduled' then 'due'
+    when place.due_at = 'infinity' then 'parked by a pause'
+    when place.due_at <= clock_timestamp() then 'due: waits to be promoted, which a running worker or maintainer does'
+    when last_event.event_type = 'deferred' then 'waits for its next attempt'
+    else 'scheduled'
+  end;
+  until := case when place.place = 'scheduled' then place.due_at end;
+  return next;
+
+  gate := 'workers';
+  select count(*) into pools
+  from postroad.worker_sessions as w
+  where m.priority = any (w.priorities)
+    and w.heartbeat_at > clock_timestamp() - interval '15 seconds';
+  verdict := case when pools > 0 then 'pass' else 'wait' end;
+  reason := case when pools > 0 then format('%s running for P%s', pools, m.priority) else format('no worker runs for P%s: start postroad run', m.priority) end;
+  until := null;
+  return next;
+
+  gate := 'gateway';
+  gateways := array(
+    select h.gateway from postroad.channel_health as h where h.channel = m.channel order by h.gateway is distinct from m.gateway, h.position, h.gateway
+  );
+  paused_gateways := array(select x.key from postroad.pauses as x where x.scope = 'gateway' and x.key = any (gateways));
+  verdict := case when cardinality(gateways) = 0 or gateways <@ paused_gateways then 'wait' else 'pass' end;
+  reason := case
+    when cardinality(gateways) = 0 then format('no_gateway: no worker has a gateway for %s', m.channel)
+    else array_to_string(gateways, ', ') || case when cardinality(paused_gateways) > 0 then '; paused: ' || array_to_string(paused_gateways, ', ') else '' end
+  end;
+  return next;
+
+  if place.place = 'queued' then
+    gate := 'queue';
+    execute format('select last_value from postroad.queue_floor_p%s', m.priority) into queue_floor;
+    execute format(
+      'select count(*) from (select from postroad.message_queue_p%s as q where q.seq >= $1 and q.seq < $2 limit 100000) as x', m.priority)
+    into ahead using queue_floor, place.seq;
+    verdict := case when ahead > 0 then 'wait' else 'pass' end;
+    reason := case when ahead >= 100000 then '100000 or more' else ahead::text end || format(' P%s messages go before it', m.priority);
+    return next;
+  elsif place.place = 'processing' then
+    gate := 'lease';
+    verdict := 'wait';
+    reason := format('a worker has it since %s, lease %s', place.leased_at, place.lease_id);
+    return next;
+  end if;
+end;
+$$;
+
+comment on function postroad.explain is
+$$Why a message is where it is: each gate in the order in which a message meets it. verdict: pass, wait (see reason and until), stop (it will not be sent) or done.$$;
+
+revoke all on function postroad.explain from public;
+grant execute on function postroad.explain to postroad_sender, postroad_admin, postroad_reader;

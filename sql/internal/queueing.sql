@@ -1,0 +1,114 @@
+create or replace function postroad.next_seq(priority smallint)
+returns bigint
+language sql
+volatile
+as $$
+  select case priority
+    when 0 then nextval('postroad.queue_seq_p0')
+    when 1 then nextval('postroad.queue_seq_p1')
+    when 2 then nextval('postroad.queue_seq_p2')
+    when 3 then nextval('postroad.queue_seq_p3')
+    when 4 then nextval('postroad.queue_seq_p4')
+  end
+$$;
+
+comment on function postroad.next_seq is 'The next place in the queue of a priority. Call it in an insert into message_queue only: that lock is what floors wait for.';
+
+-- Advisory keys: the class is the ASCII of 'post'; 10 + priority is held by a pool that is awake with a free slot, 20 + priority by one that sleeps.
+create or replace function postroad.wake(priority smallint)
+returns void
+language plpgsql
+volatile
+as $$
+begin
+  if current_setting('postroad.notify', true) = 'off' then
+    return;
+  end if;
+  if pg_try_advisory_lock_shared(1886351220, 20 + priority) then        -- nobody sleeps; unlocked at once: held, it would make the pools' own tries fail
+    perform pg_advisory_unlock_shared(1886351220, 20 + priority);
+  elsif pg_try_advisory_lock_shared(1886351220, 10 + priority) then     -- somebody sleeps, and nobody is awake
+    perform pg_advisory_unlock_shared(1886351220, 10 + priority);
+    perform pg_notify('postroad_p' || priority, '');
+  end if;
+end;
+$$;
+
+comment on function postroad.wake is
+$$Notifies the pools of a priority, only when one of them sleeps and none is awake: a NOTIFY makes commits go one at a time. The setting
+postroad.notify = off of the session leaves it out (for callers who prepare transactions); the fallback poll of the pools then finds the message.$$;
+
+create or replace function postroad.size_kb(bytes bigint)
+returns smallint
+language sql
+immutable parallel safe
+as $$
+  select least(bytes / 1024, 32767)::smallint
+$$;
+
+comment on function postroad.size_kb is 'Bytes in KiB, as message_queue keeps them: at most 32767.';
+
+create or replace function postroad.record_of(message_id uuid)
+returns setof postroad.messages
+language sql
+stable
+rows 1
+as $$
+  select m.* from postroad.messages as m where m.message_id = record_of.message_id
+  union all
+  select k.* from postroad.messages_kept as k where k.message_id = record_of.message_id
+  limit 1
+$$;
+
+comment on function postroad.record_of is 'The record of a message, also when its day is gone.';
+
+create or replace function postroad.requeue(
+  message_id uuid,
+  priority   smallint,
+  attempt    smallint,
+  rescues    smallint default 0
+)
+returns boolean
+language plpgsql
+volatile
+as $$
+begin
+  insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
+  select postroad.next_seq(requeue.priority), requeue.message_id, requeue.priority, requeue.attempt, requeue.rescues,
+    postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(requeue.message_id) as m), 0))
+  on conflict do nothing;
+  return found;
+end;
+$$;
+
+comment on function postroad.requeue is 'Puts a message back at the end of its queue; false when it is there already.';
+
+create or replace function postroad.on_unknown(message_type text, options jsonb, content_id uuid)
+returns text
+language sql
+stable
+as $$
+  select coalesce(
+    options ->> 'on_unknown',
+    (select c.options ->> 'on_unknown' from postroad.contents as c where c.content_id = on_unknown.content_id),
+    (select k.options ->> 'on_unknown' from postroad.contents_kept as k where k.content_id = on_unknown.content_id),
+    case when message_type in ('newsletter', 'campaign') then 'hold' else 'resend' end)
+$$;
+
+comment on function postroad.on_unknown is 'What follows when it cannot be known whether a message went out: resend or hold.';
+
+create or replace function postroad.suppressed_by(channel text, recipient text, tenant_id bigint)
+returns text
+language sql
+stable
+as $$
+  select s.reason
+  from postroad.suppression_list as s
+  where s.address = postroad.suppression_key(suppressed_by.channel, suppressed_by.recipient)
+    and (s.channel is null or s.channel = suppressed_by.channel)
+    and (s.tenant_id is null or s.tenant_id = suppressed_by.tenant_id)
+    and (s.expires_at is null or s.expires_at > clock_timestamp())
+  order by s.created_at
+  limit 1
+$$;
+
+comment on function postroad.suppressed_by is 'The reason for which a normalised recipient is suppressed now, or null.';

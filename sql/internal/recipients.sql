@@ -1,0 +1,78 @@
+create or replace function postroad.normalize_recipient(channel text, recipient text)
+returns text
+language sql
+immutable parallel safe
+as $$
+  select case channel
+    when 'email' then postroad.normalize_email(recipient)
+    when 'sms' then postroad.normalize_phone(recipient)
+    when 'voice' then postroad.normalize_phone(recipient)
+    when 'push' then case
+      when btrim(recipient) like '{%' and length(recipient) <= 4096 and recipient ~ '^[^[:cntrl:]]+$'
+        and recipient ~ '"endpoint"\s*:\s*"https://[^"\s]+"' then btrim(recipient)
+      when btrim(recipient) ~ '^[A-Za-z0-9_:%.+=/~-]+$' and length(recipient) <= 4096 then btrim(recipient)
+    end
+    when 'in_app' then case
+      when length(btrim(recipient)) between 1 and 255 and recipient ~ '^[^[:cntrl:]]+$' then btrim(recipient)
+    end
+    when 'webhook' then case
+      when length(recipient) <= 2048 and btrim(recipient) ~ '^https?://[^\s/?#@[:cntrl:]]+([/?#][^\s[:cntrl:]]*)?$' then btrim(recipient)
+    end
+  end
+$$;
+
+comment on function postroad.normalize_recipient is
+$$The one spelling of a recipient, or null when it is none: an email address; an E.164 number for sms and voice; for push a
+device token of up to 4,096 characters or a Web Push subscription as JSON; for in_app a name of up to 255 characters; for webhook an
+http or https URL of up to 2,048 characters without user and password.$$;
+
+create or replace function postroad.normalize_email(address text)
+returns text
+language sql
+immutable parallel safe
+as $$
+  select case
+    -- Nearly all: plain ASCII, spelled as we spell it, and short enough for every limit at once.
+    when length(address) <= 64
+      and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+(\.[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
+    then address
+    when address ~ '^\s*[^]\s[:cntrl:]"(),:;<>@[\\.]+(\.[^]\s[:cntrl:]"(),:;<>@[\\.]+)*@([[:alnum:]]([[:alnum:]-]*[[:alnum:]])?\.)*[[:alnum:]]([[:alnum:]-]*[[:alnum:]])?\s*$'
+      and length(address) <= 320
+      and octet_length(btrim(address, E' \t\r\n')) <= 254
+      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2))) = 'localhost')
+      and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
+      and split_part(address, '@', 2) !~ '[^.]{64}'
+      and btrim(address, E' \t\r\n') !~ '\s'
+    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2))
+  end
+$$;
+
+comment on function postroad.normalize_email is
+$$An email address with its domain in lower case, or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
+a domain of letter-digit-hyphen labels of up to 63 with at least one dot (or localhost), 254 bytes in all. Letters may be of any script.
+Quoted local parts and address literals are not accepted.$$;
+
+create or replace function postroad.normalize_phone(number text)
+returns text
+language sql
+immutable parallel safe
+as $$
+  select case
+    when n.digits ~ '^\+[1-9][0-9]{6,14}$' then n.digits
+  end
+  from (select regexp_replace(regexp_replace(btrim(number), '[ ().-]', '', 'g'), '^00', '+')) as n (digits)
+$$;
+
+comment on function postroad.normalize_phone is
+$$An E.164 number: + and 7 to 15 digits, of which the first is not 0; or null when it is none. Spaces, dots, hyphens and parentheses
+are taken out, a leading 00 is read as +. A number without country code is none: which country would it be?$$;
+
+create or replace function postroad.suppression_key(channel text, recipient text)
+returns text
+language sql
+immutable parallel safe
+as $$
+  select case when channel = 'email' then lower(recipient collate "C") else recipient end
+$$;
+
+comment on function postroad.suppression_key is 'How suppression_list writes a normalised recipient: an email address in lower case, others as they are.';

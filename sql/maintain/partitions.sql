@@ -1,0 +1,110 @@
+create or replace function postroad.create_partitions(days_ahead integer default 3)
+returns integer
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set lock_timeout = '100ms'
+as $$
+declare
+  parent text;
+  part text;
+  lower_bound uuid;
+  upper_bound uuid;
+  id_column text;
+  fallback text;
+  created integer := 0;
+begin
+  for parent, id_column, fallback in
+    values ('messages', 'message_id', 'messages_default'), ('contents', 'content_id', 'contents_default'), ('delivery_events', 'message_id', 'late_events')
+  loop
+    for ahead in 0..days_ahead loop
+      part := parent || '_' || to_char(current_date + ahead, 'YYYYMMDD');
+      continue when to_regclass('postroad.' || part) is not null;
+      lower_bound := postroad.uuid_at(current_date + ahead);
+      upper_bound := postroad.uuid_at(current_date + ahead + 1);
+      execute format('create table postroad.%I (like postroad.%I including all)', part, parent);
+      execute format('comment on table postroad.%I is %L', part, 'One day of ' || parent || '.');
+      -- What landed in the default partition moves to its day: the default is taken off, so that nothing comes in between, and put back.
+      execute format('alter table postroad.%I detach partition postroad.%I', parent, fallback);
+      execute format(
+        'with moved as (delete from postroad.%I where %I >= %L and %2$I < %4$L returning *) insert into postroad.%5$I select * from moved',
+        fallback, id_column, lower_bound, upper_bound, part);
+      execute format('alter table postroad.%I attach partition postroad.%I for values from (%L) to (%L)', parent, part, lower_bound, upper_bound);
+      execute format('alter table postroad.%I attach partition postroad.%I default', parent, fallback);
+      created := created + 1;
+    end loop;
+  end loop;
+  return created;
+end;
+$$;
+
+comment on function postroad.create_partitions is
+$$Makes the partitions of today and days_ahead days (UTC) where they are missing, and moves into them what the default partition caught. Returns how many it made.
+Waits 100 ms for a lock at most, so that no enqueue waits longer for it: on lock_not_available, call it again.$$;
+
+revoke all on function postroad.create_partitions from public;
+grant execute on function postroad.create_partitions to postroad_worker;
+
+create or replace function postroad.drop_partitions(retention interval)
+returns integer
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set timezone = 'UTC'
+set lock_timeout = '100ms'
+as $$
+declare
+  day text;
+  bound uuid;
+  upper_bound uuid;
+  dropped integer := 0;
+begin
+  if retention < '1 day' then
+    raise exception 'retention must be a day at least, got %', retention
+      using errcode = 'PR001';
+  end if;
+  for day in
+    select substr(c.relname, 10)
+    from pg_class as c
+    where c.relnamespace = 'postroad'::regnamespace
+      and c.relname ~ '^messages_[0-9]{8}$'
+      and to_date(substr(c.relname, 10), 'YYYYMMDD') + 1 <= (clock_timestamp() - retention)::date
+    order by 1
+  loop
+    bound := postroad.uuid_at(to_date(day, 'YYYYMMDD'));
+    upper_bound := postroad.uuid_at(to_date(day, 'YYYYMMDD') + 1);
+    -- The locks first, in the order of enqueue: what is copied is then all there is.
+    execute format('lock table postroad.messages, postroad.contents, postroad.delivery_events in access exclusive mode');
+    insert into postroad.messages_kept
+    select m.*
+    from postroad.messages as m
+    where m.message_id >= bound
+      and m.message_id < upper_bound
+      and (
+        exists (select from postroad.scheduled as s where s.message_id = m.message_id)
+        or exists (select from postroad.message_queue as q where q.message_id = m.message_id)
+        or exists (select from postroad.leases as l where m.message_id = any (l.message_ids))
+      );
+    insert into postroad.contents_kept
+    select c.*
+    from postroad.contents as c
+    where c.content_id in (select k.content_id from postroad.messages_kept as k)
+      and c.content_id >= bound
+      and c.content_id < upper_bound;
+    execute format('drop table postroad.%I', 'messages_' || day);
+    execute format('drop table if exists postroad.%I', 'contents_' || day);
+    execute format('drop table if exists postroad.%I', 'delivery_events_' || day);
+    dropped := dropped + 1;
+    exit;                                        -- one day a call: the locks are held as shortly as can be
+  end loop;
+  return dropped;
+end;
+$$;
+
+comment on function postroad.drop_partitions is
+$$Drops the oldest day of messages, contents and events that is past retention (at least a day); records that still wait are copied to messages_kept and contents_kept first.
+Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: on lock_not_available, call it again. Raises PR001 when retention is under a day.$$;
+
+revoke all on function postroad.drop_partitions from public;
+grant execute on function postroad.drop_partitions to postroad_worker;

@@ -1,0 +1,47 @@
+create or replace function postroad.promote_due(
+  priority  smallint,
+  after     timestamptz default '-infinity',
+  max_count integer default 1000,
+  out promoted integer,
+  out reached timestamptz
+)
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+begin
+  with due as (
+    select s.ctid as place, s.due_at
+    from postroad.scheduled as s
+    where s.priority = promote_due.priority
+      and s.due_at >= after
+      and s.due_at <= clock_timestamp()
+    order by s.due_at
+    limit max_count
+    for update skip locked
+  ), taken as (
+    delete from postroad.scheduled as s
+    where s.ctid = any (array(select d.place from due as d))
+    returning s.message_id, s.attempt, s.rescues, s.due_at
+  ), queued as (
+    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
+    select postroad.next_seq(promote_due.priority), t.message_id, promote_due.priority, t.attempt, t.rescues,
+      postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(t.message_id) as m), 0))
+    from taken as t
+    on conflict do nothing
+  )
+  select count(*), max(t.due_at) into promoted, reached
+  from taken as t;
+  if promoted > 0 then
+    perform postroad.wake(priority);
+  end if;
+end;
+$$;
+
+comment on function postroad.promote_due is
+$$Moves messages of a priority whose time has come into the queue, at most max_count. Looks from `after` on, so that dead versions at the start of the index, which a held
+snapshot keeps, are passed once; reached is the latest due time it moved. Due times are not issued in order: start over with -infinity now and then.$$;
+
+revoke all on function postroad.promote_due from public;
+grant execute on function postroad.promote_due to postroad_worker;

@@ -1,0 +1,116 @@
+create or replace function postroad.dead_workers()
+returns setof bigint
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if clock_timestamp() - pg_postmaster_start_time() < '5 seconds' then
+    return;                                      -- workers are still connecting again
+  end if;
+  return query
+  with held as materialized (
+    select (l.classid::bigint << 32) | l.objid::bigint as worker_id
+    from pg_locks as l
+    where l.locktype = 'advisory'
+      and l.objsubid = 1
+      and l.granted
+      and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+  )
+  select w.worker_id
+  from postroad.worker_sessions as w
+  where w.worker_id not in (select h.worker_id from held as h)
+    or w.heartbeat_at < clock_timestamp() - interval '15 seconds'
+  union
+  select l.worker_id                             -- a claim that committed after its worker was rescued
+  from postroad.leases as l
+  where not exists (select from postroad.worker_sessions as w where w.worker_id = l.worker_id)
+    and l.worker_id not in (select h.worker_id from held as h);
+end;
+$$;
+
+comment on function postroad.dead_workers is
+$$Workers whose advisory lock is free, or whose heartbeat is older than 15 s. A worker that is in two looks one second apart is dead: see rescue. None in the first
+5 s of a server: workers are still connecting again.$$;
+
+revoke all on function postroad.dead_workers from public;
+grant execute on function postroad.dead_workers to postroad_worker;
+
+create or replace function postroad.rescue(worker_id bigint)
+returns integer
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  lease_ids uuid[];
+  lease_id uuid;
+  rescued integer := 0;
+begin
+  delete from postroad.worker_sessions as w where w.worker_id = rescue.worker_id;    -- from here on it claims nothing
+  lease_ids := array(
+    select l.lease_id from postroad.leases as l where l.worker_id = rescue.worker_id order by l.lease_id
+  );
+  foreach lease_id in array lease_ids loop
+    rescued := rescued + postroad.rescue_lease(lease_id);
+  end loop;
+  return rescued;
+end;
+$$;
+
+comment on function postroad.rescue is 'Takes a dead worker''s leases and requeues what has no outcome. Returns how many messages had none.';
+
+revoke all on function postroad.rescue from public;
+grant execute on function postroad.rescue to postroad_worker;
+
+create or replace function postroad.rescue_lease(lease_id uuid)
+returns integer
+language plpgsql
+volatile
+as $$
+declare
+  lease postroad.leases;
+  intended uuid[];
+  rescued integer;
+begin
+  select l.* into lease
+  from postroad.leases as l
+  where l.lease_id = rescue_lease.lease_id
+  for update skip locked;                        -- a completion or another rescue is at it: next time
+  if not found then
+    return 0;
+  end if;
+  intended := array(
+    select u.id
+    from postroad.intents as i, unnest(i.message_ids) as u (id)
+    where i.lease_id = lease.lease_id
+  );
+  -- What follows runs under a new snapshot: it sees the events of every completion that held the lease.
+  with unsent as materialized (
+    select u.message_id, u.attempt, u.size_kb,
+      u.message_id = any (intended) as held,
+      lease.rescues + 1 >= 3 as hopeless
+    from postroad.unsent_of(lease) as u
+  ), ended as (
+    insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, reason)
+    select u.message_id, lease.lease_id, case when u.held then 'unknown' else 'failed' end, u.attempt + 1, 'worker_crashed'
+    from unsent as u
+    where u.held or u.hopeless
+    on conflict do nothing
+  )
+  insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
+  select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues + 1, u.size_kb
+  from unsent as u
+  where not u.held and not u.hopeless
+  on conflict do nothing;
+  rescued := cardinality(lease.message_ids);
+  delete from postroad.intents as i where i.lease_id = lease.lease_id;
+  delete from postroad.leases as l where l.lease_id = lease.lease_id;
+  perform postroad.wake(lease.priority);
+  return rescued;
+end;
+$$;
+
+comment on function postroad.rescue_lease is
+$$Requeues the messages of a lease that have no event of it, each with one rescue more; those with an intent become unknown, those rescued for the third time
+failed, reason worker_crashed. Returns how many messages the lease had; 0 when somebody else is at it.$$;

@@ -1,0 +1,93 @@
+create or replace function postroad.complete(
+  lease_ids     uuid[],
+  message_ids   uuid[],
+  event_types   text[],
+  attempts      smallint[],
+  gateways      text[],
+  external_ids  text[],
+  reasons       text[],
+  details       jsonb[],
+  retry_seconds double precision[],
+  counted       boolean[],
+  pause_ids     bigint[],
+  finished      uuid[]
+)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  held uuid[];
+  given uuid[] := array(select distinct u.id from unnest(lease_ids) as u (id));
+begin
+  held := array(
+    select l.lease_id
+    from postroad.leases as l
+    where l.lease_id = any (given)
+    order by l.lease_id
+    for share                                    -- against a rescue at the same time
+  );
+
+  if cardinality(retry_seconds) = 0 and cardinality(held) = cardinality(given) then
+    insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
+    select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
+      case when u.event_type = 'bounced' then 'hard' end, u.detail
+    from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details)
+      as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail)
+    on conflict do nothing;                      -- called again after a lost reply
+  else
+    perform from postroad.pauses as x where x.pause_id = any (pause_ids) order by x.pause_id for share;   -- a resume waits, then finds what is parked here
+    with outcome as materialized (
+      select u.*
+      from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details, retry_seconds, counted, pause_ids)
+        as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail, retry_seconds, counted, pause_id)
+    ), recorded as (
+      insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
+      select o.message_id, o.lease_id, o.event_type, case when o.counted is not false then o.attempt end, o.gateway, o.external_id, o.reason,
+        case when o.event_type = 'bounced' then 'hard' end, o.detail
+      from outcome as o
+      on conflict do nothing
+      returning message_id, lease_id, event_type
+    ), retried as (
+      insert into postroad.scheduled (message_id, due_at, pause_id, priority, attempt)
+      select o.message_id,
+        case when x.pause_id is not null then 'infinity' else clock_timestamp() + make_interval(secs => o.retry_seconds) end,
+        x.pause_id, l.priority, case when o.counted then o.attempt else o.attempt - 1 end
+      from recorded as r
+      join outcome as o using (message_id, lease_id)
+      join postroad.leases as l on l.lease_id = o.lease_id
+      left join postroad.pauses as x on x.pause_id = o.pause_id
+      where o.retry_seconds is not null
+        and o.lease_id = any (held)
+      on conflict do nothing
+    ), withdrawn as (                            -- its lease was rescued, yet it went out: the requeued row, if unclaimed, goes
+      select r.message_id
+      from recorded as r
+      where r.lease_id <> all (held)
+        and r.event_type <> 'deferred'
+    ), from_queue as (
+      delete from postroad.message_queue as q
+      using withdrawn as w
+      where q.message_id = w.message_id
+    )
+    delete from postroad.scheduled as s
+    using withdrawn as w
+    where s.message_id = w.message_id;
+  end if;
+
+  if cardinality(finished) > 0 then
+    delete from postroad.leases as l where l.lease_id = any (finished);
+    delete from postroad.intents as i where i.lease_id = any (finished);
+  end if;
+end;
+$$;
+
+comment on function postroad.complete is
+$$Records the outcomes of claimed messages, one element of each array an outcome (an array that is null throughout may be empty): an event of its type, and where retry_seconds
+is given another attempt after so long; counted false: this attempt does not count (a fault of the gateway, a pause); pause_ids: parked until that pause is resumed.
+finished: leases whose messages all have an outcome. May be called again after an error: what is recorded already stays as it is. Outcomes of a lease that was rescued
+meanwhile are recorded; their retries are not.$$;
+
+revoke all on function postroad.complete from public;
+grant execute on function postroad.complete to postroad_worker;

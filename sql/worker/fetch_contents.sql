@@ -1,0 +1,31 @@
+create or replace function postroad.fetch_contents(content_ids uuid[])
+returns table (
+  content_id uuid,
+  subject    text,
+  body       text,
+  html       text,
+  data       jsonb,
+  options    jsonb
+)
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+  select c.content_id, c.subject, c.body, c.html, c.data, c.options
+  from unnest(content_ids) as u (id)
+  join postroad.contents as c on c.content_id = u.id
+  union all
+  select k.content_id, k.subject, k.body, k.html, k.data, k.options
+  from unnest(content_ids) as u (id)
+  join postroad.contents_kept as k on k.content_id = u.id
+  where not exists (select from postroad.contents as c where c.content_id = k.content_id);
+end;
+$$;
+
+comment on function postroad.fetch_contents is 'The contents with these ids; one that is gone has no row.';
+
+revoke all on function postroad.fetch_contents from public;
+grant execute on function postroad.fetch_contents to postroad_worker;

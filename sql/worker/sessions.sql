@@ -1,0 +1,113 @@
+create or replace function postroad.register_worker(
+  worker_id  bigint,
+  host       text,
+  pid        integer,
+  version    text,
+  priorities smallint[]
+)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into postroad.worker_sessions (worker_id, host, pid, version, priorities)
+  values (worker_id, host, pid, version, priorities);
+end;
+$$;
+
+comment on function postroad.register_worker is
+$$Registers a worker process, whose session must hold the advisory lock worker_id already: it is alive for as long as that lock is held and its heartbeat is
+younger than 15 s.$$;
+
+revoke all on function postroad.register_worker from public;
+grant execute on function postroad.register_worker to postroad_worker;
+
+create or replace function postroad.heartbeat(worker_id bigint)
+returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update postroad.worker_sessions as w
+  set heartbeat_at = clock_timestamp()
+  where w.worker_id = heartbeat.worker_id;
+  return found;
+end;
+$$;
+
+comment on function postroad.heartbeat is 'Says that a worker is alive, every 5 s; false when it was taken for dead and must register anew.';
+
+revoke all on function postroad.heartbeat from public;
+grant execute on function postroad.heartbeat to postroad_worker;
+
+create or replace function postroad.unregister_worker(worker_id bigint)
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  delete from postroad.worker_sessions as w
+  where w.worker_id = unregister_worker.worker_id
+    and not exists (select from postroad.leases as l where l.worker_id = w.worker_id);
+end;
+$$;
+
+comment on function postroad.unregister_worker is 'Says that a worker stopped; with a lease left it stays, and is rescued.';
+
+revoke all on function postroad.unregister_worker from public;
+grant execute on function postroad.unregister_worker to postroad_worker;
+
+create or replace function postroad.register_gateways(gateways text[], channels text[], positions smallint[])
+returns void
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into postroad.channel_health as h (gateway, channel, position)
+  select u.gateway, u.channel, u.position
+  from unnest(gateways, channels, positions) as u (gateway, channel, position)
+  order by u.gateway, u.channel
+  on conflict (gateway, channel) do update
+  set position = excluded.position, registered_at = clock_timestamp();
+end;
+$$;
+
+comment on function postroad.register_gateways is 'Says which gateways a worker has for which channels; position 1 is the first choice.';
+
+revoke all on function postroad.register_gateways from public;
+grant execute on function postroad.register_gateways to postroad_worker;
+
+create or replace function postroad.pool_state(priority smallint, p1_gate bigint)
+returns table (gate_open boolean, paused_gateways text[])
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  queue_floor bigint;
+begin
+  gate_open := true;
+  if priority in (2, 3) and not exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then
+    select s.last_value into queue_floor from postroad.queue_floor_p1 as s;
+    gate_open := not exists (
+      select from postroad.message_queue_p1 as q
+      where q.seq >= queue_floor
+      offset greatest(p1_gate, 1) - 1 limit 1
+    );
+  end if;
+  paused_gateways := array(select x.key from postroad.pauses as x where x.scope = 'gateway');
+  return next;
+end;
+$$;
+
+comment on function postroad.pool_state is
+$$What a pool must know beside its queue, asked a few times a second: whether the gate is open (P2 and P3 claim only while fewer than p1_gate P1 messages can be
+sent now), and which gateways are paused.$$;
+
+revoke all on function postroad.pool_state from public;
+grant execute on function postroad.pool_state to postroad_worker;

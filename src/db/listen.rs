@@ -1,0 +1,310 @@
+//! A worker process's own connection: its advisory lock, its notifications, its pulse.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, select};
+use tokio::sync::{Notify, watch};
+use tokio::time::{interval, timeout};
+use tokio_postgres::{AsyncMessage, Client, Statement};
+use tokio_util::sync::CancellationToken;
+
+use super::{Database, DbError, calls};
+use crate::model::message::{Channel, Priority};
+
+/// How often the connection is asked whether it still answers.
+const PING: Duration = Duration::from_millis(250);
+/// After so long without an answer no send is started.
+const STALE: Duration = Duration::from_secs(1);
+/// Pings between two heartbeats: 5 s.
+const PINGS_A_HEARTBEAT: u32 = 20;
+/// A connection that has not answered for so long is given up.
+const DEAD: Duration = Duration::from_secs(5);
+
+/// The class of our advisory keys: the ASCII of `post`; see `postroad.wake`.
+const KEY_CLASS: i32 = 1_886_351_220;
+
+/// Unlocks the key $2 and tries the key $3; both may be null. The order of evaluation is the order of the cases.
+const SWAP: &str = "select case when $2::int is null or pg_advisory_unlock($1, $2) is not null then \
+                    case when $3::int is not null then pg_try_advisory_lock($1, $3) end end";
+
+/// Which of the two keys of a priority a pool holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Awake, with a free slot.
+    Awake,
+    /// Asleep: wants to be notified.
+    Asleep,
+}
+
+impl Key {
+    const fn number(self, priority: Priority) -> i32 {
+        let base = match self {
+            Self::Awake => 10,
+            Self::Asleep => 20,
+        };
+        base + priority as i32
+    }
+}
+
+/// A registered worker with a connection that answered lately.
+pub struct Live {
+    /// Unique to this connection.
+    pub worker_id: i64,
+    client: Client,
+    swap: Statement,
+    started: Instant,
+    answered_ms: AtomicU64,
+    dead: AtomicBool,
+}
+
+impl Live {
+    /// Whether sends may be started: the last answer is less than a second old.
+    pub fn is_fresh(&self) -> bool {
+        let age =
+            self.started.elapsed().as_millis() as u64 - self.answered_ms.load(Ordering::Relaxed);
+        !self.dead.load(Ordering::Relaxed) && u128::from(age) < STALE.as_millis()
+    }
+
+    /// Whether the worker id was given up: its leases are rescued, or will be.
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// Gives the worker id up: it was taken for dead. A new one follows.
+    pub fn invalidate(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives up the key that is held, tries the one that is wanted, and says whether it was had: another
+    /// node may hold it.
+    ///
+    /// # Errors
+    ///
+    /// When the connection broke, and with it all keys are gone.
+    pub async fn swap(
+        &self,
+        held: Option<Key>,
+        wanted: Option<Key>,
+        priority: Priority,
+    ) -> Result<bool, DbError> {
+        let number = |key: Option<Key>| key.map(|key| key.number(priority));
+        let row = self
+            .client
+            .query_one(&self.swap, &[&KEY_CLASS, &number(held), &number(wanted)])
+            .await?;
+        Ok(row.try_get::<_, Option<bool>>(0)?.unwrap_or(false))
+    }
+
+    fn answered(&self) {
+        self.answered_ms
+            .store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+}
+
+/// What pools see of the session.
+#[derive(Clone)]
+pub struct Session {
+    live: watch::Receiver<Option<Arc<Live>>>,
+    woken: Arc<BTreeMap<Priority, Notify>>,
+}
+
+impl Session {
+    /// The worker as it is registered now; absent while there is no connection.
+    pub fn live(&self) -> Option<Arc<Live>> {
+        self.live.borrow().clone()
+    }
+
+    /// Waits until there is a registered worker.
+    pub async fn wait_live(&mut self) -> Option<Arc<Live>> {
+        self.live
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|live| live.clone())
+    }
+
+    /// Waits for a notification of a priority; one that came since the last wait counts.
+    pub async fn woken(&self, priority: Priority) {
+        match self.woken.get(&priority) {
+            Some(notify) => notify.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Keeps a session: connects, locks, registers, listens, pings; and all of it again when it breaks, until `shutdown`.
+pub struct Keeper {
+    database: Database,
+    priorities: Vec<Priority>,
+    gateways: Vec<(Channel, Vec<String>)>,
+    live: watch::Sender<Option<Arc<Live>>>,
+    woken: Arc<BTreeMap<Priority, Notify>>,
+}
+
+/// Makes a keeper and the session that it keeps.
+pub fn session(
+    database: Database,
+    priorities: Vec<Priority>,
+    gateways: Vec<(Channel, Vec<String>)>,
+) -> (Keeper, Session) {
+    let (sender, receiver) = watch::channel(None);
+    let woken = Arc::new(priorities.iter().map(|p| (*p, Notify::new())).collect());
+    let keeper = Keeper {
+        database,
+        priorities,
+        gateways,
+        live: sender,
+        woken: Arc::clone(&woken),
+    };
+    (
+        keeper,
+        Session {
+            live: receiver,
+            woken,
+        },
+    )
+}
+
+impl Keeper {
+    /// Runs until `shutdown`; then unregisters.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut delay = Duration::from_millis(100);
+        while !shutdown.is_cancelled() {
+            let started = Instant::now();
+            match self.keep(&shutdown).await {
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the worker's connection to postgres is lost; it connects again")
+                }
+            }
+            self.live.send_replace(None);
+            if started.elapsed() > Duration::from_secs(10) {
+                delay = Duration::from_millis(100);
+            }
+            let _ = timeout(delay.mul_f64(0.5 + fastrand::f64()), shutdown.cancelled()).await;
+            delay = (delay * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    async fn keep(&self, shutdown: &CancellationToken) -> Result<(), DbError> {
+        let (client, mut connection) = self.database.connect_raw().await?;
+        let woken = Arc::clone(&self.woken);
+        let driver = tokio::spawn(async move {
+            loop {
+                match poll_fn(|context| connection.poll_message(context)).await {
+                    Some(Ok(AsyncMessage::Notification(notification))) => {
+                        wake(&woken, notification.channel())
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(error),
+                    None => return Ok(()),
+                }
+            }
+        });
+        let _guard = AbortOnDrop(driver.abort_handle());
+        let live = Arc::new(self.register(client).await?);
+        self.live.send_replace(Some(Arc::clone(&live)));
+        tracing::info!(worker_id = live.worker_id, "worker registered");
+        for notify in self.woken.values() {
+            notify.notify_one();
+        }
+        let pulse = std::pin::pin!(self.pulse(&live, shutdown));
+        let result = match select(pulse, driver).await {
+            Either::Left((result, _)) => result,
+            Either::Right((Ok(Err(error)), _)) => Err(error.into()),
+            Either::Right(_) => Err(DbError::Pool("the connection was closed".into())),
+        };
+        live.invalidate();
+        result
+    }
+
+    /// Lock first, then register: a registered worker always holds its lock.
+    async fn register(&self, client: Client) -> Result<Live, DbError> {
+        let worker_id = fastrand::i64(1..i64::MAX);
+        client
+            .execute("select pg_advisory_lock($1::bigint)", &[&worker_id])
+            .await?;
+        let channels: String = self
+            .priorities
+            .iter()
+            .map(|p| format!("listen postroad_p{};", p.number()))
+            .collect();
+        client.batch_execute(&channels).await?;
+        let host = hostname();
+        calls::register_worker(&client, worker_id, &host, &self.priorities).await?;
+        calls::register_gateways(&client, &self.gateways).await?;
+        let swap = client.prepare(SWAP).await?;
+        Ok(Live {
+            worker_id,
+            client,
+            swap,
+            started: Instant::now(),
+            answered_ms: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+        })
+    }
+
+    async fn pulse(&self, live: &Live, shutdown: &CancellationToken) -> Result<(), DbError> {
+        let mut ticks = interval(PING);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for nth in 1_u32.. {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = shutdown.cancelled() => {
+                    calls::unregister_worker(&live.client, live.worker_id).await?;
+                    return Ok(());
+                }
+            }
+            if live.dead.load(Ordering::Relaxed) {
+                return Err(DbError::Pool("the worker was taken for dead".into()));
+            }
+            let beat = nth.is_multiple_of(PINGS_A_HEARTBEAT);
+            let answer = timeout(DEAD, async {
+                if beat {
+                    calls::heartbeat(&live.client, live.worker_id).await
+                } else {
+                    live.client.simple_query("").await?;
+                    Ok(true)
+                }
+            });
+            match answer.await {
+                Ok(Ok(true)) => live.answered(),
+                Ok(Ok(false)) => return Err(DbError::Pool("the worker was taken for dead".into())),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => return Err(DbError::Pool("the connection does not answer".into())),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wake(woken: &BTreeMap<Priority, Notify>, channel: &str) {
+    for (priority, notify) in woken {
+        if channel
+            .strip_prefix("postroad_p")
+            .and_then(|p| p.parse().ok())
+            == Some(priority.number())
+        {
+            notify.notify_one();
+        }
+    }
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .map_or_else(|| "unknown".into(), |name| name.trim().to_owned())
+}
+
+struct AbortOnDrop(tokio::task::AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

@@ -1,0 +1,66 @@
+//! Postgres: the only SQL text in Rust. `db` knows no provider.
+
+pub mod calls;
+pub mod listen;
+pub mod migrate;
+pub mod pool;
+pub mod types;
+
+pub use pool::Database;
+
+/// A failed call to Postgres.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// The URL is not one of a Postgres.
+    #[error("{0}")]
+    Url(String),
+    /// Postgres refused, or the connection broke.
+    #[error("postgres: {}", describe(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    /// No connection could be had.
+    #[error("no connection to postgres: {0}")]
+    Pool(String),
+    /// A migration could not be applied.
+    #[error("migration: {0}")]
+    Migration(String),
+    /// The schema of this database is not the one that this binary needs.
+    #[error("{0}")]
+    Schema(String),
+}
+
+impl DbError {
+    /// The SQLSTATE, when Postgres gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Postgres(error) => error.code().map(tokio_postgres::error::SqlState::code),
+            _ => None,
+        }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for DbError {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        match error {
+            deadpool_postgres::PoolError::Backend(error) => Self::Postgres(error),
+            other => Self::Pool(other.to_string()),
+        }
+    }
+}
+
+/// Message, SQLSTATE and hint, without the values that `detail` may hold.
+fn describe(error: &tokio_postgres::Error) -> String {
+    use std::error::Error as _;
+    match error.as_db_error() {
+        Some(db) => {
+            let hint = db
+                .hint()
+                .map(|hint| format!(" ({hint})"))
+                .unwrap_or_default();
+            format!("{} [{}]{hint}", db.message(), db.code().code())
+        }
+        None => match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,193 @@
+//! Connections: from a URL to clients and pools of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Timeouts};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::DbError;
+
+/// Where the database is and how to reach it; cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    config: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+}
+
+impl Database {
+    /// Reads a URL (`postgres://user:password@host:port/name?sslmode=…`) or a key-value string of libpq.
+    ///
+    /// `sslmode` means what it means to libpq: `disable`, `prefer` (default) and `require` do not verify the
+    /// server's certificate; `verify-full` (and `verify-ca`, treated alike) does, against the system's roots.
+    ///
+    /// # Errors
+    ///
+    /// [`DbError::Url`] when it cannot be read. The URL itself is not in the message: it may hold a password.
+    pub fn new(url: &str, application_name: &str) -> Result<Self, DbError> {
+        let verify = ["verify-full", "verify-ca"]
+            .iter()
+            .any(|mode| url.contains(&format!("sslmode={mode}")));
+        let url = url
+            .replace("sslmode=verify-full", "sslmode=require")
+            .replace("sslmode=verify-ca", "sslmode=require");
+        let mut config: tokio_postgres::Config = url.parse().map_err(|error: tokio_postgres::Error| {
+            use std::error::Error as _;
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            DbError::Url(format!(
+                "DATABASE_URL is not a Postgres URL such as postgres://user:password@host:5432/name: {cause}"
+            ))
+        })?;
+        if config.get_application_name().is_none() {
+            config.application_name(application_name);
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(Duration::from_secs(5));
+        }
+        config.keepalives_idle(Duration::from_secs(10));
+        if config.get_ssl_mode() == SslMode::Disable {
+            config.ssl_mode(SslMode::Disable);
+        }
+        Ok(Self {
+            config,
+            tls: MakeRustlsConnect::new(tls_config(verify)?),
+        })
+    }
+
+    /// The same database with settings of Postgres for each session, such as `synchronous_commit=off`.
+    #[must_use]
+    pub fn with_setting(&self, setting: &str) -> Self {
+        let mut config = self.config.clone();
+        let options = config
+            .get_options()
+            .map(|old| format!("{old} "))
+            .unwrap_or_default();
+        config.options(format!("{options}-c {setting}"));
+        Self {
+            config,
+            tls: self.tls.clone(),
+        }
+    }
+
+    /// One connection; the caller drives the returned half, which also yields notifications.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached or refuses.
+    pub async fn connect_raw(&self) -> Result<(tokio_postgres::Client, Connection), DbError> {
+        Ok(self.config.connect(self.tls.clone()).await?)
+    }
+
+    /// One connection, driven by a task of the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached or refuses.
+    pub async fn connect(&self) -> Result<tokio_postgres::Client, DbError> {
+        let (client, connection) = self.connect_raw().await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to postgres ended");
+            }
+        });
+        Ok(client)
+    }
+
+    /// A pool of at most `size` connections, which belong to the runtime that asks for them.
+    pub fn pool(&self, size: usize) -> Pool {
+        let manager = Manager::from_config(
+            self.config.clone(),
+            self.tls.clone(),
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
+        );
+        let timeouts = Timeouts {
+            wait: Some(Duration::from_secs(5)),
+            create: Some(Duration::from_secs(5)),
+            recycle: None,
+        };
+        Pool::builder(manager)
+            .max_size(size)
+            .timeouts(timeouts)
+            .runtime(deadpool_postgres::Runtime::Tokio1)
+            .build()
+            .expect("a pool with a runtime and a size is always built")
+    }
+}
+
+/// The driving half of a connection.
+pub type Connection = tokio_postgres::Connection<
+    tokio_postgres::Socket,
+    <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>>::Stream,
+>;
+
+fn tls_config(verify: bool) -> Result<ClientConfig, DbError> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| DbError::Url(format!("TLS: {error}")))?;
+    if !verify {
+        return Ok(builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+            .with_no_client_auth());
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What libpq's `prefer` and `require` do: encrypt, and believe any certificate.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,58 @@
+//! One process at a time: whoever holds the advisory lock does the upkeep.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::floors::Floors;
+use super::{Settings, partitions, wait};
+use crate::db::{Database, DbError, calls};
+
+/// How often a process that is not elected asks again.
+const ASK: Duration = Duration::from_secs(2);
+/// How often floors are advanced.
+const FLOORS: Duration = Duration::from_millis(200);
+/// How often partitions are looked at.
+const PARTITIONS: Duration = Duration::from_secs(60);
+
+/// The class of our keys, and 1: the maintainer.
+const ELECT: &str = "select pg_try_advisory_lock(1886351220, 1)";
+
+pub(super) async fn run(database: Database, settings: Settings, shutdown: CancellationToken) {
+    loop {
+        if let Err(error) = term(&database, &settings, &shutdown).await {
+            tracing::warn!(%error, "upkeep failed; it is tried again");
+        }
+        if !wait(ASK, &shutdown).await {
+            return;
+        }
+    }
+}
+
+/// From an election, if there is one, to the end of the connection or to `shutdown`.
+async fn term(
+    database: &Database,
+    settings: &Settings,
+    shutdown: &CancellationToken,
+) -> Result<(), DbError> {
+    let client = database.connect().await?;
+    while !client.query_one(ELECT, &[]).await?.try_get::<_, bool>(0)? {
+        if !wait(ASK, shutdown).await {
+            return Ok(());
+        }
+    }
+    tracing::info!("elected for upkeep");
+    calls::reset_floors(&client).await?;
+    let mut floors = Floors::default();
+    let mut partitions_at: Option<Instant> = None;
+    loop {
+        if partitions_at.is_none_or(|at| at.elapsed() > PARTITIONS) {
+            partitions::keep_up(&client, settings).await?;
+            partitions_at = Some(Instant::now());
+        }
+        floors.advance(&client).await?;
+        if !wait(FLOORS, shutdown).await {
+            return Ok(());
+        }
+    }
+}

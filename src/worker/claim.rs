@@ -1,0 +1,293 @@
+//! The claimer of a pool: waits for work, claims it, and tells the enqueuers when they need not notify.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Pool;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::contents::Contents;
+use crate::db::DbError;
+use crate::db::calls::{self, ClaimedRow, PoolState};
+use crate::db::listen::{Key, Live, Session};
+use crate::model::message::Priority;
+use crate::render::Prepared;
+
+/// A claimed batch.
+pub struct Batch {
+    /// Its lease.
+    pub lease_id: Uuid,
+    /// Under which registration it was claimed.
+    pub live: Arc<Live>,
+    /// Its messages.
+    pub messages: Vec<Claimed>,
+}
+
+/// A claimed message.
+pub struct Claimed {
+    /// The row.
+    pub row: ClaimedRow,
+    /// Its content, or why there is none.
+    pub content: Result<Prepared, &'static str>,
+}
+
+/// Claims are bounded in bytes too: 8 MiB.
+const MAX_KB: i32 = 8192;
+
+/// Intervals at which a pool that just had work looks again before it sleeps.
+const LINGER: [Duration; 3] = [
+    Duration::from_millis(1),
+    Duration::from_millis(2),
+    Duration::from_millis(4),
+];
+
+/// How often the pool's state is asked for: the gate, paused gateways.
+const STATE_EVERY: Duration = Duration::from_millis(500);
+
+/// The claimer of one pool.
+pub struct Claimer {
+    /// Its priority.
+    pub priority: Priority,
+    /// Its connections.
+    pub db: Pool,
+    /// The process's session.
+    pub session: Session,
+    /// How many messages the pool wants now; 0: it is saturated.
+    pub wanted: watch::Receiver<usize>,
+    /// Where batches go.
+    pub batches: mpsc::Sender<Batch>,
+    /// Where the pool's state goes.
+    pub state: watch::Sender<PoolState>,
+    /// How often an idle pool looks without being woken.
+    pub poll: Duration,
+    /// See the settings.
+    pub p1_gate: i64,
+}
+
+/// The keys that the pool holds, in the session of `live`.
+#[derive(Default)]
+struct Keys {
+    live: Option<Arc<Live>>,
+    held: Option<Key>,
+}
+
+impl Claimer {
+    /// Runs until `shutdown`.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut keys = Keys::default();
+        let mut contents = Contents::default();
+        let mut empty_looks = 0;
+        let mut state_at: Option<Instant> = None;
+        while let Some(live) = self.ready(&mut keys, &shutdown).await {
+            if state_at.is_none_or(|at| at.elapsed() > STATE_EVERY) && self.refresh_state().await {
+                state_at = Some(Instant::now());
+            }
+            if state_at.is_none() || !self.state.borrow().gate_open {
+                keys.hold(None, self.priority).await;
+                self.pause(STATE_EVERY / 2, &shutdown).await;
+                continue;
+            }
+            let wanted = *self.wanted.borrow();
+            let lingers = empty_looks < LINGER.len();
+            let claimed = if lingers {
+                // The key is not waited for: the claim goes out at once, on another connection.
+                tokio::join!(
+                    keys.hold(Some(Key::Awake), self.priority),
+                    self.claim(&live, wanted, &mut contents)
+                )
+                .1
+            } else {
+                // Give up awake, take asleep, and claim once more: what was enqueued in between saw nobody asleep.
+                keys.hold(Some(Key::Asleep), self.priority).await;
+                self.claim(&live, wanted, &mut contents).await
+            };
+            match claimed {
+                Ok(0) if lingers => {
+                    self.pause(LINGER[empty_looks], &shutdown).await;
+                    empty_looks += 1;
+                }
+                Ok(0) => {
+                    if self.sleep(&shutdown).await {
+                        empty_looks = 0;
+                    }
+                }
+                Ok(_) => empty_looks = 0,
+                Err(error) => {
+                    if error.code() == Some("PR010") {
+                        live.invalidate();
+                    }
+                    tracing::warn!(priority = %self.priority, %error, "a claim failed; it is tried again");
+                    self.pause(Duration::from_millis(250), &shutdown).await;
+                }
+            }
+        }
+        keys.hold(None, self.priority).await;
+    }
+
+    /// Waits until the pool wants messages and the worker is registered and fresh; `None` at shutdown.
+    async fn ready(&mut self, keys: &mut Keys, shutdown: &CancellationToken) -> Option<Arc<Live>> {
+        loop {
+            if shutdown.is_cancelled() {
+                return None;
+            }
+            if *self.wanted.borrow_and_update() == 0 {
+                keys.hold(None, self.priority).await; // saturated: let the enqueuers wake another node
+                tokio::select! {
+                    changed = self.wanted.changed() => changed.ok()?,
+                    () = shutdown.cancelled() => return None,
+                }
+                continue;
+            }
+            let live = tokio::select! {
+                live = self.session.wait_live() => live?,
+                () = shutdown.cancelled() => return None,
+            };
+            if live.is_fresh() {
+                keys.follow(&live);
+                return Some(live);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sleeps until it is woken, or for the fallback poll, jittered; whether it was woken.
+    async fn sleep(&self, shutdown: &CancellationToken) -> bool {
+        let poll = self.poll.mul_f64(0.75 + 0.5 * fastrand::f64());
+        tokio::select! {
+            woken = timeout(poll, self.session.woken(self.priority)) => woken.is_ok(),
+            () = shutdown.cancelled() => false,
+        }
+    }
+
+    async fn pause(&self, delay: Duration, shutdown: &CancellationToken) {
+        let _ = timeout(delay, shutdown.cancelled()).await;
+    }
+
+    async fn refresh_state(&self) -> bool {
+        let asked = async {
+            let client = self.db.get().await?;
+            calls::pool_state(&client, self.priority, self.p1_gate).await
+        };
+        match asked.await {
+            Ok(state) => {
+                self.state
+                    .send_if_modified(|old| std::mem::replace(old, state.clone()) != state);
+                true
+            }
+            Err(error) => {
+                tracing::debug!(priority = %self.priority, %error, "the pool's state could not be read");
+                false
+            }
+        }
+    }
+
+    /// Claims, and hands the batch on; how many messages it has.
+    async fn claim(
+        &self,
+        live: &Arc<Live>,
+        wanted: usize,
+        contents: &mut Contents,
+    ) -> Result<usize, DbError> {
+        let lease_id = Uuid::now_v7();
+        let claimed = async {
+            let client = self.db.get().await?;
+            let count = i32::try_from(wanted).unwrap_or(i32::MAX);
+            let rows = calls::claim(
+                &client,
+                self.priority,
+                lease_id,
+                live.worker_id,
+                count,
+                MAX_KB,
+            )
+            .await?;
+            contents
+                .load(&client, rows.iter().filter_map(|row| row.content_id))
+                .await?;
+            Ok(rows)
+        };
+        let rows = match claimed.await {
+            Ok(rows) => rows,
+            Err(error) => {
+                release(self.db.clone(), lease_id);
+                return Err(error);
+            }
+        };
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let messages: Vec<Claimed> = rows.into_iter().map(|row| prepare(row, contents)).collect();
+        let count = messages.len();
+        let batch = Batch {
+            lease_id,
+            live: Arc::clone(live),
+            messages,
+        };
+        if self.batches.send(batch).await.is_err() {
+            release(self.db.clone(), lease_id);
+        }
+        Ok(count)
+    }
+}
+
+fn prepare(mut row: ClaimedRow, contents: &Contents) -> Claimed {
+    let own = std::mem::take(&mut row.content);
+    let channel = row.channel.as_deref().and_then(|name| name.parse().ok());
+    let content = Prepared::new(own)
+        .map_err(|_| "content_unreadable")
+        .and_then(|own| match (row.content_id, channel) {
+            (Some(id), Some(channel)) => own
+                .over(&*contents.get(id)?, channel)
+                .map_err(|_| "content_unreadable"),
+            _ => Ok(own),
+        });
+    Claimed { row, content }
+}
+
+/// Gives a lease back, trying until Postgres has heard it: a claim whose reply was lost may have been committed.
+pub fn release(db: Pool, lease_id: Uuid) {
+    tokio::spawn(async move {
+        for attempt in 0_u32..8 {
+            let released = async {
+                let client = db.get().await?;
+                calls::release(&client, lease_id).await
+            };
+            match released.await {
+                Ok(0) => return,
+                Ok(count) => return tracing::info!(%lease_id, count, "handed messages back"),
+                Err(error) => {
+                    tracing::debug!(%lease_id, %error, "a lease could not be released; it is tried again")
+                }
+            }
+            sleep(Duration::from_millis(100 << attempt)).await;
+        }
+        // The rest is for rescue: it takes the leases of a worker that lost its session.
+        tracing::warn!(%lease_id, "a lease could not be released");
+    });
+}
+
+impl Keys {
+    /// A new session holds no keys.
+    fn follow(&mut self, live: &Arc<Live>) {
+        if self.live.as_ref().is_none_or(|old| !Arc::ptr_eq(old, live)) {
+            self.live = Some(Arc::clone(live));
+            self.held = None;
+        }
+    }
+
+    /// Gives up the key that is held and tries the one that is wanted; another node may have it.
+    async fn hold(&mut self, wanted: Option<Key>, priority: Priority) {
+        let Some(live) = &self.live else { return };
+        if self.held == wanted {
+            return;
+        }
+        match live.swap(self.held.take(), wanted, priority).await {
+            Ok(true) => self.held = wanted,
+            Ok(false) => {}
+            Err(_) => self.live = None,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! One message's way: its verdict, its gateways in order, its outcome.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use uuid::Uuid;
+
+use super::claim::Claimed;
+use super::settings::PoolPolicy;
+use crate::db::calls::Outcome;
+use crate::db::types::JsonText;
+use crate::gateway::Gateway;
+use crate::gateway::registry::Registry;
+use crate::model::event::EventType;
+use crate::model::message::{Channel, MessageType, OnUnknown, Options, Priority, Rendered};
+use crate::model::outcome::{Blame, Fault, SendError};
+
+/// A message that has all it needs to be sent.
+pub struct Ready {
+    /// What the gateway gets.
+    pub message: Rendered,
+    /// The lease under which it was claimed.
+    pub lease_id: Uuid,
+    /// The gateway that the caller chose.
+    pub chosen: Option<String>,
+    /// What follows when it cannot be known whether it went out.
+    pub on_unknown: OnUnknown,
+}
+
+/// What becomes of a claimed message: it is sent, or it has an outcome already.
+pub enum Next {
+    /// To be sent.
+    Send(Box<Ready>),
+    /// Not to be sent.
+    Done(Box<Outcome>),
+}
+
+/// Reads a claimed message by its verdict and its record.
+pub fn prepare(lease_id: Uuid, priority: Priority, claimed: Claimed) -> Next {
+    let Claimed { row, content } = claimed;
+    let attempt = row.attempts_made.saturating_add(1);
+    let end = |event_type, reason| {
+        let mut outcome = Outcome::new(lease_id, row.message_id, event_type, attempt);
+        outcome.reason = Some(reason);
+        outcome
+    };
+    match row.verdict.as_deref() {
+        None => {}
+        Some("expired") => return Next::Done(end(EventType::Expired, "expired").into()),
+        Some("suppressed") => {
+            return Next::Done(end(EventType::Suppressed, "suppressed_since").into());
+        }
+        Some("paused") => {
+            let mut outcome = end(EventType::Deferred, "paused");
+            outcome.retry_after = Some(Duration::ZERO);
+            outcome.counted = false;
+            outcome.pause_id = row.pause_id;
+            return Next::Done(outcome.into());
+        }
+        Some(_) => return Next::Done(end(EventType::Failed, "record_gone").into()),
+    }
+    let content = match content {
+        Ok(content) => content,
+        Err(reason) => return Next::Done(end(EventType::Failed, reason).into()),
+    };
+    let names = (
+        row.channel
+            .as_deref()
+            .and_then(|name| name.parse::<Channel>().ok()),
+        row.message_type
+            .as_deref()
+            .and_then(|name| name.parse::<MessageType>().ok()),
+        row.recipient,
+    );
+    let (Some(channel), Some(message_type), Some(recipient)) = names else {
+        return Next::Done(end(EventType::Failed, "record_unreadable").into());
+    };
+    let Ok(data) = content.raw_data(channel) else {
+        return Next::Done(end(EventType::Failed, "content_unreadable").into());
+    };
+    let options = content.options.unwrap_or_else(no_options);
+    Next::Send(Box::new(Ready {
+        lease_id,
+        chosen: row.gateway,
+        on_unknown: options
+            .on_unknown
+            .unwrap_or_else(|| message_type.on_unknown()),
+        message: Rendered {
+            message_id: row.message_id,
+            channel,
+            message_type,
+            priority,
+            attempt,
+            recipient,
+            subject: content.subject,
+            body: content.body,
+            html: content.html,
+            data,
+            options,
+            ip_pool: row.ip_pool.map(Arc::from),
+            tenant_id: row.tenant_id,
+        },
+    }))
+}
+
+fn no_options() -> Arc<Options> {
+    static NONE: std::sync::LazyLock<Arc<Options>> = std::sync::LazyLock::new(Arc::default);
+    Arc::clone(&NONE)
+}
+
+/// Hands a message to its gateways, one after the other while the fault is theirs.
+pub async fn deliver(
+    ready: Box<Ready>,
+    gateways: &Registry,
+    paused: &[String],
+    policy: &PoolPolicy,
+) -> Outcome {
+    let mut last: Option<(&str, SendError)> = None;
+    for gateway in route(&ready, gateways, paused) {
+        match gateway
+            .send(&ready.message, Instant::now() + policy.send_timeout)
+            .await
+        {
+            Ok(accepted) => {
+                let mut outcome = Outcome::new(
+                    ready.lease_id,
+                    ready.message.message_id,
+                    EventType::Sent,
+                    ready.message.attempt,
+                );
+                outcome.gateway = Some(gateway.name().to_owned());
+                outcome.external_id = accepted.external_id;
+                outcome.detail = detail(None, accepted.provider_text.as_deref());
+                return outcome;
+            }
+            Err(error) => {
+                let rerouted = matches!(error.fault, Fault::Gateway { .. });
+                tracing::debug!(message_id = %ready.message.message_id, gateway = gateway.name(), %error, "not accepted");
+                last = Some((gateway.name(), error));
+                if !rerouted {
+                    break;
+                }
+            }
+        }
+    }
+    match last {
+        Some((gateway, error)) => judge(&ready, gateway, error, policy),
+        None => {
+            let mut outcome = Outcome::new(
+                ready.lease_id,
+                ready.message.message_id,
+                EventType::Deferred,
+                ready.message.attempt,
+            );
+            outcome.reason = Some("no_gateway");
+            outcome.retry_after = Some(snooze(ready.message.message_id, policy));
+            outcome.counted = false;
+            outcome
+        }
+    }
+}
+
+/// The gateways to try, the caller's choice first; paused ones are left out.
+fn route<'a>(
+    ready: &'a Ready,
+    gateways: &'a Registry,
+    paused: &'a [String],
+) -> impl Iterator<Item = &'a Arc<dyn Gateway>> {
+    let chosen = ready
+        .chosen
+        .as_deref()
+        .and_then(|name| gateways.get(name))
+        .filter(|g| g.channels().contains(&ready.message.channel));
+    let others = gateways
+        .for_channel(ready.message.channel)
+        .iter()
+        .filter(move |g| chosen.is_none_or(|c| c.name() != g.name()));
+    chosen
+        .into_iter()
+        .chain(others)
+        .filter(|g| !paused.iter().any(|name| name == g.name()))
+}
+
+/// Turns a fault into an outcome.
+fn judge(ready: &Ready, gateway: &str, error: SendError, policy: &PoolPolicy) -> Outcome {
+    let message = &ready.message;
+    let attempts_left =
+        message.attempt < message.options.max_attempts.unwrap_or(policy.max_attempts);
+    let (event_type, retry_after, counted) = match error.fault {
+        Fault::Permanent(Blame::Recipient) => (EventType::Bounced, None, true),
+        Fault::Permanent(Blame::Message) => (EventType::Failed, None, true),
+        Fault::Unknown if ready.on_unknown == OnUnknown::Hold || !attempts_left => {
+            (EventType::Unknown, None, true)
+        }
+        Fault::Unknown => (
+            EventType::Deferred,
+            Some(policy.backoff.delay(message.attempt, None)),
+            true,
+        ),
+        Fault::Transient { retry_after } if attempts_left => (
+            EventType::Deferred,
+            Some(policy.backoff.delay(message.attempt, retry_after)),
+            true,
+        ),
+        Fault::Transient { .. } => (EventType::Failed, None, true),
+        Fault::Gateway { retry_after } => {
+            let asked = retry_after
+                .unwrap_or_default()
+                .min(Duration::from_secs(3600));
+            (
+                EventType::Deferred,
+                Some(snooze(message.message_id, policy).max(asked)),
+                false,
+            )
+        }
+    };
+    Outcome {
+        lease_id: ready.lease_id,
+        message_id: message.message_id,
+        event_type,
+        attempt: message.attempt,
+        gateway: Some(gateway.to_owned()),
+        external_id: None,
+        reason: Some(error.reason),
+        detail: detail(error.code.as_deref(), error.provider_text.as_deref()),
+        retry_after,
+        counted,
+        pause_id: None,
+    }
+}
+
+/// How long a message waits that no gateway could take: a quarter of its age, so that a long outage costs each
+/// message few events, from half the shortest backoff up to five minutes, with jitter.
+fn snooze(message_id: Uuid, policy: &PoolPolicy) -> Duration {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    let made = message_id.get_timestamp().map_or(now, |at| {
+        let (seconds, nanos) = at.to_unix();
+        Duration::new(seconds, nanos)
+    });
+    let least =
+        (policy.backoff.ceiling(1) / 2).clamp(Duration::from_millis(100), Duration::from_secs(15));
+    let wait = (now.saturating_sub(made) / 4).clamp(least, Duration::from_secs(300));
+    wait.mul_f64(0.5 + 0.5 * fastrand::f64())
+}
+
+/// What a provider said, as an event's detail.
+fn detail(code: Option<&str>, text: Option<&str>) -> Option<JsonText> {
+    let said = [("code", code), ("text", text)];
+    if said.iter().all(|(_, value)| value.is_none()) {
+        return None;
+    }
+    let object = said
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?.into())))
+        .collect();
+    Some(JsonText(serde_json::Value::Object(object).to_string()))
+}

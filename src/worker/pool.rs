@@ -1,0 +1,322 @@
+//! One priority's pool: keeps sends in flight, up to its width, from what its claimer brings.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Pool as Connections;
+use futures_util::poll;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{interval, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::claim::{Batch, Claimer};
+use super::complete::{self, Note};
+use super::deliver::{self, Next, Ready};
+use super::settings::PoolPolicy;
+use crate::db::calls::{self, Outcome, PoolState};
+use crate::db::listen::{Live, Session};
+use crate::gateway::registry::Registry;
+use crate::model::event::EventType;
+use crate::model::message::{OnUnknown, Priority};
+
+/// What is claimed ahead at most, in messages: a crash exposes little, a suppression works at once.
+const AHEAD_MAX: usize = 1000;
+/// What has waited in memory for so long is handed back.
+const STALE: Duration = Duration::from_secs(5);
+/// Outcomes that may wait to be written; beyond that no send is started.
+const UNWRITTEN_MAX: usize = 4 * AHEAD_MAX;
+/// How often rate and width are adapted.
+const TICK: Duration = Duration::from_millis(100);
+/// Messages whose intent is recorded ahead of their send: about so much time of sending.
+const INTEND_AHEAD: f64 = 0.05;
+
+/// What a pool is made of.
+pub struct Pool {
+    /// Its priority.
+    pub priority: Priority,
+    /// Fewest and most sends in flight.
+    pub concurrency: (usize, usize),
+    /// How often it looks without being woken, while idle.
+    pub poll: Duration,
+    /// P2 and P3: see the settings.
+    pub p1_gate: i64,
+    /// How messages are tried.
+    pub policy: PoolPolicy,
+    /// How long a shutdown waits for sends in flight.
+    pub shutdown_timeout: Duration,
+    /// Its own connections.
+    pub db: Connections,
+    /// The process's session.
+    pub session: Session,
+    /// Its own gateways.
+    pub gateways: Registry,
+}
+
+struct Held {
+    ready: Box<Ready>,
+    live: Arc<Live>,
+    claimed_at: Instant,
+}
+
+type Intending = Pin<Box<dyn Future<Output = Vec<Held>> + Send>>;
+
+/// What changes while it runs.
+struct Running<'a> {
+    pool: &'a Pool,
+    notes: mpsc::UnboundedSender<Note>,
+    unwritten: Arc<AtomicUsize>,
+    /// Claimed, without an intent yet where one is needed.
+    buffer: VecDeque<Held>,
+    /// May be sent.
+    ready: VecDeque<Held>,
+    width: usize,
+    /// Sends that ended, a second.
+    rate: f64,
+    ended: usize,
+    was_full: bool,
+    gateway_faults: usize,
+}
+
+impl Pool {
+    /// Runs until `shutdown`; then finishes what is in flight and hands back the rest.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let (wanted, wants) = watch::channel(self.concurrency.0);
+        let (batch_sender, mut batches) = mpsc::channel(1);
+        let (state, states) = watch::channel(PoolState::default());
+        let (notes, noted) = mpsc::unbounded_channel();
+        let unwritten = Arc::new(AtomicUsize::new(0));
+        let room = Arc::new(Notify::new());
+        let claimer = Claimer {
+            priority: self.priority,
+            db: self.db.clone(),
+            session: self.session.clone(),
+            wanted: wants,
+            batches: batch_sender,
+            state,
+            poll: self.poll,
+            p1_gate: self.p1_gate,
+        };
+        let claiming = tokio::spawn(claimer.run(shutdown.clone()));
+        let completing = tokio::spawn(complete::run(self.db.clone(), noted, {
+            let (unwritten, room) = (Arc::clone(&unwritten), Arc::clone(&room));
+            move |count| {
+                unwritten.fetch_sub(count, Ordering::Relaxed);
+                room.notify_one();
+            }
+        }));
+
+        let mut running = Running {
+            pool: &self,
+            notes,
+            unwritten,
+            buffer: VecDeque::new(),
+            ready: VecDeque::new(),
+            width: self.concurrency.0,
+            rate: 0.0,
+            ended: 0,
+            was_full: false,
+            gateway_faults: 0,
+        };
+        let mut in_flight = FuturesUnordered::new();
+        let mut intending: Option<Intending> = None;
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            running.start_sends(&mut in_flight, &states).await;
+            if intending.is_none() {
+                intending = running.intend();
+            }
+            wanted.send_if_modified(|old| std::mem::replace(old, running.wanted()) != *old);
+            tokio::select! {
+                biased;
+                Some(outcome) = in_flight.next(), if !in_flight.is_empty() => running.ended(outcome),
+                held = async { intending.as_mut().expect("checked").await }, if intending.is_some() => {
+                    intending = None;
+                    running.ready.extend(held);
+                }
+                batch = batches.recv() => match batch {
+                    Some(batch) => running.take(batch),
+                    None => break,                                // the claimer has ended: shutdown
+                },
+                () = room.notified() => {}
+                _ = ticks.tick() => running.tick(in_flight.len()),
+            }
+        }
+
+        let deadline = tokio::time::Instant::now() + self.shutdown_timeout;
+        running.hand_back_all();
+        if let Some(intending) = intending
+            && let Ok(held) = timeout_at(deadline, intending).await
+        {
+            running.ready.extend(held);
+            running.hand_back_all();
+        }
+        while let Ok(Some(outcome)) = timeout_at(deadline, in_flight.next()).await {
+            running.ended(outcome);
+        }
+        if !in_flight.is_empty() {
+            tracing::warn!(priority = %self.priority, count = in_flight.len(), "sends did not end in time; they are left to rescue");
+        }
+        drop(running);
+        let _ = claiming.await;
+        let _ = timeout_at(deadline + Duration::from_secs(5), completing).await;
+    }
+}
+
+impl<'a> Running<'a> {
+    fn note(&self, note: Note) {
+        // The completer ends after the last sender only.
+        let _ = self.notes.send(note);
+    }
+
+    fn outcome(&self, outcome: Box<Outcome>) {
+        self.unwritten.fetch_add(1, Ordering::Relaxed);
+        self.note(Note::Outcome(outcome));
+    }
+
+    fn take(&mut self, batch: Batch) {
+        let claimed_at = Instant::now();
+        self.note(Note::Leased {
+            lease_id: batch.lease_id,
+            count: batch.messages.len(),
+        });
+        for claimed in batch.messages {
+            match deliver::prepare(batch.lease_id, self.pool.priority, claimed) {
+                Next::Send(ready) => self.buffer.push_back(Held {
+                    ready,
+                    live: Arc::clone(&batch.live),
+                    claimed_at,
+                }),
+                Next::Done(outcome) => self.outcome(outcome),
+            }
+        }
+    }
+
+    fn ended(&mut self, outcome: Outcome) {
+        self.ended += 1;
+        if outcome.event_type == EventType::Deferred && !outcome.counted {
+            self.gateway_faults += 1;
+        }
+        self.outcome(Box::new(outcome));
+    }
+
+    /// How many messages the claimer should bring: about a second of work, when half of that is left.
+    fn wanted(&self) -> usize {
+        let ahead = (self.rate as usize).clamp(2 * self.width, AHEAD_MAX);
+        let held = self.buffer.len() + self.ready.len();
+        if held > ahead / 2 { 0 } else { ahead - held }
+    }
+
+    /// Starts what may be sent now: free slots, a fresh session, room for outcomes.
+    async fn start_sends(
+        &mut self,
+        in_flight: &mut FuturesUnordered<Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>>,
+        states: &watch::Receiver<PoolState>,
+    ) {
+        while in_flight.len() < self.width && self.unwritten.load(Ordering::Relaxed) < UNWRITTEN_MAX
+        {
+            let Some(held) = self.ready.pop_front() else {
+                break;
+            };
+            if !held.live.is_fresh() {
+                self.ready.push_front(held);
+                break;
+            }
+            let paused = states.borrow().paused_gateways.clone();
+            let pool = self.pool;
+            let mut send: Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> =
+                Box::pin(async move {
+                    deliver::deliver(held.ready, &pool.gateways, &paused, &pool.policy).await
+                });
+            match poll!(&mut send) {
+                Poll::Ready(outcome) => self.ended(outcome),
+                Poll::Pending => in_flight.push(send),
+            }
+        }
+        self.was_full |= in_flight.len() >= self.width;
+    }
+
+    /// Moves what needs no intent to the ready ones, and records the intent of what does.
+    fn intend(&mut self) -> Option<Intending> {
+        let ahead = ((self.rate * INTEND_AHEAD) as usize).clamp(self.width, AHEAD_MAX);
+        if self.ready.len() >= ahead {
+            return None;
+        }
+        let mut held = Vec::new();
+        while self.ready.len() + held.len() < ahead {
+            match self.buffer.pop_front() {
+                Some(next) if next.ready.on_unknown == OnUnknown::Hold => held.push(next),
+                Some(next) => self.ready.push_back(next),
+                None => break,
+            }
+        }
+        if held.is_empty() {
+            return None;
+        }
+        let db = self.pool.db.clone();
+        Some(Box::pin(async move {
+            let lease_ids: Vec<Uuid> = held.iter().map(|h| h.ready.lease_id).collect();
+            let message_ids: Vec<Uuid> = held.iter().map(|h| h.ready.message.message_id).collect();
+            loop {
+                let intended = async {
+                    let client = db.get().await?;
+                    calls::intend(&client, &lease_ids, &message_ids).await
+                };
+                match intended.await {
+                    Ok(()) => return held,
+                    Err(error) => {
+                        tracing::warn!(%error, "intents could not be recorded; they are tried again")
+                    }
+                }
+                sleep(Duration::from_millis(250)).await;
+            }
+        }))
+    }
+
+    /// Adapts rate and width, and hands back what has waited for too long or lost its session.
+    fn tick(&mut self, in_flight: usize) {
+        self.rate = 0.6 * self.rate + 0.4 * self.ended as f64 / TICK.as_secs_f64();
+        let (least, most) = self.pool.concurrency;
+        if self.gateway_faults > 0 {
+            self.width = (self.width / 2).max(least);
+        } else if self.was_full {
+            self.width = (self.width + self.width.div_ceil(4)).min(most);
+        } else if in_flight < self.width / 2 {
+            self.width = (self.width - 1).max(least);
+        }
+        (self.ended, self.gateway_faults, self.was_full) = (0, 0, false);
+        let is_stale = |held: &Held| held.claimed_at.elapsed() > STALE || held.live.is_dead();
+        if self.buffer.front().is_some_and(is_stale) || self.ready.front().is_some_and(is_stale) {
+            let (stale, kept) = self
+                .buffer
+                .drain(..)
+                .chain(self.ready.drain(..))
+                .partition(is_stale);
+            let stale: Vec<Held> = stale;
+            let kept: Vec<Held> = kept;
+            self.buffer = kept.into(); // an intent that is recorded twice is one
+            self.hand_back(stale);
+        }
+    }
+
+    fn hand_back_all(&mut self) {
+        let held: Vec<Held> = self.buffer.drain(..).chain(self.ready.drain(..)).collect();
+        self.hand_back(held);
+    }
+
+    fn hand_back(&self, held: Vec<Held>) {
+        for held in held {
+            self.note(Note::HandedBack {
+                lease_id: held.ready.lease_id,
+                count: 1,
+            });
+        }
+    }
+}
