@@ -1,32 +1,118 @@
-//! The smtp gateway.
+//! Mail by SMTP, to a relay or a submission server (RFC 5321, RFC 6409).
+//!
+//! A mail is one transaction on a kept session. What matters is how far it came: a failure before the dot that
+//! ends the mail was written cannot have sent it, silence after it may have, and only that is `Unknown`. The
+//! session speaks the protocol itself, rather than by `lettre`, whose client does not tell these two apart,
+//! reads on after STARTTLS with text that came before it, and has a packet wait for an acknowledgement in each
+//! mail; `lettre` builds the mails.
+//!
+//! # Reasons
+//!
+//! | reason | fault | |
+//! |---|---|---|
+//! | `connect_failed` `connect_timeout` `connection_lost` `service_unavailable` `service_closing` `protocol_error` | gateway | no server, or one that gives up before it has the mail |
+//! | `tls_failed` `tls_not_offered` `credentials_not_encrypted` | gateway | no encryption where it is needed |
+//! | `auth_refused` `auth_not_offered` | gateway | the login |
+//! | `sender_refused` `sender_missing` | gateway | not from this address by this server |
+//! | `deadline_passed` | transient | before the final dot |
+//! | `connection_lost` | transient | while the mail was written, before the final dot |
+//! | `try_later` `mailbox_full` `too_many_recipients` | transient | 4yz, 5.2.2, 552 to `RCPT` |
+//! | `no_reply` `protocol_error` | unknown | after the final dot |
+//! | `mailbox_unavailable` `mailbox_disabled` `domain_takes_no_mail` | recipient | 5.1.1, 5.2.1, 5.1.2 and the like |
+//! | `invalid_address` | recipient, message | 5.1.3, or found here; in another field than the recipient the message's |
+//! | `smtputf8_required` | recipient, message | a local part that is not ASCII, and a server without SMTPUTF8 |
+//! | `message_too_large` `content_refused` `policy_refused` `refused` | message | other 5yz |
+//! | `invalid_header` `header_not_allowed` `invalid_attachment` | message | found here |
 
+mod classify;
+mod config;
+mod session;
+mod tls;
+mod wire;
+
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 
-use super::Gateway;
+use self::config::Config;
+pub use self::config::{Secret, Settings, Tls};
+use self::session::Session;
+use super::{Gateway, mime};
 use crate::model::message::{Channel, Rendered};
-use crate::model::outcome::{Accepted, SendError};
+use crate::model::outcome::{Accepted, Fault, PROVIDER_TEXT_MAX, SendError, shorten};
 
-/// Its settings.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {}
-
-/// The gateway.
+/// Hands mails to one server.
 pub struct Smtp {
     name: String,
+    from: Option<mime::Mailbox>,
+    config: Config,
+    /// One permit for each session that may be open.
+    permits: Semaphore,
+    /// Sessions between two mails, the one used last at the end: it is the least likely to have been closed.
+    kept: Mutex<Vec<Session>>,
 }
 
 impl Smtp {
-    /// Builds it.
+    /// Builds it. Connects with the first mail.
     ///
     /// # Errors
     ///
-    /// What is wrong in the settings.
-    pub fn new(name: &str, _settings: &Settings) -> Result<Self, String> {
-        Ok(Self { name: name.into() })
+    /// What is wrong in the settings, without any secret in them.
+    pub fn new(name: &str, settings: &Settings) -> Result<Self, String> {
+        Ok(Self {
+            name: name.into(),
+            from: config::sender(settings.from.as_deref())?,
+            config: Config::new(settings)?,
+            permits: Semaphore::new(settings.connections.into()),
+            kept: Mutex::default(),
+        })
+    }
+
+    /// A kept session that nothing is known against. The others on the way are dropped.
+    fn take_kept(&self) -> Option<Session> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::from_fn(|| kept.pop()).find(Session::is_usable)
+    }
+
+    fn keep(&self, session: Session) {
+        if session.is_usable() {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.push(session);
+        }
+    }
+
+    async fn open(&self, deadline: Instant) -> Result<Session, SendError> {
+        let limit = deadline.min(Instant::now() + self.config.connect_timeout);
+        Session::open(&self.config, limit).await.map_err(|failure| {
+            match (Instant::now() >= deadline, SendError::from(failure)) {
+                (true, error) if error.reason == "connect_timeout" => deadline_passed(),
+                (_, error) => error,
+            }
+        })
+    }
+
+    async fn hand_over(
+        &self,
+        mail: &mime::Mail,
+        deadline: Instant,
+    ) -> Result<session::Accepted, SendError> {
+        if let Some(mut session) = self.take_kept() {
+            let first_limit = Instant::now() + self.config.connect_timeout;
+            match session.send(mail, deadline, first_limit).await {
+                Err(failure) if failure.is_of_old_session() => {}
+                result => {
+                    self.keep(session);
+                    return result.map_err(SendError::from);
+                }
+            }
+        }
+        let mut session = self.open(deadline).await?;
+        let result = session.send(mail, deadline, deadline).await;
+        self.keep(session);
+        result.map_err(SendError::from)
     }
 }
 
@@ -37,10 +123,33 @@ impl Gateway for Smtp {
     }
 
     fn channels(&self) -> &[Channel] {
-        Channel::ALL
+        &[Channel::Email]
     }
 
-    async fn send(&self, _message: &Rendered, _deadline: Instant) -> Result<Accepted, SendError> {
-        Ok(Accepted::default())
+    /// Answers with the Message-ID, without brackets, as external id, and with the server's reply as text.
+    ///
+    /// The fate of the recipient is the fate of the message; copies that were refused are named by their replies
+    /// in the text.
+    async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
+        let mail = mime::build(message, self.from.as_ref())?;
+        let _permit = timeout_at(deadline.into(), self.permits.acquire())
+            .await
+            .map_err(|_| deadline_passed())?;
+        if Instant::now() >= deadline {
+            return Err(deadline_passed());
+        }
+        let accepted = self.hand_over(&mail, deadline).await?;
+        let mut text = accepted.reply.text();
+        for refused in &accepted.refused_copies {
+            text = format!("{text}; copy refused: {}", refused.text());
+        }
+        Ok(Accepted {
+            external_id: Some(mail.message_id),
+            provider_text: Some(shorten(&text, PROVIDER_TEXT_MAX)),
+        })
     }
+}
+
+fn deadline_passed() -> SendError {
+    SendError::new(Fault::Transient { retry_after: None }, "deadline_passed")
 }

@@ -1,0 +1,138 @@
+//! Header fields that callers may set, and none that they may not.
+
+use lettre::message::header::{HeaderName, HeaderValue};
+
+use super::refused;
+use crate::model::outcome::{Blame, SendError};
+
+/// Fields that are Postroad's to write, or the relay's (RFC 5322, sections 3.6.2 to 3.6.7; RFC 6376).
+/// So is every `Content-…`.
+const RESERVED: [&str; 13] = [
+    "From",
+    "Sender",
+    "To",
+    "Cc",
+    "Bcc",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "MIME-Version",
+    "Return-Path",
+    "Received",
+    "DKIM-Signature",
+    "X-Tags",
+];
+
+/// In bytes, so that name and colon fit on the first line.
+const NAME_MAX: usize = 76;
+
+/// In bytes, without CRLF (RFC 5322, section 2.1.1).
+const LINE_MAX: usize = 998;
+
+/// A field of the caller's. Non-ASCII values are encoded (RFC 2047) and long ones folded.
+pub(super) fn custom(name: &str, value: &str) -> Result<HeaderValue, SendError> {
+    let printable = name.bytes().all(|b| b.is_ascii_graphic() && b != b':');
+    if name.is_empty() || name.len() > NAME_MAX || !printable {
+        return Err(refused(Blame::Message, "invalid_header"));
+    }
+    let reserved = RESERVED.iter().any(|r| r.eq_ignore_ascii_case(name))
+        || name
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case("Content-"));
+    if reserved {
+        return Err(refused(Blame::Message, "header_not_allowed"));
+    }
+    text(name, value)
+}
+
+/// A field of free text.
+pub(super) fn text(name: &str, value: &str) -> Result<HeaderValue, SendError> {
+    let invalid = || refused(Blame::Message, "invalid_header");
+    if value.contains(|c: char| c.is_control() && c != '\t') {
+        return Err(invalid());
+    }
+    let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| invalid())?;
+    Ok(HeaderValue::new(name, value.trim().replace('\t', " ")))
+}
+
+/// The last look at a whole mail: every line ends in CRLF and has at most 998 bytes, there is no other CR or LF
+/// (which some relays take for a line end, and so for the end of the mail), no NUL, and nothing but ASCII after
+/// the header.
+pub(super) fn is_safe(mail: &[u8]) -> bool {
+    let mut lines = mail.split(|byte| *byte == b'\n');
+    let ends_in_newline = lines.next_back().is_some_and(<[u8]>::is_empty);
+    let mut in_header = true;
+    ends_in_newline
+        && lines.all(|line| {
+            let Some(line) = line.strip_suffix(b"\r") else {
+                return false;
+            };
+            in_header &= !line.is_empty();
+            line.len() <= LINE_MAX
+                && !line.iter().any(|byte| matches!(byte, b'\r' | 0))
+                && (in_header || line.is_ascii())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(result: Result<HeaderValue, SendError>) -> Option<&'static str> {
+        result.err().map(|error| error.reason)
+    }
+
+    /// A caller's header must not replace what identifies the mail or its parts.
+    #[test]
+    fn reserved_names_are_refused_in_any_case_and_others_are_not() {
+        for name in [
+            "from",
+            "BCC",
+            "Content-Type",
+            "content-language",
+            "Message-Id",
+        ] {
+            assert_eq!(
+                reason(custom(name, "x")),
+                Some("header_not_allowed"),
+                "{name}"
+            );
+        }
+        for name in [
+            "List-Unsubscribe",
+            "X-From",
+            "Contents",
+            "Reply-To",
+            "Precedence",
+        ] {
+            assert_eq!(reason(custom(name, "x")), None, "{name}");
+        }
+    }
+
+    /// RFC 5322, section 2.2: printable ASCII without colon.
+    #[test]
+    fn a_name_that_is_no_field_name_is_refused() {
+        for name in ["", "X Y", "X:Y", "X\r\nBcc", "Ä", "X\0"] {
+            assert_eq!(
+                reason(custom(name, "x")),
+                Some("invalid_header"),
+                "{name:?}"
+            );
+        }
+    }
+
+    /// Relays differ in what they take for the end of a mail; what is sent must leave no doubt.
+    #[test]
+    fn bare_line_ends_long_lines_and_eight_bit_bodies_are_not_safe() {
+        assert!(is_safe(b"A: b\r\n\r\nbody\r\n"));
+        assert!(is_safe("To: j\u{f6}@x\r\n\r\nbody\r\n".as_bytes()));
+        assert!(!is_safe(b"A: b\r\n\r\nbody\n.\nMAIL\r\n"));
+        assert!(!is_safe(b"A: b\r\n\r\nbody\r.\rMAIL\r\n"));
+        assert!(!is_safe(b"A: b\r\n\r\nbo\0dy\r\n"));
+        assert!(!is_safe(b"A: b\r\n\r\nno end"));
+        assert!(!is_safe("A: b\r\n\r\nb\u{f6}dy\r\n".as_bytes()));
+        let line = |length| [&b"A: b\r\n\r\n"[..], &vec![b'x'; length], b"\r\n"].concat();
+        assert!(is_safe(&line(998)));
+        assert!(!is_safe(&line(999)));
+    }
+}

@@ -1,0 +1,353 @@
+//! Each way for a mail to fail, whose fault it is, and the neighbour that is another's.
+
+use postroad::gateway::Gateway as _;
+use postroad::model::duration::Text;
+use postroad::model::outcome::{Blame, Fault, SendError};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::support::smtp_sink::Answer::{self, Close, Hang, Reply, Slow};
+use crate::support::smtp_sink::{Script, Stage};
+
+const TRANSIENT: Fault = Fault::Transient { retry_after: None };
+const GATEWAY: Fault = Fault::Gateway { retry_after: None };
+const RECIPIENT: Fault = Fault::Permanent(Blame::Recipient);
+const MESSAGE: Fault = Fault::Permanent(Blame::Message);
+
+/// How a mail to such a server fails. Nothing of it may have been accepted, nor tried twice.
+async fn failure(script: Script, deadline: Instant) -> anyhow::Result<SendError> {
+    let sink = script.await?;
+    let result = gateway(&sink).send(&mail(), deadline).await;
+    assert_eq!(sink.mails().len(), 0);
+    assert_eq!(
+        sink.sessions(),
+        1,
+        "a new session is no place for a second try"
+    );
+    Ok(result.expect_err("the server refuses"))
+}
+
+/// Fault and reason when `stage` gets this reply.
+async fn on_reply(stage: Stage, reply: &'static str) -> anyhow::Result<(Fault, &'static str)> {
+    let error = failure(SmtpSink::start().on(stage, Reply(reply)), later()).await?;
+    let code = error.code.as_deref().expect("a code");
+    assert!(reply.contains(code), "{code} is not from {reply:?}");
+    assert_eq!(error.provider_text.as_deref(), Some(reply));
+    Ok((error.fault, error.reason))
+}
+
+async fn on(stage: Stage, answer: Answer) -> anyhow::Result<(Fault, &'static str)> {
+    let error = failure(SmtpSink::start().on(stage, answer), later()).await?;
+    Ok((error.fault, error.reason))
+}
+
+/// No server at all: the next gateway, at once.
+#[tokio::test]
+async fn a_server_that_is_down_is_the_gateways_fault() -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let port = listener.local_addr()?.port();
+    drop(listener);
+    let settings = Settings {
+        host: Some("127.0.0.1".into()),
+        port: Some(port),
+        from: Some("post@road.example".into()),
+        ..Settings::default()
+    };
+    let error = smtp(&settings)
+        .send(&mail(), later())
+        .await
+        .expect_err("refused");
+    assert_eq!((error.fault, error.reason), (GATEWAY, "connect_failed"));
+    Ok(())
+}
+
+/// A server that takes the connection and stops is down too; only the whole deadline is nobody's fault.
+#[tokio::test]
+async fn a_server_that_does_not_greet_in_time_is_the_gateways_fault() -> anyhow::Result<()> {
+    let sink = SmtpSink::start().on(Stage::Connect, Hang).await?;
+    let gateway = smtp(&Settings {
+        connect_timeout: Text(Duration::from_millis(100)),
+        ..settings(&sink)
+    });
+    let error = gateway
+        .send(&mail(), later())
+        .await
+        .expect_err("no greeting");
+    assert_eq!((error.fault, error.reason), (GATEWAY, "connect_timeout"));
+    let error = failure(SmtpSink::start().on(Stage::Connect, Hang), soon()).await?;
+    assert_eq!((error.fault, error.reason), (TRANSIENT, "deadline_passed"));
+    Ok(())
+}
+
+/// A port can be anything's.
+#[tokio::test]
+async fn a_server_that_speaks_something_else_is_the_gateways_fault() -> anyhow::Result<()> {
+    let script = SmtpSink::start().on(Stage::Connect, Reply("SSH-2.0-OpenSSH_9.2"));
+    let error = failure(script, later()).await?;
+    assert_eq!((error.fault, error.reason), (GATEWAY, "protocol_error"));
+    Ok(())
+}
+
+/// Before the first mail, refusals of either class are about this client.
+#[tokio::test]
+async fn a_refused_greeting_is_the_gateways_fault() -> anyhow::Result<()> {
+    let expected = (GATEWAY, "service_unavailable");
+    assert_eq!(
+        on_reply(Stage::Connect, "554 5.7.1 not you").await?,
+        expected
+    );
+    assert_eq!(
+        on_reply(Stage::Connect, "450 4.3.2 not now").await?,
+        expected
+    );
+    assert_eq!(on_reply(Stage::Ehlo, "550 5.7.1 bad name").await?, expected);
+    Ok(())
+}
+
+/// Slow is not wrong.
+#[tokio::test]
+async fn a_slow_server_gets_the_mail_all_the_same() -> anyhow::Result<()> {
+    let mut script = SmtpSink::start();
+    for stage in [Stage::Connect, Stage::Mail, Stage::Dot] {
+        script = script.on(stage, Slow(Duration::from_millis(50)));
+    }
+    let sink = script.await?;
+    gateway(&sink).send(&mail(), later()).await?;
+    assert_eq!(sink.mails().len(), 1);
+    Ok(())
+}
+
+/// The server tells apart what the message's bytes can have caused and what they cannot.
+#[tokio::test]
+async fn a_close_before_the_mail_is_the_gateways_fault() -> anyhow::Result<()> {
+    for stage in [
+        Stage::Connect,
+        Stage::Ehlo,
+        Stage::Mail,
+        Stage::Rcpt,
+        Stage::Data,
+    ] {
+        assert_eq!(
+            on(stage, Close).await?,
+            (GATEWAY, "connection_lost"),
+            "{stage:?}"
+        );
+    }
+    Ok(())
+}
+
+/// The mail's bytes went in part: nothing is accepted without the final dot, but it counts as an attempt.
+#[tokio::test]
+async fn a_close_amid_the_mail_is_transient() -> anyhow::Result<()> {
+    let sink = SmtpSink::start()
+        .offering(&[])
+        .on(Stage::Body, Close)
+        .await?;
+    // More than the buffers on the way take, so that the end cannot have been written.
+    let message = Rendered {
+        body: Some(
+            "A line of text that is as good as any other.\n"
+                .repeat(1_000_000)
+                .into(),
+        ),
+        ..mail()
+    };
+    let error = gateway(&sink)
+        .send(&message, later())
+        .await
+        .expect_err("closed");
+    assert_eq!((error.fault, error.reason), (TRANSIENT, "connection_lost"));
+    Ok(())
+}
+
+/// After the final dot nobody knows, and only the message's own policy may decide.
+#[tokio::test]
+async fn a_close_after_the_final_dot_is_unknown() -> anyhow::Result<()> {
+    assert_eq!(on(Stage::Dot, Close).await?, (Fault::Unknown, "no_reply"));
+    Ok(())
+}
+
+/// A deadline that passes before the mail was handed over and one that passes after it.
+#[tokio::test]
+async fn silence_is_unknown_only_after_the_final_dot() -> anyhow::Result<()> {
+    for stage in [Stage::Mail, Stage::Rcpt, Stage::Data] {
+        let error = failure(SmtpSink::start().on(stage, Hang), soon()).await?;
+        assert_eq!(
+            (error.fault, error.reason),
+            (TRANSIENT, "deadline_passed"),
+            "{stage:?}"
+        );
+    }
+    let error = failure(SmtpSink::start().on(Stage::Dot, Hang), soon()).await?;
+    assert_eq!((error.fault, error.reason), (Fault::Unknown, "no_reply"));
+    Ok(())
+}
+
+/// Closing service is no news about the message, at whatever point; 422 beside it is.
+#[tokio::test]
+async fn a_421_is_the_gateways_fault_at_every_stage() -> anyhow::Result<()> {
+    let expected = (GATEWAY, "service_closing");
+    for stage in [
+        Stage::Connect,
+        Stage::Ehlo,
+        Stage::Mail,
+        Stage::Rcpt,
+        Stage::Data,
+        Stage::Dot,
+    ] {
+        assert_eq!(
+            on_reply(stage, "421 4.3.2 closing").await?,
+            expected,
+            "{stage:?}"
+        );
+    }
+    assert_eq!(
+        on_reply(Stage::Rcpt, "422 4.2.2 full").await?,
+        (TRANSIENT, "mailbox_full")
+    );
+    Ok(())
+}
+
+/// The sender is the configuration's to put right; 4yz passes.
+#[tokio::test]
+async fn a_refused_sender_is_the_gateways_fault() -> anyhow::Result<()> {
+    let refused = on_reply(Stage::Mail, "550 5.1.8 unknown domain").await?;
+    assert_eq!(refused, (GATEWAY, "sender_refused"));
+    let refused = on_reply(Stage::Mail, "553 not allowed").await?;
+    assert_eq!(refused, (GATEWAY, "sender_refused"));
+    let later = on_reply(Stage::Mail, "451 4.3.0 disk full").await?;
+    assert_eq!(later, (TRANSIENT, "try_later"));
+    Ok(())
+}
+
+/// Many servers hold what they have against the sender until RCPT.
+#[tokio::test]
+async fn a_sender_refused_at_rcpt_does_not_blame_the_recipient() -> anyhow::Result<()> {
+    let sender = on_reply(Stage::Rcpt, "550 5.1.8 sender's domain not found").await?;
+    assert_eq!(sender, (GATEWAY, "sender_refused"));
+    let recipient = on_reply(Stage::Rcpt, "550 5.1.2 recipient's domain not found").await?;
+    assert_eq!(recipient, (RECIPIENT, "domain_takes_no_mail"));
+    Ok(())
+}
+
+/// What suppresses an address must be sure.
+#[tokio::test]
+async fn a_recipient_that_does_not_exist_is_permanent_and_the_recipients() -> anyhow::Result<()> {
+    for (reply, reason) in [
+        ("550 5.1.1 no such user", "mailbox_unavailable"),
+        ("550 5.1.6 moved", "mailbox_unavailable"),
+        ("550 no such user", "mailbox_unavailable"),
+        ("551 not here", "mailbox_unavailable"),
+        ("553 no such name", "mailbox_unavailable"),
+        ("550 5.2.1 disabled", "mailbox_disabled"),
+        ("501 5.1.3 bad syntax", "invalid_address"),
+        ("556 5.1.10 null MX", "domain_takes_no_mail"),
+    ] {
+        assert_eq!(
+            on_reply(Stage::Rcpt, reply).await?,
+            (RECIPIENT, reason),
+            "{reply}"
+        );
+    }
+    Ok(())
+}
+
+/// The same code with another detail is not about the mailbox.
+#[tokio::test]
+async fn a_recipient_refused_by_policy_is_not_the_recipients_fault() -> anyhow::Result<()> {
+    let policy = (MESSAGE, "policy_refused");
+    assert_eq!(
+        on_reply(Stage::Rcpt, "550 5.7.1 relaying denied").await?,
+        policy
+    );
+    assert_eq!(on_reply(Stage::Rcpt, "554 5.7.26 DMARC").await?, policy);
+    let other = (MESSAGE, "refused");
+    assert_eq!(on_reply(Stage::Rcpt, "554 no").await?, other);
+    assert_eq!(on_reply(Stage::Rcpt, "550 5.4.1 no route").await?, other);
+    Ok(())
+}
+
+/// Full mailboxes are emptied, greylists end.
+#[tokio::test]
+async fn a_recipient_that_cannot_take_mail_now_is_transient() -> anyhow::Result<()> {
+    for (reply, reason) in [
+        ("450 4.7.1 greylisted", "try_later"),
+        ("451 4.3.0 later", "try_later"),
+        ("452 4.2.2 full", "mailbox_full"),
+        ("550 5.2.2 full", "mailbox_full"),
+        ("552 5.2.2 full", "mailbox_full"),
+    ] {
+        assert_eq!(
+            on_reply(Stage::Rcpt, reply).await?,
+            (TRANSIENT, reason),
+            "{reply}"
+        );
+    }
+    Ok(())
+}
+
+/// 552 begins with a 5 and to RCPT means "too many" (RFC 5321, section 4.5.3.1.10); elsewhere "too large".
+#[tokio::test]
+async fn a_552_is_transient_to_rcpt_and_permanent_to_the_mail() -> anyhow::Result<()> {
+    let many = (TRANSIENT, "too_many_recipients");
+    let large = (MESSAGE, "message_too_large");
+    assert_eq!(on_reply(Stage::Rcpt, "552 too many").await?, many);
+    assert_eq!(on_reply(Stage::Rcpt, "452 4.5.3 too many").await?, many);
+    assert_eq!(on_reply(Stage::Mail, "552 5.3.4 too big").await?, large);
+    assert_eq!(on_reply(Stage::Dot, "552 too big").await?, large);
+    assert_eq!(on_reply(Stage::Dot, "552 5.2.3 too big").await?, large);
+    Ok(())
+}
+
+/// Once the server has read the mail, a refusal is about the mail unless it names the mailbox.
+#[tokio::test]
+async fn a_refused_mail_is_the_messages_fault_unless_the_code_names_the_recipient()
+-> anyhow::Result<()> {
+    assert_eq!(
+        on_reply(Stage::Dot, "554 5.7.1 spam").await?,
+        (MESSAGE, "policy_refused")
+    );
+    assert_eq!(
+        on_reply(Stage::Dot, "550 5.6.0 bad MIME").await?,
+        (MESSAGE, "content_refused")
+    );
+    assert_eq!(on_reply(Stage::Dot, "550 no").await?, (MESSAGE, "refused"));
+    assert_eq!(
+        on_reply(Stage::Data, "554 5.5.1 no").await?,
+        (MESSAGE, "refused")
+    );
+    let gone = on_reply(Stage::Dot, "550 5.1.1 no such user").await?;
+    assert_eq!(gone, (RECIPIENT, "mailbox_unavailable"));
+    let full = on_reply(Stage::Dot, "552 5.2.2 full").await?;
+    assert_eq!(full, (TRANSIENT, "mailbox_full"));
+    assert_eq!(
+        on_reply(Stage::Dot, "451 4.3.0 later").await?,
+        (TRANSIENT, "try_later")
+    );
+    Ok(())
+}
+
+/// A code outside of the protocol says nothing: harmless before the final dot, unknown after it.
+#[tokio::test]
+async fn a_code_of_no_class_is_unknown_only_after_the_final_dot() -> anyhow::Result<()> {
+    let before = on_reply(Stage::Data, "250 what dot?").await?;
+    assert_eq!(before, (GATEWAY, "protocol_error"));
+    let after = on_reply(Stage::Dot, "354 go on").await?;
+    assert_eq!(after, (Fault::Unknown, "protocol_error"));
+    Ok(())
+}
+
+/// A mail that the server would not take is not carried to it.
+#[tokio::test]
+async fn a_mail_above_the_announced_size_is_not_begun() -> anyhow::Result<()> {
+    let sink = SmtpSink::start().offering(&["SIZE 100"]).await?;
+    let error = gateway(&sink)
+        .send(&mail(), later())
+        .await
+        .expect_err("too large");
+    assert_eq!((error.fault, error.reason), (MESSAGE, "message_too_large"));
+    assert_eq!(sink.count("MAIL"), 0);
+    let sink = SmtpSink::start().offering(&["SIZE 0"]).await?;
+    gateway(&sink).send(&mail(), later()).await?;
+    Ok(())
+}
