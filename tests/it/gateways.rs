@@ -1,5 +1,6 @@
 //! Gateways: one suite that each must pass, and what each does for itself.
 
+mod file;
 mod injection;
 mod smtp_faults;
 mod smtp_mail;
