@@ -1,10 +1,12 @@
 //! Gateways: one suite that each must pass, and what each does for itself.
 
+mod conformance;
 mod file;
 mod injection;
 mod smtp_faults;
 mod smtp_mail;
 mod smtp_session;
+mod stub;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,0 +1,187 @@
+//! What every gateway must do. A new one adds itself to the three lists.
+
+use std::any::Any;
+use std::time::{Duration, Instant};
+
+use postroad::gateway::{Gateway, file, stub};
+use postroad::model::message::Channel;
+use postroad::model::outcome::Fault;
+
+use super::*;
+use crate::support::scratch::Scratch;
+use crate::support::smtp_sink::Answer::{Hang, Reply};
+use crate::support::smtp_sink::Stage;
+
+struct Subject {
+    gateway: Box<dyn Gateway>,
+    channels: &'static [Channel],
+    /// What must live as long as it.
+    _keep: Box<dyn Any>,
+}
+
+fn subject(
+    gateway: impl Gateway + 'static,
+    channels: &'static [Channel],
+    keep: impl Any,
+) -> Subject {
+    Subject {
+        gateway: Box::new(gateway),
+        channels,
+        _keep: Box::new(keep),
+    }
+}
+
+fn stub_with(settings: &str) -> stub::Stub {
+    let settings = toml::from_str(settings).expect("settings");
+    stub::Stub::new("stub", &settings).expect("a stub")
+}
+
+fn file_in(path: &std::path::Path) -> file::File {
+    let settings = file::Settings {
+        path: path.into(),
+        ..file::Settings::default()
+    };
+    file::File::new("file", &settings).expect("a file gateway")
+}
+
+/// Each as it is when all goes well.
+async fn healthy() -> anyhow::Result<Vec<Subject>> {
+    let sink = SmtpSink::start().await?;
+    let scratch = Scratch::new()?;
+    Ok(vec![
+        subject(gateway(&sink), &[Channel::Email], sink),
+        subject(
+            file_in(&scratch.path().join("outbox")),
+            Channel::ALL,
+            scratch,
+        ),
+        subject(stub_with(""), Channel::ALL, ()),
+    ])
+}
+
+/// Each as it is when something is wrong, with providers that tell more than they should.
+async fn failing() -> anyhow::Result<Vec<Subject>> {
+    let told = Reply("550 5.1.1 <ada@example.org>: The engine weaves algebraical patterns.");
+    let sink = SmtpSink::start().on(Stage::Rcpt, told).await?;
+    let login = SmtpSink::start().with_login("post", "another").await?;
+    let with_login = Settings {
+        username: Some("post".into()),
+        password: Some(PASSWORD.into()),
+        ..settings(&login)
+    };
+    let scratch = Scratch::new()?;
+    let taken = scratch.path().join("outbox");
+    std::fs::write(&taken, "not a folder")?;
+    let mut subjects = vec![
+        subject(gateway(&sink), &[Channel::Email], sink),
+        subject(smtp(&with_login), &[Channel::Email], login),
+        subject(file_in(&taken), Channel::ALL, scratch),
+    ];
+    for answer in ["transient", "permanent", "recipient", "gateway", "unknown"] {
+        let stub = stub_with(&format!("answer = '{answer}'"));
+        subjects.push(subject(stub, Channel::ALL, ()));
+    }
+    Ok(subjects)
+}
+
+/// Each whose provider never answers, and what then is known about the message.
+async fn silent() -> anyhow::Result<Vec<(Subject, Fault)>> {
+    let transient = Fault::Transient { retry_after: None };
+    let greeting = SmtpSink::start().on(Stage::Connect, Hang).await?;
+    let dot = SmtpSink::start().on(Stage::Dot, Hang).await?;
+    Ok(vec![
+        (
+            subject(gateway(&greeting), &[Channel::Email], greeting),
+            transient,
+        ),
+        (
+            subject(gateway(&dot), &[Channel::Email], dot),
+            Fault::Unknown,
+        ),
+        (
+            subject(stub_with("hang = true"), Channel::ALL, ()),
+            Fault::Unknown,
+        ),
+        (
+            subject(stub_with("latency = '1h'"), Channel::ALL, ()),
+            Fault::Unknown,
+        ),
+    ])
+}
+
+/// Routing goes by what a gateway says that it serves.
+#[tokio::test]
+async fn a_gateway_says_its_name_and_what_it_serves() -> anyhow::Result<()> {
+    let subjects = healthy().await?;
+    let names: Vec<_> = subjects.iter().map(|s| s.gateway.name()).collect();
+    assert_eq!(names, ["smtp", "file", "stub"]);
+    for subject in subjects {
+        assert_eq!(subject.gateway.channels(), subject.channels);
+    }
+    Ok(())
+}
+
+/// Events come back under the external id; without one a delivery is never seen.
+#[tokio::test]
+async fn a_gateway_accepts_a_plain_message_over_each_of_its_channels() -> anyhow::Result<()> {
+    for subject in healthy().await? {
+        for channel in subject.channels {
+            let message = message(*channel);
+            let accepted = subject.gateway.send(&message, later()).await?;
+            assert!(
+                accepted.external_id.is_some_and(|id| !id.is_empty()),
+                "{} has no external id for {channel}",
+                subject.gateway.name()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Errors are logged, and logs are read by people whom the mail does not concern.
+#[tokio::test]
+async fn an_error_shows_neither_address_nor_body_nor_secret() -> anyhow::Result<()> {
+    for subject in failing().await? {
+        let message = message(subject.channels[0]);
+        let result = subject.gateway.send(&message, later()).await;
+        let error = result.expect_err("it fails");
+        let shown = error.to_string();
+        for secret in [message.recipient.as_str(), "ada", BODY, "engine", PASSWORD] {
+            assert!(!shown.contains(secret), "{shown:?} holds {secret:?}");
+        }
+        let snake = |c: char| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit();
+        assert!(error.reason.chars().all(snake), "{}", error.reason);
+    }
+    Ok(())
+}
+
+/// A slot that is never given back is a slot less for the priority's other messages.
+#[tokio::test]
+async fn a_gateway_keeps_the_deadline_when_nothing_answers() -> anyhow::Result<()> {
+    for (subject, fault) in silent().await? {
+        let deadline = soon();
+        let result = subject
+            .gateway
+            .send(&message(subject.channels[0]), deadline)
+            .await;
+        let late = Instant::now().saturating_duration_since(deadline);
+        assert_eq!(result.expect_err("no answer").fault, fault);
+        assert!(late < Duration::from_secs(2), "{late:?} late");
+    }
+    Ok(())
+}
+
+/// A message whose time is over before the call must not go out.
+#[tokio::test]
+async fn nothing_is_sent_after_the_deadline() -> anyhow::Result<()> {
+    for subject in healthy().await? {
+        let result = subject
+            .gateway
+            .send(&message(subject.channels[0]), Instant::now())
+            .await;
+        let error = result.expect_err("too late");
+        assert_eq!(error.fault, Fault::Transient { retry_after: None });
+        assert_eq!(error.reason, "deadline_passed");
+    }
+    Ok(())
+}
