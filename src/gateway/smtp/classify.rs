@@ -62,7 +62,10 @@ impl From<Failure> for SendError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(stage, reply) => {
-                let (fault, reason) = refused(stage, reply.code, reply.enhanced());
+                let (fault, reason) = match relaying_denied(stage, &reply) {
+                    true => (MESSAGE, "policy_refused"),
+                    false => refused(stage, reply.code, reply.enhanced()),
+                };
                 Self::new(fault, reason)
                     .with_code(reply.status())
                     .with_text(&reply.text())
@@ -80,6 +83,15 @@ const TRANSIENT: Fault = Fault::Transient { retry_after: None };
 const GATEWAY: Fault = Fault::Gateway { retry_after: None };
 const RECIPIENT: Fault = Fault::Permanent(Blame::Recipient);
 const MESSAGE: Fault = Fault::Permanent(Blame::Message);
+
+/// Some servers have no enhanced codes, and say with the code for "no such mailbox" that they will not relay for
+/// this client. Taken at its word that would suppress every recipient of a gateway that is set up wrongly.
+fn relaying_denied(stage: Stage, reply: &Reply) -> bool {
+    stage == Stage::Rcpt
+        && matches!(reply.code, 550 | 551 | 553)
+        && reply.enhanced().is_none()
+        && reply.text().to_ascii_lowercase().contains("relay")
+}
 
 /// By the reply's first digit, 4yz transient and 5yz permanent (RFC 5321, section 4.2.1), but what concerns
 /// neither the message nor its recipient is the gateway's.

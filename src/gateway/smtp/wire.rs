@@ -188,9 +188,11 @@ impl Reply {
         Ok(None)
     }
 
-    /// Subject and detail of the enhanced status code (RFC 2034) if there is one of the reply's own class.
+    /// Subject and detail of the enhanced status code (RFC 2034) if there is one of the reply's own class. Some
+    /// servers write it as `#5.1.0` or `(5.1.0)`.
     pub(super) fn enhanced(&self) -> Option<(u16, u16)> {
         let first = self.lines.first()?.split_whitespace().next()?;
+        let first = first.trim_matches(['#', '(', ')', '[', ']', ':', ';', ',', '<', '>']);
         let mut numbers = first.split('.').map(|number| {
             let digits =
                 (1..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
@@ -260,6 +262,8 @@ mod tests {
         };
         assert_eq!(status("550 5.1.1 no such user\r\n"), "5.1.1");
         assert_eq!(status("550 5.1.10\r\n"), "5.1.10");
+        assert_eq!(status("550 #5.7.1 not you\r\n"), "5.7.1");
+        assert_eq!(status("550 (5.2.1): disabled\r\n"), "5.2.1");
         assert_eq!(status("550 4.1.1 odd\r\n"), "550");
         assert_eq!(status("550 5.1 odd\r\n"), "550");
         assert_eq!(status("550 10.0.0.1 is blocked\r\n"), "550");

@@ -66,7 +66,7 @@ async fn a_server_that_is_down_is_the_gateways_fault() -> anyhow::Result<()> {
 async fn a_server_that_does_not_greet_in_time_is_the_gateways_fault() -> anyhow::Result<()> {
     let sink = SmtpSink::start().on(Stage::Connect, Hang).await?;
     let gateway = smtp(&Settings {
-        connect_timeout: Text(Duration::from_millis(100)),
+        connect_timeout: Text(Duration::from_millis(200)),
         ..settings(&sink)
     });
     let error = gateway
@@ -261,6 +261,8 @@ async fn a_recipient_refused_by_policy_is_not_the_recipients_fault() -> anyhow::
         policy
     );
     assert_eq!(on_reply(Stage::Rcpt, "554 5.7.26 DMARC").await?, policy);
+    let exim = on_reply(Stage::Rcpt, "550 relay not permitted").await?;
+    assert_eq!(exim, policy);
     let other = (MESSAGE, "refused");
     assert_eq!(on_reply(Stage::Rcpt, "554 no").await?, other);
     assert_eq!(on_reply(Stage::Rcpt, "550 5.4.1 no route").await?, other);
