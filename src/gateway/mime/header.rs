@@ -56,21 +56,21 @@ pub(super) fn text(name: &str, value: &str) -> Result<HeaderValue, SendError> {
 }
 
 /// The last look at a whole mail: every line ends in CRLF and has at most 998 bytes, there is no other CR or LF
-/// (which some relays take for a line end, and so for the end of the mail), no NUL, and nothing but ASCII after
-/// the header.
-pub(super) fn is_safe(mail: &[u8]) -> bool {
+/// (which some relays take for a line end, and so for the end of the mail), no NUL, and nothing but ASCII, except
+/// in the header if that may be UTF-8.
+pub(super) fn is_safe(mail: &[u8], utf8_header: bool) -> bool {
     let mut lines = mail.split(|byte| *byte == b'\n');
     let ends_in_newline = lines.next_back().is_some_and(<[u8]>::is_empty);
-    let mut in_header = true;
+    let mut may_be_utf8 = utf8_header;
     ends_in_newline
         && lines.all(|line| {
             let Some(line) = line.strip_suffix(b"\r") else {
                 return false;
             };
-            in_header &= !line.is_empty();
+            may_be_utf8 &= !line.is_empty();
             line.len() <= LINE_MAX
                 && !line.iter().any(|byte| matches!(byte, b'\r' | 0))
-                && (in_header || line.is_ascii())
+                && (may_be_utf8 || line.is_ascii())
         })
 }
 
@@ -124,15 +124,17 @@ mod tests {
     /// Relays differ in what they take for the end of a mail; what is sent must leave no doubt.
     #[test]
     fn bare_line_ends_long_lines_and_eight_bit_bodies_are_not_safe() {
-        assert!(is_safe(b"A: b\r\n\r\nbody\r\n"));
-        assert!(is_safe("To: j\u{f6}@x\r\n\r\nbody\r\n".as_bytes()));
-        assert!(!is_safe(b"A: b\r\n\r\nbody\n.\nMAIL\r\n"));
-        assert!(!is_safe(b"A: b\r\n\r\nbody\r.\rMAIL\r\n"));
-        assert!(!is_safe(b"A: b\r\n\r\nbo\0dy\r\n"));
-        assert!(!is_safe(b"A: b\r\n\r\nno end"));
-        assert!(!is_safe("A: b\r\n\r\nb\u{f6}dy\r\n".as_bytes()));
+        assert!(is_safe(b"A: b\r\n\r\nbody\r\n", true));
+        let utf8 = "To: j\u{f6}@x\r\n\r\nbody\r\n".as_bytes();
+        assert!(is_safe(utf8, true));
+        assert!(!is_safe(utf8, false));
+        assert!(!is_safe(b"A: b\r\n\r\nbody\n.\nMAIL\r\n", true));
+        assert!(!is_safe(b"A: b\r\n\r\nbody\r.\rMAIL\r\n", true));
+        assert!(!is_safe(b"A: b\r\n\r\nbo\0dy\r\n", true));
+        assert!(!is_safe(b"A: b\r\n\r\nno end", true));
+        assert!(!is_safe("A: b\r\n\r\nb\u{f6}dy\r\n".as_bytes(), true));
         let line = |length| [&b"A: b\r\n\r\n"[..], &vec![b'x'; length], b"\r\n"].concat();
-        assert!(is_safe(&line(998)));
-        assert!(!is_safe(&line(999)));
+        assert!(is_safe(&line(998), true));
+        assert!(!is_safe(&line(999), true));
     }
 }

@@ -88,9 +88,6 @@ pub(super) fn build(message: &Rendered, default_from: Option<&Mailbox>) -> Resul
         builder = builder.raw_header(header::text("X-Tags", &options.tags.join(", "))?);
     }
     let bytes = parts::finish(builder, message)?.formatted();
-    if !header::is_safe(&bytes) {
-        return Err(refused(Blame::Message, "invalid_header"));
-    }
 
     let mut copies: Vec<Address> = Vec::new();
     for copy in cc.into_iter().chain(bcc) {
@@ -103,6 +100,9 @@ pub(super) fn build(message: &Rendered, default_from: Option<&Mailbox>) -> Resul
         .chain(&copies)
         .chain(reply_to.as_ref().map(|mailbox| &mailbox.email))
         .any(|address| !address.user().is_ascii());
+    if !header::is_safe(&bytes, needs_smtputf8) {
+        return Err(refused(Blame::Message, "invalid_header"));
+    }
     Ok(Mail {
         sender: from.email,
         recipient,

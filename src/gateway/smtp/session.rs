@@ -114,7 +114,13 @@ impl Session {
             Tls::Starttls if !self.offers.starttls => return Err(of_gateway("tls_not_offered")),
             Tls::Opportunistic | Tls::Starttls => {}
         }
-        self.command(Stage::Open, "STARTTLS\r\n", limit).await?;
+        match self.command(Stage::Open, "STARTTLS\r\n", limit).await {
+            Ok(_) => {}
+            Err(failure) if config.tls == Tls::Opportunistic && failure.leaves_session() => {
+                return Ok(self);
+            }
+            Err(failure) => return Err(failure),
+        }
         self = self.encrypt(config).await?;
         // What was announced in the clear may have been anybody's word (RFC 3207, section 4.2).
         self.offers = Offers::default();

@@ -120,7 +120,7 @@ async fn a_kept_session_that_ends_before_the_mail_is_replaced() -> anyhow::Resul
 async fn a_kept_session_that_has_become_a_dead_end_is_replaced() -> anyhow::Result<()> {
     let sink = SmtpSink::start().at(Stage::Mail, 2, Hang).await?;
     let gateway = smtp(&Settings {
-        connect_timeout: Text(Duration::from_millis(150)),
+        connect_timeout: Text(Duration::from_millis(800)),
         ..settings(&sink)
     });
     gateway.send(&mail(), later()).await?;
@@ -170,6 +170,69 @@ async fn mail_is_encrypted_as_configured() -> anyhow::Result<()> {
         smtp(&settings).send(&mail(), later()).await?;
         assert!(sink.mails()[0].encrypted, "{tls:?}");
     }
+    Ok(())
+}
+
+/// A session that is encrypted is kept like any other.
+#[tokio::test]
+async fn two_mails_share_an_encrypted_session() -> anyhow::Result<()> {
+    let sink = SmtpSink::start().with_starttls().await?;
+    let (settings, _scratch) = trusting(&sink, Tls::Starttls)?;
+    let gateway = smtp(&settings);
+    gateway.send(&mail(), later()).await?;
+    gateway.send(&mail(), later()).await?;
+    assert_eq!(sink.sessions(), 1);
+    sink.close_sessions().await;
+    gateway.send(&mail(), later()).await?;
+    assert_eq!(sink.sessions(), 2);
+    Ok(())
+}
+
+/// Whoever sits in between can add text to the reply to STARTTLS; read later, it would pass for the server's
+/// own words under encryption (RFC 3207, section 6).
+#[tokio::test]
+async fn text_after_the_reply_to_starttls_ends_the_session() -> anyhow::Result<()> {
+    let injected = Reply("220 go\r\n250-sink\r\n250 AUTH PLAIN");
+    let sink = SmtpSink::start()
+        .with_starttls()
+        .on(Stage::StartTls, injected)
+        .await?;
+    let (settings, _scratch) = trusting(&sink, Tls::Starttls)?;
+    let error = smtp(&settings)
+        .send(&mail(), later())
+        .await
+        .expect_err("injected");
+    assert_eq!((error.fault, error.reason), (GATEWAY, "tls_failed"));
+    assert_eq!(sink.mails().len(), 0);
+    Ok(())
+}
+
+/// A server may offer encryption and then have none: only for opportunistic that is good enough.
+#[tokio::test]
+async fn a_refused_starttls_matters_only_where_encryption_is_required() -> anyhow::Result<()> {
+    let refused = Reply("454 4.7.0 not now");
+    let sink = SmtpSink::start()
+        .with_starttls()
+        .on(Stage::StartTls, refused)
+        .await?;
+    let with = |tls| Settings {
+        tls: Some(tls),
+        ..settings(&sink)
+    };
+    smtp(&with(Tls::Opportunistic))
+        .send(&mail(), later())
+        .await?;
+    assert!(!sink.mails()[0].encrypted);
+    let (trusting, _scratch) = trusting(&sink, Tls::Starttls)?;
+    let error = smtp(&trusting)
+        .send(&mail(), later())
+        .await
+        .expect_err("plain");
+    assert_eq!(
+        (error.fault, error.reason),
+        (GATEWAY, "service_unavailable")
+    );
+    assert_eq!(sink.mails().len(), 1);
     Ok(())
 }
 

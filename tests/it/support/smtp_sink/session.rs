@@ -89,7 +89,7 @@ async fn run(
         let mut line = String::new();
         tokio::select! {
             read = session.stream.read_line(&mut line) => if read? == 0 { return Ok(()) },
-            _ = closing.changed() => return Ok(()),
+            _ = closing.changed() => return session.reply("421 4.4.2 idle for too long").await,
         }
         let line = line.trim_end();
         let upper = line.to_ascii_uppercase();
