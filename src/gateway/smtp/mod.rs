@@ -3,8 +3,8 @@
 //! A mail is one transaction on a kept session. What matters is how far it came: a failure before the dot that
 //! ends the mail was written cannot have sent it, silence after it may have, and only that is `Unknown`. The
 //! session speaks the protocol itself, rather than by `lettre`, whose client does not tell these two apart,
-//! reads on after STARTTLS with text that came before it, and has a packet wait for an acknowledgement in each
-//! mail; `lettre` builds the mails.
+//! reads on after STARTTLS with text that came before it, and has a packet of each mail wait for a delayed
+//! acknowledgement (45 ms a mail to Postfix's `smtp-sink` on loopback, 0.7 ms without); `lettre` builds the mails.
 //!
 //! # Reasons
 //!

@@ -1,8 +1,10 @@
 //! What every gateway must do. A new one adds itself to the three lists.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use postroad::gateway::registry::{GatewaySettings, Registry};
 use postroad::gateway::{Gateway, file, stub};
 use postroad::model::message::Channel;
 use postroad::model::outcome::Fault;
@@ -182,6 +184,48 @@ async fn nothing_is_sent_after_the_deadline() -> anyhow::Result<()> {
         let error = result.expect_err("too late");
         assert_eq!(error.fault, Fault::Transient { retry_after: None });
         assert_eq!(error.reason, "deadline_passed");
+    }
+    Ok(())
+}
+
+/// Each can be written in the configuration, where a mistake stops the start.
+#[test]
+fn a_gateway_is_built_from_its_table_in_the_configuration() -> anyhow::Result<()> {
+    let build = |text: &str| -> anyhow::Result<Registry> {
+        let settings: BTreeMap<String, GatewaySettings> = toml::from_str(text)?;
+        Ok(Registry::build(&settings, &BTreeMap::new())?)
+    };
+    let registry = build(
+        "[relay]
+         type = 'smtp'
+         url = 'smtps://post:secret@relay.example'
+         from = 'Postroad <post@road.example>'
+         connections = 5
+         connect_timeout = '3s'
+         [outbox]
+         type = 'file'
+         path = 'outbox'
+         [dry]
+         type = 'stub'
+         answer = 'accept'
+         latency = '5ms'",
+    )?;
+    let names = |channel| -> Vec<&str> {
+        let gateways = registry.for_channel(channel).iter();
+        gateways.map(|gateway| gateway.name()).collect()
+    };
+    assert_eq!(names(Channel::Email), ["dry", "outbox", "relay"]);
+    assert_eq!(names(Channel::Sms), ["dry", "outbox"]);
+
+    for mistake in [
+        "[relay]\ntype = 'smtp'",
+        "[relay]\ntype = 'smtp'\nhost = 'relay.example'\ntsl = 'none'",
+        "[relay]\ntype = 'smtp'\nurl = 'smtp://post:secret@relay.example?tls=none'",
+        "[outbox]\ntype = 'file'\nfrom = 'nobody'",
+        "[dry]\ntype = 'stub'\nanswer = 'maybe'",
+    ] {
+        let error = build(mistake).err().expect("a mistake");
+        assert!(!format!("{error:#}").contains("secret"), "{error:#}");
     }
     Ok(())
 }
