@@ -1,3 +1,7 @@
 //! The `postroad` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    postroad::cli::main()
+}

@@ -3,6 +3,7 @@
 pub mod calls;
 pub mod listen;
 pub mod migrate;
+pub mod operate;
 pub mod pool;
 pub mod types;
 

@@ -5,3 +5,4 @@ pub mod duration;
 pub mod event;
 pub mod message;
 pub mod outcome;
+pub mod secret;

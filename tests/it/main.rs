@@ -1,4 +1,7 @@
 //! Integration tests.
 
+mod cli;
 mod gateways;
+mod server;
 mod support;
+mod up;

@@ -1,6 +1,5 @@
 //! Settings as an operator writes them → a configuration that is known to make sense.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use url::Url;
 use super::tls;
 use crate::gateway::mime;
 use crate::model::duration;
+use crate::model::secret::Secret;
 
 /// Its settings. A server is needed, as `url` or as `host`; the rest has defaults.
 ///
@@ -80,23 +80,6 @@ pub enum Tls {
     Tls,
 }
 
-/// Text that no log shows.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(pub String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
 /// What sessions are opened with.
 pub(super) struct Config {
     pub(super) host: String,
@@ -124,7 +107,7 @@ impl Config {
             (None, None) => {
                 return Err("needs url, such as \"smtp://relay.example.org\", or host".into());
             }
-            (Some(url), None) => parse_url(&url.0)?,
+            (Some(url), None) => parse_url(url.expose())?,
             (None, Some(host)) => Target::of_host(host),
         };
         let username = settings.username.clone().or(url.username);
@@ -223,7 +206,7 @@ fn parse_url(text: &str) -> Result<Target, String> {
         target.username = Some(decoded(url.username())?);
     }
     if let Some(password) = url.password() {
-        target.password = Some(Secret(decoded(password)?));
+        target.password = Some(Secret::new(decoded(password)?));
     }
     target.tls = match url.scheme() {
         "smtp" => None,
@@ -328,7 +311,7 @@ mod tests {
             .login
             .expect("a login");
         assert_eq!(login.username, "post@road");
-        assert_eq!(login.password, Secret("a/b:é".into()));
+        assert_eq!(login.password, Secret::new("a/b:é"));
     }
 
     /// Settings are printed where a start fails; what they hide must stay hidden.

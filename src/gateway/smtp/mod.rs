@@ -38,7 +38,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use self::config::Config;
-pub use self::config::{Secret, Settings, Tls};
+pub use self::config::{Settings, Tls};
 use self::session::Session;
 use super::{Gateway, mime};
 use crate::model::message::{Channel, Rendered};

@@ -149,7 +149,7 @@ impl Session {
         if !self.wire.is_encrypted() && !self.wire.is_loopback() {
             return Err(of_gateway("credentials_not_encrypted"));
         }
-        let (username, password) = (&login.username, &login.password.0);
+        let (username, password) = (&login.username, login.password.expose());
         if self.offers.auth_plain {
             let credentials = STANDARD.encode(format!("\0{username}\0{password}"));
             let auth = format!("AUTH PLAIN {credentials}\r\n");

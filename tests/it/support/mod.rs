@@ -1,4 +1,5 @@
-//! What the tests stand on: doubles of what Postroad talks to.
+//! What the tests stand on: doubles of what Postroad talks to, and what they share.
 
+pub(crate) mod process;
 pub(crate) mod scratch;
 pub(crate) mod smtp_sink;

@@ -1,0 +1,115 @@
+//! Runs roles side by side until the shutdown signal, or until one of them fails.
+
+use anyhow::{Context as _, anyhow};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use super::configured_url;
+use crate::config::Config;
+use crate::db::migrate::check_schema;
+use crate::db::pool::Database;
+use crate::model::message::Priority;
+use crate::{maintain, server, shutdown, telemetry, worker};
+
+/// What a process does.
+pub(super) enum Role {
+    /// Sends messages of these priorities.
+    Worker(Vec<Priority>),
+    Maintain,
+    Serve,
+}
+
+impl Role {
+    /// The server answers health checks before the database is there, too.
+    fn needs_schema(&self) -> bool {
+        !matches!(self, Self::Serve)
+    }
+}
+
+/// Runs `roles` on the configured database.
+pub(super) async fn run(config: Config, roles: Vec<Role>) -> anyhow::Result<()> {
+    telemetry::start();
+    let database = Database::new(configured_url(&config)?, "postroad")?;
+    let shutdown = shutdown::on_signal()?;
+    let serves = roles.iter().any(|role| matches!(role, Role::Serve));
+    if roles.iter().any(Role::needs_schema) {
+        let checked = check_schema(&database).await;
+        checked.context("the database cannot be used")?;
+    }
+    let listener = match serves {
+        true => Some(server::listen(&config.server).await?),
+        false => None,
+    };
+    if let Some(listener) = &listener {
+        info!("listening on http://{}", listener.local_addr()?);
+    }
+    run_until(config, roles, database, listener, shutdown).await
+}
+
+/// Runs `roles` until `shutdown`; one that fails or ends before takes the others with it.
+pub(super) async fn run_until(
+    config: Config,
+    roles: Vec<Role>,
+    database: Database,
+    mut listener: Option<TcpListener>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut running = JoinSet::new();
+    if roles.iter().any(Role::needs_schema) {
+        let (database, shutdown) = (database.clone(), shutdown.clone());
+        running.spawn(async move {
+            maintain::shared(database, shutdown).await;
+            ("upkeep", Ok(()))
+        });
+    }
+    for role in roles {
+        let (database, shutdown) = (database.clone(), shutdown.clone());
+        match role {
+            Role::Worker(priorities) => {
+                let context = worker::Context {
+                    database,
+                    settings: config.worker.clone(),
+                    priorities,
+                    gateways: config.gateways.clone(),
+                    channels: config.channels.clone(),
+                };
+                running.spawn(async move {
+                    let result = worker::run(context, shutdown).await;
+                    ("worker", result.map_err(anyhow::Error::from))
+                });
+            }
+            Role::Maintain => {
+                let settings = config.maintain.clone();
+                running.spawn(async move {
+                    maintain::elected(database, settings, shutdown).await;
+                    ("maintain", Ok(()))
+                });
+            }
+            Role::Serve => {
+                let listener = listener.take().context("no listener to serve on")?;
+                running.spawn(async move {
+                    server::run(listener, database, shutdown).await;
+                    ("serve", Ok(()))
+                });
+            }
+        }
+    }
+    let mut result = Ok(());
+    while let Some(ended) = running.join_next().await {
+        let failure = match ended {
+            Ok((role, Err(error))) => error.context(format!("{role} failed")),
+            Ok((role, Ok(()))) if !shutdown.is_cancelled() => anyhow!("{role} ended by itself"),
+            Ok((_, Ok(()))) => continue,
+            Err(panic) => anyhow!("a role ended: {panic}"),
+        };
+        shutdown.cancel();
+        match &result {
+            Ok(()) => result = Err(failure),
+            // The first one is reported by the caller; it is the cause, more often than not.
+            Err(_) => error!("{failure:#}"),
+        }
+    }
+    result
+}

@@ -1,0 +1,173 @@
+//! Gathers the modules' settings over `default.toml`, and checks the whole before any start.
+
+mod check;
+mod environment;
+mod interpolate;
+mod problem;
+mod shown;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::gateway::registry::GatewaySettings;
+use crate::model::message::Channel;
+use crate::model::secret::Secret;
+use crate::{maintain, server, worker};
+
+/// Every setting with its documentation.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// The whole configuration, checked.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[database]`.
+    pub database: DatabaseSettings,
+    /// `[redis]`.
+    pub redis: RedisSettings,
+    /// `[server]`.
+    pub server: server::Settings,
+    /// `[worker]`.
+    pub worker: worker::Settings,
+    /// `[maintain]`.
+    pub maintain: maintain::Settings,
+    /// `[channels]`: the order of each channel's gateways.
+    pub channels: BTreeMap<Channel, Vec<String>>,
+    /// `[gateways.NAME]`.
+    pub gateways: BTreeMap<String, GatewaySettings>,
+    /// Each gateway's settings on one line, secrets masked.
+    #[serde(skip)]
+    pub shown_gateways: BTreeMap<String, String>,
+}
+
+/// `[database]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseSettings {
+    /// Where Postroad lives.
+    #[serde(default)]
+    pub url: Option<Secret>,
+}
+
+/// `[redis]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisSettings {
+    /// Where rate limits are shared.
+    #[serde(default)]
+    pub url: Option<Secret>,
+}
+
+/// A setting that cannot be used. Its text is one line, and shows no secret.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct ConfigError {
+    /// Its dotted path, such as `worker.pools.P1.concurrency`, or the file.
+    pub setting: String,
+    /// What was wrong and what would be right.
+    pub problem: String,
+}
+
+impl ConfigError {
+    /// `problem` may be of several lines.
+    pub fn new(setting: impl Into<String>, problem: impl AsRef<str>) -> Self {
+        let words: Vec<_> = problem.as_ref().split_whitespace().collect();
+        Self {
+            setting: setting.into(),
+            problem: words.join(" "),
+        }
+    }
+}
+
+impl Config {
+    /// Reads `file`, if there is one, and the environment; checks everything, down to building each gateway once.
+    /// Needs a Tokio runtime around it, which gateways use.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let text = match file {
+            Some(path) => Some(fs::read_to_string(path).map_err(|error| {
+                ConfigError::new(
+                    path.display().to_string(),
+                    format!("cannot be read: {error}"),
+                )
+            })?),
+            None => None,
+        };
+        let name = file.map_or_else(String::new, |path| path.display().to_string());
+        let file = text.as_deref().map(|text| (name.as_str(), text));
+        Self::from_parts(file, &|name| std::env::var(name).ok())
+    }
+
+    /// As [`load`](Self::load), from a file's name and text, and a lookup of environment variables.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that cannot be used.
+    pub fn from_parts(
+        file: Option<(&str, &str)>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let secrets = RefCell::new(Vec::new());
+        let recorded = |name: &str| {
+            let value = variable(name).filter(|value| !value.is_empty())?;
+            if problem::is_secret(&name.to_ascii_lowercase()) {
+                secrets.borrow_mut().push(value.clone());
+            }
+            Some(value)
+        };
+        let mut result = Self::read(file, &recorded);
+        // A reader may quote what it was given, also where a secret was put into the wrong setting.
+        if let Err(error) = &mut result {
+            for secret in secrets.borrow().iter() {
+                error.problem = error.problem.replace(secret, "***");
+            }
+        }
+        result
+    }
+
+    fn read(
+        file: Option<(&str, &str)>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let mut settings = problem::parse("default.toml", DEFAULTS)?;
+        if let Some((name, text)) = file {
+            overlay(&mut settings, problem::parse(name, text)?);
+        }
+        interpolate::interpolate(&mut settings, variable)?;
+        if let Some(Value::Table(gateways)) = settings.get_mut("gateways") {
+            environment::add_gateways(gateways, variable)?;
+        }
+        let shown_gateways = shown::gateways(&settings);
+        let mut config: Self = problem::deserialize(settings)?;
+        config.shown_gateways = shown_gateways;
+        for names in config.channels.values_mut() {
+            let mut seen = BTreeSet::new();
+            names.retain(|name| seen.insert(name.clone()));
+        }
+        check::check(&config)?;
+        Ok(config)
+    }
+}
+
+/// Lays `over` on `base`: tables key by key, everything else whole.
+fn overlay(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(base)), Value::Table(over)) => overlay(base, over),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

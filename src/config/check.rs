@@ -1,0 +1,127 @@
+//! Rules that types cannot say.
+
+use std::time::Duration;
+
+use super::{Config, ConfigError};
+use crate::db::pool::Database;
+use crate::gateway::registry::{GatewayConfigError, Registry};
+use crate::model::message::Priority;
+use crate::worker::settings::PoolSettings;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Checks everything, down to building each gateway once.
+///
+/// # Errors
+///
+/// The first setting that cannot be used.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    if let Some(url) = &config.database.url {
+        Database::new(url.expose(), "postroad").map_err(|error| {
+            let problem = format!("{error}; expected postgres://user:password@host:5432/name");
+            ConfigError::new("database.url", problem.replace(url.expose(), "***"))
+        })?;
+    }
+    if let Some(url) = &config.server.public_url {
+        let host = url.strip_prefix("https://").or(url.strip_prefix("http://"));
+        if host.is_none_or(str::is_empty) {
+            let problem = format!("expected a URL such as https://post.example.org, got \"{url}\"");
+            return Err(ConfigError::new("server.public_url", problem));
+        }
+    }
+    let redis = config.redis.url.as_ref().map(|url| url.expose());
+    if redis.is_some_and(|url| {
+        !["redis://", "rediss://", "redis+unix://"]
+            .iter()
+            .any(|s| url.starts_with(s))
+    }) {
+        let problem = "expected a URL such as redis://host:6379/0";
+        return Err(ConfigError::new("redis.url", problem));
+    }
+    check_worker(config)?;
+    check_maintain(config)?;
+    check_gateways(config)
+}
+
+fn check_worker(config: &Config) -> Result<(), ConfigError> {
+    let worker = &config.worker;
+    if worker.send_timeout.0.is_zero() {
+        return Err(ConfigError::new(
+            "worker.send_timeout",
+            "must be more than 0",
+        ));
+    }
+    if worker.p1_gate < 1 {
+        let problem = format!("must be 1 or more, got {}", worker.p1_gate);
+        return Err(ConfigError::new("worker.p1_gate", problem));
+    }
+    for priority in Priority::ALL {
+        let path = format!("worker.pools.{priority}");
+        let pool = worker.pools.get(priority);
+        let pool = pool.ok_or_else(|| ConfigError::new(&path, "is missing"))?;
+        check_pool(&path, pool)?;
+    }
+    Ok(())
+}
+
+fn check_pool(path: &str, pool: &PoolSettings) -> Result<(), ConfigError> {
+    let refused = |setting: &str, problem: String| {
+        Err(ConfigError::new(format!("{path}.{setting}"), problem))
+    };
+    let [fewest, most] = pool.concurrency;
+    if fewest < 1 || fewest > most {
+        return refused(
+            "concurrency",
+            format!("expected [fewest, most] with 1 <= fewest <= most, got [{fewest}, {most}]"),
+        );
+    }
+    if pool.max_attempts < 1 {
+        return refused(
+            "max_attempts",
+            format!("must be 1 or more, got {}", pool.max_attempts),
+        );
+    }
+    if pool.poll.0.is_zero() {
+        return refused("poll", "must be more than 0, such as \"100ms\"".into());
+    }
+    match pool.backoff.build() {
+        Ok(_) => Ok(()),
+        Err(problem) => refused("backoff", problem),
+    }
+}
+
+fn check_maintain(config: &Config) -> Result<(), ConfigError> {
+    let retention = config.maintain.retention.0;
+    if retention < DAY || !retention.as_secs().is_multiple_of(DAY.as_secs()) {
+        let problem = "expected whole days, 1 or more, such as \"30d\"";
+        return Err(ConfigError::new("maintain.retention", problem));
+    }
+    let ahead = config.maintain.partitions_ahead;
+    if ahead < 1 {
+        let problem = format!("must be 1 or more, got {ahead}");
+        return Err(ConfigError::new("maintain.partitions_ahead", problem));
+    }
+    Ok(())
+}
+
+fn check_gateways(config: &Config) -> Result<(), ConfigError> {
+    for (channel, names) in &config.channels {
+        if let Some(name) = names
+            .iter()
+            .find(|name| !config.gateways.contains_key(*name))
+        {
+            let known: Vec<_> = config.gateways.keys().map(String::as_str).collect();
+            let known = match known.is_empty() {
+                true => "none is".into(),
+                false => known.join(", "),
+            };
+            let problem = format!("gateway \"{name}\" is not configured; configured: {known}");
+            return Err(ConfigError::new(format!("channels.{channel}"), problem));
+        }
+    }
+    Registry::build(&config.gateways, &config.channels)
+        .map(drop)
+        .map_err(|GatewayConfigError { gateway, message }| {
+            ConfigError::new(format!("gateways.{gateway}"), message)
+        })
+}

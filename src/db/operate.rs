@@ -1,0 +1,98 @@
+//! What commands and health checks ask of the database.
+
+use tokio_postgres::SimpleQueryMessage;
+
+use super::{Database, DbError};
+
+/// Rows as text, in the order of their columns; `None` is null.
+pub struct TextTable {
+    /// The columns' names.
+    pub columns: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+/// The version of the server, such as `15.4`.
+///
+/// # Errors
+///
+/// The database does not answer, or refuses.
+pub async fn server_version(database: &Database) -> Result<String, DbError> {
+    let client = database.connect().await?;
+    let row = client.query_one(
+        "select split_part(current_setting('server_version'), ' ', 1)",
+        &[],
+    );
+    Ok(row.await?.get(0))
+}
+
+/// Whether `postroad migrate` has been run.
+///
+/// # Errors
+///
+/// The database does not answer, or refuses.
+pub async fn schema_exists(database: &Database) -> Result<bool, DbError> {
+    let client = database.connect().await?;
+    let row = client.query_one(
+        "select to_regclass('postroad.message_queue') is not null",
+        &[],
+    );
+    Ok(row.await?.get(0))
+}
+
+/// Everything that a view of the schema `postroad` shows.
+///
+/// # Errors
+///
+/// The database does not answer, or there is no such view.
+pub async fn view(database: &Database, name: &str) -> Result<TextTable, DbError> {
+    let client = database.connect().await?;
+    let mut columns = Vec::new();
+    let mut rows = Vec::new();
+    for message in client
+        .simple_query(&format!("select * from postroad.{name}"))
+        .await?
+    {
+        match message {
+            SimpleQueryMessage::RowDescription(described) => {
+                columns = described
+                    .iter()
+                    .map(|column| column.name().to_owned())
+                    .collect();
+            }
+            SimpleQueryMessage::Row(row) => {
+                let values = (0..row.len()).map(|index| row.get(index).map(str::to_owned));
+                rows.push(values.collect());
+            }
+            _ => {}
+        }
+    }
+    Ok(TextTable { columns, rows })
+}
+
+/// As [`view`], as a JSON array of objects.
+///
+/// # Errors
+///
+/// As those of [`view`].
+pub async fn view_json(database: &Database, name: &str) -> Result<serde_json::Value, DbError> {
+    let client = database.connect().await?;
+    let query = format!(
+        "select coalesce(json_agg(row_to_json(v)), '[]') from (select * from postroad.{name}) as v"
+    );
+    Ok(client.query_one(&query, &[]).await?.get(0))
+}
+
+/// Creates the database `name`, from a connection to another one.
+///
+/// # Errors
+///
+/// The server does not answer, or refuses; also when the database is there already.
+pub async fn create_database(other: &Database, name: &str) -> Result<(), DbError> {
+    let client = other.connect().await?;
+    let quoted = name.replace('"', "\"\"");
+    client
+        .batch_execute(&format!("create database \"{quoted}\""))
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,289 @@
+//! Makes the data, starts the server or takes it over, and runs Postgres's programs.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, io};
+
+use tokio::process::{Child, Command};
+use tokio::time::sleep;
+use tokio_postgres::error::SqlState;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::binaries::Binaries;
+use super::place::{PORT, Place};
+use super::postmaster::Postmaster;
+use super::{EmbeddedError, MAINTENANCE, NAME, TRANSITION, failed};
+
+/// A log that is longer is put aside at a start, in the place of the one before.
+const LOG_MAX_BYTES: u64 = 16 << 20;
+
+/// A server that is up.
+pub(super) enum Server {
+    /// Started by us.
+    Child(Child),
+    /// Left by an earlier Postroad.
+    Adopted(Postmaster),
+}
+
+/// Makes the data under another name and renames it when it is whole: a start that was cut short leaves nothing behind
+/// that looks like data.
+pub(super) async fn initdb(place: &Place, binaries: &Binaries) -> Result<(), EmbeddedError> {
+    let unfinished = place.home.join("pgdata.new");
+    let mut result = Ok(());
+    for locale in ["C.UTF-8", "C"] {
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).map_err(failed("remove", &unfinished))?;
+        }
+        place.make_private(&unfinished)?;
+        let mut command = command(place, binaries, "initdb");
+        command.args([
+            "--username",
+            NAME,
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--data-checksums",
+        ]);
+        command
+            .args(["--lc-messages=C", "--locale", locale, "-D"])
+            .arg(&unfinished);
+        result = output(command, "initdb").await;
+        match &result {
+            Err(EmbeddedError::Program { output, .. }) if output.contains("locale") => {
+                debug!("no locale {locale} on this machine");
+            }
+            _ => break,
+        }
+    }
+    result?;
+    // No network, whatever postgresql.conf comes to say.
+    let hba = unfinished.join("pg_hba.conf");
+    fs::write(
+        &hba,
+        "# The folder of the socket is private: who reaches it may enter.\nlocal all all trust\n",
+    )
+    .map_err(failed("write", &hba))?;
+    fs::rename(&unfinished, &place.data).map_err(failed("rename", &unfinished))
+}
+
+/// Starts the server, or takes over the one that runs, and waits until it answers.
+pub(super) async fn launch(
+    place: &Place,
+    binaries: &Binaries,
+    shutdown: &CancellationToken,
+) -> Result<Server, EmbeddedError> {
+    let deadline = Instant::now() + TRANSITION;
+    loop {
+        if let Some(found) = Postmaster::read(&place.data) {
+            if found.is_alive(&place.data) {
+                let sockets = found.sockets.as_deref().unwrap_or(&place.sockets);
+                if answers(sockets, PORT, MAINTENANCE).await.is_up() && sockets == place.sockets {
+                    info!(
+                        "taking over the postgres that still runs (process {})",
+                        found.pid
+                    );
+                    return Ok(Server::Adopted(found));
+                }
+                // It starts, stops or recovers.
+                if Instant::now() > deadline {
+                    return Err(EmbeddedError::Stuck {
+                        pid: found.pid,
+                        log: place.log.clone(),
+                    });
+                }
+                pause(shutdown).await?;
+                continue;
+            }
+            // Postgres itself would not start if another program has got that number since. Processes of the dead
+            // server that still use the data are told by its shared memory, not by this file.
+            let file = Postmaster::file(&place.data);
+            debug!("removing {} of a server that is gone", file.display());
+            let _ = fs::remove_file(file);
+        }
+        match spawn(place, binaries, shutdown).await? {
+            Ok(child) => return Ok(Server::Child(child)),
+            Err(_) if still_in_use(&place.log) && Instant::now() < deadline => {
+                pause(shutdown).await?
+            }
+            Err(status) => {
+                let output = format!("{status}; {}", log_tail(&place.log));
+                return Err(EmbeddedError::Program {
+                    program: "postgres",
+                    output,
+                });
+            }
+        }
+    }
+}
+
+/// A server that answers, or the status with which it ended before it did.
+async fn spawn(
+    place: &Place,
+    binaries: &Binaries,
+    shutdown: &CancellationToken,
+) -> Result<Result<Child, ExitStatus>, EmbeddedError> {
+    if fs::metadata(&place.log).is_ok_and(|log| log.len() > LOG_MAX_BYTES) {
+        let old = place.log.with_extension("log.old");
+        fs::rename(&place.log, &old).map_err(failed("rename", &place.log))?;
+    }
+    let mut options = OpenOptions::new();
+    options.append(true).create(true).mode(0o600);
+    let log = options
+        .open(&place.log)
+        .map_err(failed("open", &place.log))?;
+    let again = log.try_clone().map_err(failed("open", &place.log))?;
+    let mut command = command(place, binaries, "postgres");
+    command
+        .arg("-D")
+        .arg(&place.data)
+        .args(["-c", "listen_addresses=", "-c"]);
+    command.arg(format!("port={PORT}"));
+    let sockets = place.sockets.display().to_string().replace('"', "\"\"");
+    command
+        .arg("-c")
+        .arg(format!("unix_socket_directories=\"{sockets}\""));
+    command.args([
+        "-c",
+        "unix_socket_permissions=0700",
+        "-c",
+        "cluster_name=postroad",
+    ]);
+    command.args([
+        "-c",
+        "logging_collector=off",
+        "-c",
+        "log_destination=stderr",
+    ]);
+    let command = command.stdin(Stdio::null()).stdout(log).stderr(again);
+    let mut child = command
+        .spawn()
+        .map_err(failed("run", &binaries.program("postgres")))?;
+    loop {
+        if answers(&place.sockets, PORT, MAINTENANCE).await.is_up() {
+            return Ok(Ok(child));
+        }
+        if let Some(status) = child.try_wait().map_err(failed("wait for", &place.data))? {
+            return Ok(Err(status));
+        }
+        if let Err(interrupted) = pause(shutdown).await {
+            let _ = pg_ctl_stop(place, binaries, "fast").await;
+            let _ = child.wait().await;
+            return Err(interrupted);
+        }
+    }
+}
+
+async fn pause(shutdown: &CancellationToken) -> Result<(), EmbeddedError> {
+    tokio::select! {
+        () = sleep(Duration::from_millis(50)) => Ok(()),
+        () = shutdown.cancelled() => Err(EmbeddedError::Interrupted),
+    }
+}
+
+/// Stops the server that runs on the data; `mode` as pg_ctl knows it.
+pub(super) async fn pg_ctl_stop(
+    place: &Place,
+    binaries: &Binaries,
+    mode: &str,
+) -> Result<(), EmbeddedError> {
+    let mut command = command(place, binaries, "pg_ctl");
+    command
+        .args(["stop", "--wait", "--timeout=60", "--mode", mode, "-D"])
+        .arg(&place.data);
+    output(command, "pg_ctl").await
+}
+
+/// One of the programs, as the server's user, deaf to the terminal's Ctrl-C.
+fn command(place: &Place, binaries: &Binaries, program: &str) -> Command {
+    let mut command = Command::new(binaries.program(program));
+    command
+        .process_group(0)
+        .current_dir(&place.home)
+        .kill_on_drop(program == "initdb");
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("PG") {
+            command.env_remove(name);
+        }
+    }
+    if let Some(user) = place.user {
+        command.uid(user.uid).gid(user.gid);
+    }
+    command
+}
+
+async fn output(mut command: Command, program: &'static str) -> Result<(), EmbeddedError> {
+    let path = PathBuf::from(command.as_std().get_program());
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .map_err(failed("run", &path))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let output = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Err(EmbeddedError::Program { program, output })
+}
+
+#[derive(PartialEq, Eq)]
+pub(super) enum Answer {
+    Yes,
+    /// The server is up, but not the database.
+    NoDatabase,
+    No,
+}
+
+impl Answer {
+    pub(super) fn is_up(&self) -> bool {
+        *self != Self::No
+    }
+}
+
+/// Whether a server answers on the socket, asked for `database`.
+pub(super) async fn answers(sockets: &Path, port: u16, database: &str) -> Answer {
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host_path(sockets)
+        .port(port)
+        .user(NAME)
+        .dbname(database);
+    config.connect_timeout(Duration::from_secs(2));
+    match config.connect(tokio_postgres::NoTls).await {
+        Ok((client, connection)) => {
+            // With a goodbye, so that the server does not log a lost connection.
+            drop(client);
+            let _ = connection.await;
+            Answer::Yes
+        }
+        Err(error) => match error.code() {
+            Some(&SqlState::INVALID_CATALOG_NAME) => Answer::NoDatabase,
+            _ => Answer::No,
+        },
+    }
+}
+
+/// Whether the last start failed because processes of the server before it have not ended yet.
+fn still_in_use(log: &Path) -> bool {
+    let tail = log_tail(log);
+    tail.contains("still in use") || tail.contains("already exists")
+}
+
+/// The last lines of the server's log.
+pub(super) fn log_tail(log: &Path) -> String {
+    let read = || -> io::Result<String> {
+        let mut file = File::open(log)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(1000)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let lines: Vec<_> = text.lines().rev().take(3).collect();
+        Ok(lines.into_iter().rev().collect::<Vec<_>>().join(" "))
+    };
+    read().unwrap_or_else(|error| format!("{} cannot be read: {error}", log.display()))
+}
