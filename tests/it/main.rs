@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod claims;
 mod cli;
 mod gateways;
 mod server;
