@@ -15,12 +15,11 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use binaries::{Binaries, OLDEST_MAJOR};
-use launch::{Answer, Server, answers, initdb, launch, log_tail, pg_ctl_stop};
+use launch::{Answer, Server, answers, initdb, launch, log_tail, remove_unfinished, stop};
 use place::{PORT, Place};
 use postmaster::Postmaster;
 
@@ -145,6 +144,7 @@ impl Embedded {
                 root.join("pgdata").display()
             );
         }
+        remove_unfinished(&place.home);
         let binaries = Binaries::find(data_version(&place.data)?)?;
         if !place.data.exists() {
             info!(
@@ -197,7 +197,7 @@ impl Embedded {
         let mut ends: Vec<Instant> = Vec::new();
         loop {
             let status = tokio::select! {
-                status = self.ended() => status,
+                status = self.server.ended(&self.place.data) => status,
                 () = shutdown.cancelled() => return Ok(()),
             };
             ends.retain(|end| end.elapsed() < UNSTABLE_WITHIN);
@@ -210,7 +210,10 @@ impl Embedded {
                 });
             }
             warn!("postgres ended ({status}); starting it again");
-            self.server = launch(&self.place, &self.binaries, shutdown).await?;
+            self.server = match launch(&self.place, &self.binaries, shutdown).await {
+                Err(EmbeddedError::Interrupted) => return Ok(()),
+                launched => launched?,
+            };
         }
     }
 
@@ -219,32 +222,8 @@ impl Embedded {
     /// # Errors
     ///
     /// It did not stop; the next `up` takes it over.
-    pub async fn stop(mut self) -> Result<(), EmbeddedError> {
-        let stopped = pg_ctl_stop(&self.place, &self.binaries, "fast").await;
-        if stopped.is_err()
-            && Postmaster::read(&self.place.data).is_some_and(|p| p.is_alive(&self.place.data))
-        {
-            pg_ctl_stop(&self.place, &self.binaries, "immediate").await?;
-        }
-        if let Server::Child(child) = &mut self.server {
-            let _ = tokio::time::timeout(TRANSITION, child.wait()).await;
-        }
-        Ok(())
-    }
-
-    async fn ended(&mut self) -> String {
-        match &mut self.server {
-            Server::Child(child) => match child.wait().await {
-                Ok(status) => status.to_string(),
-                Err(error) => error.to_string(),
-            },
-            Server::Adopted(postmaster) => {
-                while postmaster.is_alive(&self.place.data) {
-                    sleep(Duration::from_millis(250)).await;
-                }
-                "it was left by an earlier postroad".into()
-            }
-        }
+    pub async fn stop(self) -> Result<(), EmbeddedError> {
+        stop(&self.place, &self.binaries, self.server).await
     }
 
     async fn ensure_database(&self) -> Result<(), EmbeddedError> {

@@ -1,4 +1,4 @@
-//! Content and message → [`Rendered`].
+//! Content → what a gateway gets: its own fields over the shared ones.
 
 use std::sync::Arc;
 

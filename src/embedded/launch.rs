@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{env, io};
 
 use tokio::process::{Child, Command};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
@@ -18,6 +18,9 @@ use super::binaries::Binaries;
 use super::place::{PORT, Place};
 use super::postmaster::Postmaster;
 use super::{EmbeddedError, MAINTENANCE, NAME, TRANSITION, failed};
+
+/// What the name of data begins with until it is whole.
+const UNFINISHED: &str = "pgdata.new-";
 
 /// A log that is longer is put aside at a start, in the place of the one before.
 const LOG_MAX_BYTES: u64 = 16 << 20;
@@ -30,10 +33,36 @@ pub(super) enum Server {
     Adopted(Postmaster),
 }
 
+impl Server {
+    /// Waits for its end, and says how it came.
+    pub(super) async fn ended(&mut self, data: &Path) -> String {
+        match self {
+            Self::Child(child) => match child.wait().await {
+                Ok(status) => status.to_string(),
+                Err(error) => error.to_string(),
+            },
+            Self::Adopted(postmaster) => {
+                while postmaster.is_alive(data) {
+                    sleep(Duration::from_millis(50)).await;
+                }
+                "left by an earlier postroad".into()
+            }
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Child(child) => child.id().unwrap_or_default(),
+            Self::Adopted(postmaster) => postmaster.pid,
+        }
+    }
+}
+
 /// Makes the data under another name and renames it when it is whole: a start that was cut short leaves nothing behind
-/// that looks like data.
+/// that looks like data. The name is of this start alone, for an initdb may outlive the Postroad that ran it.
 pub(super) async fn initdb(place: &Place, binaries: &Binaries) -> Result<(), EmbeddedError> {
-    let unfinished = place.home.join("pgdata.new");
+    let id = uuid::Uuid::now_v7().simple();
+    let unfinished = place.home.join(format!("{UNFINISHED}{id}"));
     let mut result = Ok(());
     for locale in ["C.UTF-8", "C"] {
         if unfinished.exists() {
@@ -68,6 +97,17 @@ pub(super) async fn initdb(place: &Place, binaries: &Binaries) -> Result<(), Emb
     )
     .map_err(failed("write", &hba))?;
     fs::rename(&unfinished, &place.data).map_err(failed("rename", &unfinished))
+}
+
+/// Removes what earlier starts did not finish, as far as nothing writes to it still.
+pub(super) fn remove_unfinished(home: &Path) {
+    for entry in fs::read_dir(home).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
+            && let Err(error) = fs::remove_dir_all(entry.path())
+        {
+            debug!("cannot remove {}: {error}", entry.path().display());
+        }
+    }
 }
 
 /// Starts the server, or takes over the one that runs, and waits until it answers.
@@ -170,8 +210,7 @@ async fn spawn(
             return Ok(Err(status));
         }
         if let Err(interrupted) = pause(shutdown).await {
-            let _ = pg_ctl_stop(place, binaries, "fast").await;
-            let _ = child.wait().await;
+            stop(place, binaries, Server::Child(child)).await?;
             return Err(interrupted);
         }
     }
@@ -184,17 +223,35 @@ async fn pause(shutdown: &CancellationToken) -> Result<(), EmbeddedError> {
     }
 }
 
-/// Stops the server that runs on the data; `mode` as pg_ctl knows it.
-pub(super) async fn pg_ctl_stop(
+/// Stops the server: cleanly, else at once.
+pub(super) async fn stop(
     place: &Place,
     binaries: &Binaries,
-    mode: &str,
+    mut server: Server,
 ) -> Result<(), EmbeddedError> {
-    let mut command = command(place, binaries, "pg_ctl");
-    command
-        .args(["stop", "--wait", "--timeout=60", "--mode", mode, "-D"])
-        .arg(&place.data);
-    output(command, "pg_ctl").await
+    for mode in ["fast", "immediate"] {
+        let deadline = Instant::now() + TRANSITION;
+        while Instant::now() < deadline {
+            let mut pg_ctl = command(place, binaries, "pg_ctl");
+            pg_ctl.args(["stop", "--wait", "--timeout=60", "--mode", mode, "-D"]);
+            pg_ctl.arg(&place.data);
+            // A server that was killed may be a zombie, for which pg_ctl would wait.
+            tokio::select! {
+                biased;
+                _ = server.ended(&place.data) => return Ok(()),
+                _ = output(pg_ctl, "pg_ctl") => {}
+            }
+            // It cannot stop one so young that it has not written its number yet.
+            let ended = server.ended(&place.data);
+            if timeout(Duration::from_millis(100), ended).await.is_ok() {
+                return Ok(());
+            }
+        }
+    }
+    Err(EmbeddedError::Stuck {
+        pid: server.pid(),
+        log: place.log.clone(),
+    })
 }
 
 /// One of the programs, as the server's user, deaf to the terminal's Ctrl-C.
@@ -203,7 +260,7 @@ fn command(place: &Place, binaries: &Binaries, program: &str) -> Command {
     command
         .process_group(0)
         .current_dir(&place.home)
-        .kill_on_drop(program == "initdb");
+        .kill_on_drop(program != "postgres");
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("PG") {
             command.env_remove(name);

@@ -92,9 +92,9 @@ fn a_killed_postgres_is_started_again() -> anyhow::Result<()> {
 #[test]
 fn what_an_earlier_start_left_half_done_is_no_obstacle() -> anyhow::Result<()> {
     let directory = Directory::new()?;
-    directory.write(".postroad/pgdata.new/PG_VERSION", "15\n")?;
+    directory.write(".postroad/pgdata.new-1/PG_VERSION", "15\n")?;
     let up = Up::start(&directory)?;
-    assert!(!directory.path.join(".postroad/pgdata.new").exists());
+    assert!(!directory.path.join(".postroad/pgdata.new-1").exists());
     assert_eq!(up.end("-INT")?, Some(0));
 
     let data = directory.path.join(".postroad/pgdata");
