@@ -98,17 +98,20 @@ comment on function postroad.on_unknown is 'What follows when it cannot be known
 
 create or replace function postroad.suppressed_by(channel text, recipient text, tenant_id bigint)
 returns text
-language sql
+language plpgsql                                 -- its plan stays cached: as a function in SQL it would be planned at each call
 stable
 as $$
-  select s.reason
-  from postroad.suppression_list as s
-  where s.address = postroad.suppression_key(suppressed_by.channel, suppressed_by.recipient)
-    and (s.channel is null or s.channel = suppressed_by.channel)
-    and (s.tenant_id is null or s.tenant_id = suppressed_by.tenant_id)
-    and (s.expires_at is null or s.expires_at > clock_timestamp())
-  order by s.created_at
-  limit 1
+begin
+  return (
+    select s.reason
+    from postroad.suppression_list as s
+    where s.address = postroad.suppression_key(suppressed_by.channel, suppressed_by.recipient)
+      and (s.channel is null or s.channel = suppressed_by.channel)
+      and (s.tenant_id is null or s.tenant_id = suppressed_by.tenant_id)
+      and (s.expires_at is null or s.expires_at > clock_timestamp())
+    limit 1
+  );
+end;
 $$;
 
 comment on function postroad.suppressed_by is 'The reason for which a normalised recipient is suppressed now, or null.';

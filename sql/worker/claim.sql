@@ -92,6 +92,7 @@ returns table (
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set jit = off                   -- it would take longer than the claim
 set enable_seqscan = off        -- the statements are planned once a session, perhaps when the tables were small or never analysed
 set enable_hashjoin = off
 set enable_mergejoin = off
