@@ -14,4 +14,5 @@ pub mod render;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 pub mod worker;

@@ -1,6 +1,7 @@
 //! Gateways: each hands messages to one provider. A gateway knows no SQL.
 
 pub mod file;
+pub mod http;
 mod mime;
 pub mod registry;
 pub mod smtp;

@@ -11,10 +11,10 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Url;
 
-use super::tls;
 use crate::gateway::mime;
 use crate::model::duration;
 use crate::model::secret::Secret;
+use crate::tls;
 
 /// Its settings. A server is needed, as `url` or as `host`; the rest has defaults.
 ///

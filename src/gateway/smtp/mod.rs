@@ -27,7 +27,6 @@
 mod classify;
 mod config;
 mod session;
-mod tls;
 mod wire;
 
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! How a server's certificate is checked, or why it is not.
+//! TLS clients: how a server's certificate is checked, or why it is not. For SMTP, HTTP and Postgres alike.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +17,11 @@ use tokio_rustls::rustls::{
 
 /// A TLS client that trusts the authorities in `ca_file`, or else the machine's; one that trusts anybody unless
 /// `verify`.
-pub(super) fn client(verify: bool, ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+///
+/// # Errors
+///
+/// When there is no authority to trust: `ca_file` cannot be read, or this machine has none.
+pub fn client(verify: bool, ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

@@ -1,0 +1,244 @@
+//! What all gateways over HTTP share: one client, deadlines, a bounded answer, and a first judgement by status.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
+
+use crate::model::outcome::{Blame, Fault, SendError, shorten};
+use crate::tls;
+
+/// What is read of an answer, in bytes; the rest is left.
+pub const ANSWER_MAX: usize = 256 * 1024;
+
+/// For opening a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A client as every gateway uses it: TLS by rustls against the machine's roots, HTTP/2 where offered, connections
+/// kept for a minute, no redirect followed (a send must not go where the provider's host says), no proxy but the
+/// environment's.
+///
+/// # Errors
+///
+/// When the machine has no usable certificates.
+pub fn client() -> Result<Client, String> {
+    let tls = tls::client(true, None)?;
+    Client::builder()
+        .tls_backend_preconfigured((*tls).clone())
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(Duration::from_secs(60))
+        .tcp_keepalive(Duration::from_secs(30))
+        .user_agent(concat!("postroad/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| format!("HTTP client: {error}"))
+}
+
+/// Reads the base URL of a provider's API: `https`, or `http` to this machine (a sandbox, a test).
+///
+/// # Errors
+///
+/// Says what would be right.
+pub fn base_url(text: &str) -> Result<Url, String> {
+    let refused = || {
+        "api_url must be an https URL, or an http one of this machine, without user, query or fragment".to_owned()
+    };
+    let mut url: Url = text.parse().map_err(|_| refused())?;
+    let is_local = url
+        .host_str()
+        .is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+    let is_plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !is_plain || !(url.scheme() == "https" || url.scheme() == "http" && is_local) {
+        return Err(refused());
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path); // so that `join` keeps the last segment
+    }
+    Ok(url)
+}
+
+/// A provider's answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// At most [`ANSWER_MAX`] bytes of the body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// What `Retry-After` asks for (RFC 9110, section 10.2.3): seconds or a date. Garbage asks for nothing.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = text.parse::<u32>() {
+            return Some(Duration::from_secs(seconds.into()));
+        }
+        let at = httpdate::parse_http_date(text).ok()?;
+        at.duration_since(SystemTime::now()).ok()
+    }
+
+    /// The body as text, cut to what an event keeps.
+    pub fn text(&self) -> String {
+        shorten(
+            &String::from_utf8_lossy(&self.body),
+            crate::model::outcome::PROVIDER_TEXT_MAX,
+        )
+    }
+
+    /// The judgement by status alone, for what a provider's own codes do not tell: 401, 402 and 403 blame our account,
+    /// 404, 405 and 410 our configuration; 408 and 425 are nobody's, 413 is the message's; 429 throttles; 5xx is an outage
+    /// (the provider answered, so it did not take the message); any other 4xx is the message's.
+    pub fn fault_by_status(&self) -> SendError {
+        let retry_after = self.retry_after();
+        let (fault, reason) = match self.status.as_u16() {
+            401..=403 => (Fault::Gateway { retry_after }, "unauthorized"),
+            404 | 405 | 410 => (Fault::Gateway { retry_after }, "endpoint_not_found"),
+            408 | 425 => (Fault::Transient { retry_after }, "request_timeout"),
+            413 => (Fault::Permanent(Blame::Message), "message_too_large"),
+            429 => (Fault::Gateway { retry_after }, "throttled"),
+            400..=499 => (Fault::Permanent(Blame::Message), "rejected"),
+            500..=599 => (Fault::Gateway { retry_after }, "provider_unavailable"),
+            // A redirect or another success than the documented one: it is not this API that answered.
+            _ => (Fault::Gateway { retry_after }, "unexpected_answer"),
+        };
+        SendError::new(fault, reason)
+            .with_code(self.status.as_str())
+            .with_text(&self.text())
+    }
+}
+
+/// Sends a request and reads the answer, both until `deadline`.
+///
+/// # Errors
+///
+/// `Gateway` (`connect_failed`) when no connection could be had: the message did not go out. `Transient`
+/// (`deadline_passed`) when there was no time left to begin. `Unknown` (`no_answer`) once the request may have gone out.
+pub async fn call(request: RequestBuilder, deadline: Instant) -> Result<Answer, SendError> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(SendError::new(
+            Fault::Transient { retry_after: None },
+            "deadline_passed",
+        ));
+    }
+    let mut response = request
+        .timeout(left)
+        .send()
+        .await
+        .map_err(|error| judge(&error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let mut body = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                let room = ANSWER_MAX - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if body.len() == ANSWER_MAX {
+                    break;
+                }
+            }
+            Ok(None) => break,
+            // The status alone says enough of a refusal; of a success, the id is missing.
+            Err(_) if !status.is_success() => break,
+            Err(error) => return Err(judge(&error)),
+        }
+    }
+    Ok(Answer {
+        status,
+        headers,
+        body: body.freeze(),
+    })
+}
+
+fn judge(error: &reqwest::Error) -> SendError {
+    if error.is_builder() {
+        SendError::new(Fault::Permanent(Blame::Message), "request_invalid")
+    } else if error.is_connect() {
+        SendError::new(Fault::Gateway { retry_after: None }, "connect_failed")
+    } else {
+        SendError::new(Fault::Unknown, "no_answer")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, retry_after: Option<&str>) -> Answer {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = retry_after {
+            headers.insert(RETRY_AFTER, value.parse().expect("a header"));
+        }
+        Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers,
+            body: Bytes::new(),
+        }
+    }
+
+    /// Credentials must not travel in the clear, but a sandbox on this machine has no certificate.
+    #[test]
+    fn a_base_url_is_https_or_local() {
+        assert_eq!(
+            base_url("https://api.example.org/v3").map(String::from),
+            Ok("https://api.example.org/v3/".into())
+        );
+        assert!(base_url("http://127.0.0.1:8080").is_ok());
+        for refused in [
+            "http://api.example.org",
+            "https://user:pw@api.example.org",
+            "ftp://localhost",
+            "api.example.org",
+            "https://a.b/?x=1",
+        ] {
+            assert!(base_url(refused).is_err(), "{refused}");
+        }
+    }
+
+    /// Both forms of the header are in use; garbage must not stop a retry.
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        assert_eq!(
+            answer(429, Some("7")).retry_after(),
+            Some(Duration::from_secs(7))
+        );
+        let later = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        let asked = answer(503, Some(&later)).retry_after().expect("a date");
+        assert!(
+            asked > Duration::from_secs(90) && asked <= Duration::from_secs(100),
+            "{asked:?}"
+        );
+        for nothing in ["soon", "-1", "Thu, 01 Jan 1970 00:00:00 GMT"] {
+            assert_eq!(answer(429, Some(nothing)).retry_after(), None, "{nothing}");
+        }
+    }
+
+    /// Whose fault it was decides between retry, reroute and giving up.
+    #[test]
+    fn a_status_alone_tells_whose_fault_it_was() {
+        let fault = |status| answer(status, None).fault_by_status().fault;
+        for gateway in [302, 401, 403, 404, 429, 500, 503] {
+            assert_eq!(
+                fault(gateway),
+                Fault::Gateway { retry_after: None },
+                "{gateway}"
+            );
+        }
+        for message in [400, 413, 422] {
+            assert_eq!(
+                fault(message),
+                Fault::Permanent(Blame::Message),
+                "{message}"
+            );
+        }
+        assert_eq!(fault(408), Fault::Transient { retry_after: None });
+    }
+}
