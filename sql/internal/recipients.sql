@@ -1,7 +1,7 @@
 create or replace function postroad.normalize_recipient(channel text, recipient text)
 returns text
 language sql
-immutable parallel safe
+immutable
 as $$
   select case channel
     when 'email' then postroad.normalize_email(recipient)
@@ -9,7 +9,7 @@ as $$
     when 'voice' then postroad.normalize_phone(recipient)
     when 'push' then case
       when btrim(recipient) like '{%' and length(recipient) <= 4096 and recipient ~ '^[^[:cntrl:]]+$'
-        and recipient ~ '"endpoint"\s*:\s*"https://[^"\s]+"' then btrim(recipient)
+        and postroad.is_push_subscription(btrim(recipient)) then btrim(recipient)
       when btrim(recipient) ~ '^[A-Za-z0-9_:%.+=/~-]+$' and length(recipient) <= 4096 then btrim(recipient)
     end
     when 'in_app' then case
@@ -36,21 +36,36 @@ as $$
     when length(address) <= 64
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+(\.[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
-    when address ~ '^\s*[^]\s[:cntrl:]"(),:;<>@[\\.]+(\.[^]\s[:cntrl:]"(),:;<>@[\\.]+)*@([[:alnum:]]([[:alnum:]-]*[[:alnum:]])?\.)*[[:alnum:]]([[:alnum:]-]*[[:alnum:]])?\s*$'
-      and length(address) <= 320
+    -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
+    when address !~ '[\u0080-\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff0-\uffff]'
+      and btrim(address, E' \t\r\n') ~ '^[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+(\.[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+)*@([A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?\.)*[A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?$'
       and octet_length(btrim(address, E' \t\r\n')) <= 254
-      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2))) = 'localhost')
+      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n')) = 'localhost')
       and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
-      and split_part(address, '@', 2) !~ '[^.]{64}'
-      and btrim(address, E' \t\r\n') !~ '\s'
+      and btrim(split_part(address, '@', 2), E' \t\r\n') !~ '[^.]{64}'
     then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2))
   end
 $$;
 
 comment on function postroad.normalize_email is
 $$An email address with its domain in lower case, or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
-a domain of letter-digit-hyphen labels of up to 63 with at least one dot (or localhost), 254 bytes in all. Letters may be of any script.
+a domain of letter-digit-hyphen labels of up to 63 with at least one dot (or localhost), 254 bytes in all. Letters may be of any script, in any database.
 Quoted local parts and address literals are not accepted.$$;
+
+create or replace function postroad.is_push_subscription(subscription text)
+returns boolean
+language plpgsql
+immutable
+as $$
+begin
+  return coalesce(subscription::jsonb ->> 'endpoint' ~ '^https://[^\s/?#@]+([/?#]\S*)?$', false);
+exception
+  when others then                               -- no JSON
+    return false;
+end;
+$$;
+
+comment on function postroad.is_push_subscription is 'Whether a text is a Web Push subscription: a JSON object whose endpoint is an https URL.';
 
 create or replace function postroad.normalize_phone(number text)
 returns text
