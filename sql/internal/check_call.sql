@@ -119,7 +119,11 @@ begin
           return 'headers must be an object of strings';
         end if;
       when 'attachments' then
-        if jsonb_typeof(given) <> 'array' or jsonb_path_exists(given, 'strict $[*] ? (!(@.filename.type() == "string" && @.content.type() == "string"))') then
+        if jsonb_typeof(given) <> 'array' or exists (
+          select from jsonb_path_query(given, 'strict $[*]') as a (attachment)
+          where jsonb_typeof(a.attachment -> 'filename') is distinct from 'string'
+            or jsonb_typeof(a.attachment -> 'content') is distinct from 'string'
+        ) then
           return 'attachments must be an array of objects with filename and content (base64)';
         end if;
       when 'on_unknown' then
