@@ -4,5 +4,6 @@ mod claims;
 mod cli;
 mod gateways;
 mod server;
+mod sql;
 mod support;
 mod up;

@@ -4,3 +4,4 @@ pub(crate) mod db;
 pub(crate) mod process;
 pub(crate) mod scratch;
 pub(crate) mod smtp_sink;
+pub(crate) mod sql;
