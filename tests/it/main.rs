@@ -7,3 +7,4 @@ mod server;
 mod sql;
 mod support;
 mod up;
+mod worker;

@@ -1,10 +1,12 @@
 //! A private Postgres for the test run, and in it a database for each test: a clone of one that was migrated once.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::channel;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use postroad::db::Database;
@@ -13,6 +15,8 @@ use postroad::embedded::Embedded;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use super::wait::until;
 
 /// The database that the others are cloned from.
 const TEMPLATE: &str = "postroad";
@@ -55,6 +59,65 @@ impl TestDb {
     /// Another connection of the owner.
     pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
         Ok(self.database.connect().await?)
+    }
+
+    /// Enqueues mails to `count` recipients, one a statement, and returns their ids. `arguments` are further ones of
+    /// `postroad.enqueue`, such as `message_type => 'campaign'`.
+    pub(crate) async fn enqueue(&self, count: i32, arguments: &str) -> anyhow::Result<Vec<Uuid>> {
+        let statement = format!(
+            "select (postroad.enqueue('email', 'user' || $1::int || '@example.org', body => 'x', {arguments})).message_id"
+        );
+        let statement = self.client.prepare(&statement).await?;
+        let mut ids = Vec::new();
+        for n in 0..count {
+            ids.push(self.client.query_one(&statement, &[&n]).await?.get(0));
+        }
+        Ok(ids)
+    }
+
+    /// The only value that a query gives.
+    pub(crate) async fn value<T>(&self, query: &str) -> anyhow::Result<T>
+    where
+        T: for<'a> tokio_postgres::types::FromSql<'a>,
+    {
+        Ok(self.client.query_one(query, &[]).await?.try_get(0)?)
+    }
+
+    /// Waits until a condition, an expression of SQL, holds.
+    pub(crate) async fn wait_until(&self, condition: &str) -> anyhow::Result<Duration> {
+        let query = format!("select {condition}");
+        let waited = until(condition, async || self.value(&query).await).await;
+        if waited.is_err() {
+            let places = "select concat_ws(' ', (select count(*) from postroad.message_queue), 'queued',
+                (select count(*) from postroad.scheduled), 'scheduled', (select count(*) from postroad.leases), 'leases',
+                (select string_agg(distinct event_type || ':' || coalesce(reason, ''), ' ') from postroad.delivery_events))";
+            eprintln!("{}", self.value::<String>(places).await?);
+        }
+        waited
+    }
+
+    /// The statuses of messages, and how many have each.
+    pub(crate) async fn statuses(&self, ids: &[Uuid]) -> anyhow::Result<BTreeMap<String, usize>> {
+        let mut statuses = BTreeMap::new();
+        for id in ids {
+            *statuses.entry(self.status(*id).await?).or_default() += 1;
+        }
+        Ok(statuses)
+    }
+
+    /// The status of a message.
+    pub(crate) async fn status(&self, id: Uuid) -> anyhow::Result<String> {
+        self.value(&format!("select status from postroad.status('{id}')"))
+            .await
+    }
+
+    /// Waits until nothing is queued, scheduled or in a lease.
+    pub(crate) async fn wait_until_idle(&self) -> anyhow::Result<Duration> {
+        self.wait_until(
+            "not exists (select from postroad.message_queue) and not exists (select from postroad.scheduled) \
+             and not exists (select from postroad.leases)",
+        )
+        .await
     }
 
     /// A connection that may do what `role` may do.

@@ -1,7 +1,9 @@
 //! What the tests stand on: doubles of what Postroad talks to, and what they share.
 
 pub(crate) mod db;
+pub(crate) mod node;
 pub(crate) mod process;
 pub(crate) mod scratch;
 pub(crate) mod smtp_sink;
 pub(crate) mod sql;
+pub(crate) mod wait;
