@@ -10,12 +10,7 @@ begin
   end if;
   return query
   with held as materialized (
-    select (l.classid::bigint << 32) | l.objid::bigint as worker_id
-    from pg_locks as l
-    where l.locktype = 'advisory'
-      and l.objsubid = 1
-      and l.granted
-      and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+    select h.worker_id from postroad.held_worker_ids() as h (worker_id)
   )
   select w.worker_id
   from postroad.worker_sessions as w
@@ -36,6 +31,21 @@ $$Workers whose advisory lock is free, or whose heartbeat is older than 15 s. A 
 revoke all on function postroad.dead_workers from public;
 grant execute on function postroad.dead_workers to postroad_worker;
 
+create or replace function postroad.held_worker_ids()
+returns setof bigint
+language sql
+volatile
+as $$
+  select (l.classid::bigint << 32) | l.objid::bigint
+  from pg_locks as l
+  where l.locktype = 'advisory'
+    and l.objsubid = 1
+    and l.granted
+    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+$$;
+
+comment on function postroad.held_worker_ids is 'The keys of all advisory locks of this database that are held: those of worker sessions among them.';
+
 create or replace function postroad.rescue(worker_id bigint)
 returns integer
 language plpgsql
@@ -47,7 +57,15 @@ declare
   lease_id uuid;
   rescued integer := 0;
 begin
-  delete from postroad.worker_sessions as w where w.worker_id = rescue.worker_id;    -- from here on it claims nothing
+  delete from postroad.worker_sessions as w                   -- from here on it claims nothing
+  where w.worker_id = rescue.worker_id
+    and (
+      w.heartbeat_at < clock_timestamp() - interval '15 seconds'
+      or w.worker_id not in (select h.id from postroad.held_worker_ids() as h (id))
+    );
+  if not found and exists (select from postroad.worker_sessions as w where w.worker_id = rescue.worker_id) then
+    return 0;                                                 -- its heart beat again since it was looked at
+  end if;
   lease_ids := array(
     select l.lease_id from postroad.leases as l where l.worker_id = rescue.worker_id order by l.lease_id
   );
@@ -58,7 +76,8 @@ begin
 end;
 $$;
 
-comment on function postroad.rescue is 'Takes a dead worker''s leases and requeues what has no outcome. Returns how many messages had none.';
+comment on function postroad.rescue is 
+$$Takes a dead worker's leases and requeues what has no outcome. Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.$$;
 
 revoke all on function postroad.rescue from public;
 grant execute on function postroad.rescue to postroad_worker;

@@ -57,16 +57,18 @@ pub struct Live {
     client: Client,
     swap: Statement,
     started: Instant,
+    /// When the last question that was answered had been asked.
     answered_ms: AtomicU64,
     dead: AtomicBool,
 }
 
 impl Live {
-    /// Whether sends may be started: the last answer is less than a second old.
+    /// Whether sends may be started: less than a second ago the connection was alive, and nobody can have found its
+    /// lock free in two looks since.
     pub fn is_fresh(&self) -> bool {
-        let age =
-            self.started.elapsed().as_millis() as u64 - self.answered_ms.load(Ordering::Relaxed);
-        !self.dead.load(Ordering::Relaxed) && u128::from(age) < STALE.as_millis()
+        let answered = Duration::from_millis(self.answered_ms.load(Ordering::Relaxed));
+        let age = self.started.elapsed().saturating_sub(answered);
+        !self.dead.load(Ordering::Relaxed) && age < STALE
     }
 
     /// Whether the worker id was given up: its leases are rescued, or will be.
@@ -99,9 +101,11 @@ impl Live {
         Ok(row.try_get::<_, Option<bool>>(0)?.unwrap_or(false))
     }
 
-    fn answered(&self) {
+    /// Notes that what was asked then was answered. The time of the answer says nothing: in a process that stood
+    /// still it waited to be read.
+    fn answered(&self, asked: Duration) {
         self.answered_ms
-            .store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+            .store(asked.as_millis() as u64, Ordering::Relaxed);
     }
 }
 
@@ -235,6 +239,7 @@ impl Keeper {
             .collect();
         client.batch_execute(&channels).await?;
         let host = hostname();
+        let started = Instant::now();
         calls::register_worker(&client, worker_id, &host, &self.priorities).await?;
         calls::register_gateways(&client, &self.gateways).await?;
         let swap = client.prepare(SWAP).await?;
@@ -242,7 +247,7 @@ impl Keeper {
             worker_id,
             client,
             swap,
-            started: Instant::now(),
+            started,
             answered_ms: AtomicU64::new(0),
             dead: AtomicBool::new(false),
         })
@@ -262,7 +267,9 @@ impl Keeper {
             if live.dead.load(Ordering::Relaxed) {
                 return Err(DbError::Pool("the worker was taken for dead".into()));
             }
-            let beat = nth.is_multiple_of(PINGS_A_HEARTBEAT);
+            let asked = live.started.elapsed();
+            // After a silence the connection alone says too little: the worker may have been rescued meanwhile.
+            let beat = nth.is_multiple_of(PINGS_A_HEARTBEAT) || !live.is_fresh();
             let answer = timeout(DEAD, async {
                 if beat {
                     calls::heartbeat(&live.client, live.worker_id).await
@@ -272,7 +279,7 @@ impl Keeper {
                 }
             });
             match answer.await {
-                Ok(Ok(true)) => live.answered(),
+                Ok(Ok(true)) => live.answered(asked),
                 Ok(Ok(false)) => return Err(DbError::Pool("the worker was taken for dead".into())),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(DbError::Pool("the connection does not answer".into())),

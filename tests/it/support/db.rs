@@ -64,8 +64,9 @@ impl TestDb {
     /// Enqueues mails to `count` recipients, one a statement, and returns their ids. `arguments` are further ones of
     /// `postroad.enqueue`, such as `message_type => 'campaign'`.
     pub(crate) async fn enqueue(&self, count: i32, arguments: &str) -> anyhow::Result<Vec<Uuid>> {
+        let comma = if arguments.is_empty() { "" } else { ", " };
         let statement = format!(
-            "select (postroad.enqueue('email', 'user' || $1::int || '@example.org', body => 'x', {arguments})).message_id"
+            "select (postroad.enqueue('email', 'user' || $1::int || '@example.org', body => 'x'{comma}{arguments})).message_id"
         );
         let statement = self.client.prepare(&statement).await?;
         let mut ids = Vec::new();
