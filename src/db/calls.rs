@@ -295,6 +295,25 @@ pub async fn release(client: &Object, lease_id: Uuid) -> Result<i32, DbError> {
         .try_get(0)?)
 }
 
+/// Gives back messages that were not sent, uncounted, each with its lease, whose rest stays; how many.
+///
+/// # Errors
+///
+/// When the call failed; it may be called again.
+pub async fn hand_back(
+    client: &Object,
+    lease_ids: &[Uuid],
+    message_ids: &[Uuid],
+) -> Result<i32, DbError> {
+    let statement = client
+        .prepare_cached("select postroad.hand_back($1, $2)")
+        .await?;
+    Ok(client
+        .query_one(&statement, &[&lease_ids, &message_ids])
+        .await?
+        .try_get(0)?)
+}
+
 /// What a pool must know beside its queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoolState {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{Either, select};
 use tokio::sync::{Notify, watch};
-use tokio::time::{interval, timeout};
+use tokio::time::{interval, sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, Statement};
 use tokio_util::sync::CancellationToken;
 
@@ -179,7 +179,12 @@ impl Keeper {
         let mut delay = Duration::from_millis(100);
         while !shutdown.is_cancelled() {
             let started = Instant::now();
-            match self.keep(&shutdown).await {
+            let kept = tokio::select! {
+                kept = self.keep(&shutdown) => kept,
+                // A server that does not answer must not keep the process; the worker is rescued then.
+                () = async { shutdown.cancelled().await; sleep(DEAD).await } => Ok(()),
+            };
+            match kept {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::warn!(%error, "the worker's connection to postgres is lost; it connects again")

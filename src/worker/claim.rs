@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::complete::Note;
 use super::contents::Contents;
 use crate::db::DbError;
 use crate::db::calls::{self, ClaimedRow, PoolState};
@@ -59,6 +60,8 @@ pub struct Claimer {
     pub wanted: watch::Receiver<usize>,
     /// Where batches go.
     pub batches: mpsc::Sender<Batch>,
+    /// Where it is told that a claim got no reply.
+    pub notes: mpsc::UnboundedSender<Note>,
     /// Where the pool's state goes.
     pub state: watch::Sender<PoolState>,
     /// How often an idle pool looks without being woken.
@@ -192,8 +195,8 @@ impl Claimer {
         contents: &mut Contents,
     ) -> Result<usize, DbError> {
         let lease_id = Uuid::now_v7();
+        let client = self.db.get().await?;
         let claimed = async {
-            let client = self.db.get().await?;
             let count = i32::try_from(wanted).unwrap_or(i32::MAX);
             let rows = calls::claim(
                 &client,
@@ -212,7 +215,7 @@ impl Claimer {
         let rows = match claimed.await {
             Ok(rows) => rows,
             Err(error) => {
-                release(self.db.clone(), lease_id);
+                self.lost(lease_id);
                 return Err(error);
             }
         };
@@ -227,9 +230,14 @@ impl Claimer {
             messages,
         };
         if self.batches.send(batch).await.is_err() {
-            release(self.db.clone(), lease_id);
+            self.lost(lease_id);
         }
         Ok(count)
+    }
+
+    fn lost(&self, lease_id: Uuid) {
+        // The completer ends after the last sender only.
+        let _ = self.notes.send(Note::Lost { lease_id });
     }
 }
 
@@ -247,26 +255,36 @@ fn prepare(mut row: ClaimedRow, contents: &Contents) -> Claimed {
     Claimed { row, content }
 }
 
-/// Gives a lease back, trying until Postgres has heard it: a claim whose reply was lost may have been committed.
-pub fn release(db: Pool, lease_id: Uuid) {
-    tokio::spawn(async move {
-        for attempt in 0_u32..8 {
-            let released = async {
-                let client = db.get().await?;
-                calls::release(&client, lease_id).await
-            };
-            match released.await {
-                Ok(0) => return,
-                Ok(count) => return tracing::info!(%lease_id, count, "handed messages back"),
-                Err(error) => {
-                    tracing::debug!(%lease_id, %error, "a lease could not be released; it is tried again")
-                }
+/// When a lease that is not there is looked for again: the server may still be at a claim whose client is gone.
+const LOOK_AGAIN: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+];
+
+/// Gives a lease back whose claim got no reply, trying for as long as it takes: while this worker lives, nobody else
+/// looks for it.
+pub async fn release(db: Pool, lease_id: Uuid) {
+    let mut looks = LOOK_AGAIN.into_iter();
+    let mut delay = Duration::from_millis(100);
+    loop {
+        let released = async {
+            let client = db.get().await?;
+            calls::release(&client, lease_id).await
+        };
+        match released.await {
+            Ok(0) => match looks.next() {
+                Some(look) => sleep(look).await,
+                None => return,
+            },
+            Ok(count) => return tracing::info!(%lease_id, count, "released what a lost claim had"),
+            Err(error) => {
+                tracing::debug!(%lease_id, %error, "a lease could not be released; it is tried again");
+                sleep(delay.mul_f64(0.5 + fastrand::f64())).await;
+                delay = (delay * 2).min(Duration::from_secs(5));
             }
-            sleep(Duration::from_millis(100 << attempt)).await;
         }
-        // The rest is for rescue: it takes the leases of a worker that lost its session.
-        tracing::warn!(%lease_id, "a lease could not be released");
-    });
+    }
 }
 
 impl Keys {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::claim::release;
@@ -26,74 +27,95 @@ pub enum Note {
     },
     /// What became of one message.
     Outcome(Box<Outcome>),
-    /// So many messages of a lease will not be sent by this worker: they go back once the others have their outcome.
+    /// A message will not be sent by this worker.
     HandedBack {
         /// The lease.
         lease_id: Uuid,
-        /// Its messages that go back.
-        count: usize,
+        /// The message.
+        message_id: Uuid,
     },
-}
-
-#[derive(Default)]
-struct Tally {
-    left: usize,
-    handed_back: bool,
+    /// A claim without a reply: it may have been committed.
+    Lost {
+        /// The lease.
+        lease_id: Uuid,
+    },
 }
 
 /// Writes outcomes until the sender is gone and all are written.
 pub async fn run(db: Pool, mut notes: mpsc::UnboundedReceiver<Note>, written: impl Fn(usize)) {
-    let mut tallies: HashMap<Uuid, Tally> = HashMap::new();
+    let mut left: HashMap<Uuid, usize> = HashMap::new();
     let mut received = Vec::new();
+    let mut releases = JoinSet::new();
     while notes.recv_many(&mut received, FLUSH_MAX).await > 0 {
         let mut outcomes = Vec::with_capacity(received.len());
+        let mut handed_back = (Vec::new(), Vec::new());
         let mut finished = Vec::new();
-        let mut released = Vec::new();
         for note in received.drain(..) {
-            let (lease_id, ended) = match note {
+            let lease_id = match note {
                 Note::Leased { lease_id, count } => {
-                    tallies.insert(
-                        lease_id,
-                        Tally {
-                            left: count,
-                            handed_back: false,
-                        },
-                    );
+                    left.insert(lease_id, count);
+                    continue;
+                }
+                Note::Lost { lease_id } => {
+                    releases.spawn(release(db.clone(), lease_id));
                     continue;
                 }
                 Note::Outcome(outcome) => {
                     let lease_id = outcome.lease_id;
                     outcomes.push(*outcome);
-                    (lease_id, 1)
+                    lease_id
                 }
-                Note::HandedBack { lease_id, count } => {
-                    if let Some(tally) = tallies.get_mut(&lease_id) {
-                        tally.handed_back = true;
-                    }
-                    (lease_id, count)
+                Note::HandedBack {
+                    lease_id,
+                    message_id,
+                } => {
+                    handed_back.0.push(lease_id);
+                    handed_back.1.push(message_id);
+                    lease_id
                 }
             };
-            let Some(tally) = tallies.get_mut(&lease_id) else {
+            let Some(count) = left.get_mut(&lease_id) else {
                 continue;
             };
-            tally.left = tally.left.saturating_sub(ended);
-            if tally.left == 0 {
-                if tally.handed_back {
-                    &mut released
-                } else {
-                    &mut finished
-                }
-                .push(lease_id);
-                tallies.remove(&lease_id);
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                finished.push(lease_id);
+                left.remove(&lease_id);
             }
+        }
+        // Before the lease may end: a lease that is gone gives nothing back.
+        if !handed_back.0.is_empty() {
+            hand_back(&db, &handed_back.0, &handed_back.1).await;
         }
         if !outcomes.is_empty() || !finished.is_empty() {
             write(&db, &mut outcomes, &finished).await;
         }
         written(outcomes.len());
-        for lease_id in released {
-            release(db.clone(), lease_id);
+        while releases.try_join_next().is_some() {}
+    }
+    // What is not released by then is left to rescue, as the leases of any process that ended.
+    let _ = timeout(Duration::from_secs(2), async {
+        while releases.join_next().await.is_some() {}
+    })
+    .await;
+}
+
+/// Calls `hand_back` until it succeeds: what is not given back is nobody's.
+async fn hand_back(db: &Pool, lease_ids: &[Uuid], message_ids: &[Uuid]) {
+    let mut delay = Duration::from_millis(50);
+    loop {
+        let called = async {
+            let client = db.get().await?;
+            calls::hand_back(&client, lease_ids, message_ids).await
+        };
+        match called.await {
+            Ok(count) => return tracing::info!(count, "handed messages back"),
+            Err(error) => {
+                tracing::warn!(%error, messages = message_ids.len(), "messages could not be handed back; it is tried again")
+            }
         }
+        sleep(delay.mul_f64(0.5 + fastrand::f64())).await;
+        delay = (delay * 2).min(Duration::from_secs(2));
     }
 }
 

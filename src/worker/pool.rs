@@ -12,7 +12,7 @@ use deadpool_postgres::Pool as Connections;
 use futures_util::poll;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{interval, sleep, timeout_at};
+use tokio::time::{interval, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -99,6 +99,7 @@ impl Pool {
             session: self.session.clone(),
             wanted: wants,
             batches: batch_sender,
+            notes: notes.clone(),
             state,
             poll: self.poll,
             p1_gate: self.p1_gate,
@@ -145,28 +146,42 @@ impl Pool {
                     Some(batch) => running.take(batch),
                     None => break,                                // the claimer has ended: shutdown
                 },
+                () = shutdown.cancelled() => break,
                 () = room.notified() => {}
                 _ = ticks.tick() => running.tick(in_flight.len()),
             }
         }
 
+        // Nothing here waits for Postgres or a gateway past the deadline; what is left then is rescued.
         let deadline = tokio::time::Instant::now() + self.shutdown_timeout;
-        running.hand_back_all();
-        if let Some(intending) = intending
-            && let Ok(held) = timeout_at(deadline, intending).await
-        {
-            running.ready.extend(held);
+        let mut brings = true;
+        loop {
             running.hand_back_all();
+            if in_flight.is_empty() && intending.is_none() && !brings {
+                break;
+            }
+            tokio::select! {
+                Some(outcome) = in_flight.next(), if !in_flight.is_empty() => running.ended(outcome),
+                held = async { intending.as_mut().expect("checked").await }, if intending.is_some() => {
+                    intending = None;
+                    running.ready.extend(held);
+                }
+                batch = batches.recv(), if brings => match batch {
+                    Some(batch) => running.take(batch),
+                    None => brings = false,
+                },
+                () = sleep_until(deadline) => {
+                    tracing::warn!(priority = %self.priority, sends = in_flight.len(), "not all ended in time; the rest is left to rescue");
+                    break;
+                }
+            }
         }
-        while let Ok(Some(outcome)) = timeout_at(deadline, in_flight.next()).await {
-            running.ended(outcome);
-        }
-        if !in_flight.is_empty() {
-            tracing::warn!(priority = %self.priority, count = in_flight.len(), "sends did not end in time; they are left to rescue");
-        }
-        drop(running);
-        let _ = claiming.await;
-        let _ = timeout_at(deadline + Duration::from_secs(5), completing).await;
+        drop((running, batches));
+        let _ = timeout_at(deadline + Duration::from_secs(5), async {
+            let _ = claiming.await;
+            let _ = completing.await;
+        })
+        .await;
     }
 }
 
@@ -211,6 +226,9 @@ impl<'a> Running<'a> {
     fn wanted(&self) -> usize {
         let ahead = (self.rate as usize).clamp(2 * self.width, AHEAD_MAX);
         let held = self.buffer.len() + self.ready.len();
+        if self.unwritten.load(Ordering::Relaxed) >= UNWRITTEN_MAX {
+            return 0; // of what needs no send, too, only so much may be claimed
+        }
         if held > ahead / 2 { 0 } else { ahead - held }
     }
 
@@ -282,6 +300,7 @@ impl<'a> Running<'a> {
 
     /// Adapts rate and width, and hands back what has waited for too long or lost its session.
     fn tick(&mut self, in_flight: usize) {
+        assert!(!self.notes.is_closed(), "the completer ended"); // the process ends, and the leases are rescued
         self.rate = 0.6 * self.rate + 0.4 * self.ended as f64 / TICK.as_secs_f64();
         let (least, most) = self.pool.concurrency;
         if self.gateway_faults > 0 {
@@ -315,7 +334,7 @@ impl<'a> Running<'a> {
         for held in held {
             self.note(Note::HandedBack {
                 lease_id: held.ready.lease_id,
-                count: 1,
+                message_id: held.ready.message.message_id,
             });
         }
     }
