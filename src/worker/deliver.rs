@@ -1,8 +1,10 @@
 //! One message's way: its verdict, its gateways in order, its outcome.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::claim::Claimed;
@@ -117,10 +119,14 @@ pub async fn deliver(
 ) -> Outcome {
     let mut last: Option<(&str, SendError)> = None;
     for gateway in route(&ready, gateways, paused) {
-        match gateway
-            .send(&ready.message, Instant::now() + policy.send_timeout)
-            .await
-        {
+        let deadline = Instant::now() + policy.send_timeout;
+        let send = AssertUnwindSafe(gateway.send(&ready.message, deadline)).catch_unwind();
+        let answer = send.await.unwrap_or_else(|_| {
+            // A bug of the gateway is not the end of the pool. How far it came nobody knows.
+            tracing::error!(message_id = %ready.message.message_id, gateway = gateway.name(), "the gateway panicked");
+            Err(SendError::new(Fault::Unknown, "gateway_panicked"))
+        });
+        match answer {
             Ok(accepted) => {
                 let mut outcome = Outcome::new(
                     ready.lease_id,

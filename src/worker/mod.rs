@@ -11,8 +11,10 @@ pub mod pool;
 pub mod settings;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::db::{Database, listen};
@@ -54,6 +56,9 @@ pub enum Error {
     /// A bug.
     #[error("the pool of {0} panicked")]
     Panicked(Priority),
+    /// A bug.
+    #[error("the worker's session panicked")]
+    Session,
 }
 
 /// Connections of one pool: one claims, one completes, one records intents and hands back.
@@ -85,30 +90,47 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
         pools.push(pool(&context, priority, gateways, session.clone())?);
     }
 
+    // One pool that ends by a bug ends the process: its leases are rescued only then.
+    let stop = shutdown.child_token();
     let pools_ended = CancellationToken::new();
-    let keeping = tokio::spawn(keeper.run(pools_ended.clone()));
-    let mut threads = Vec::new();
+    let mut keeping = tokio::spawn(keeper.run(pools_ended.clone()));
+    let (sender, mut ends) = mpsc::unbounded_channel();
     for pool in pools {
-        let priority = pool.priority;
-        let shutdown = shutdown.clone();
+        let (priority, stop, sender) = (pool.priority, stop.clone(), sender.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        let thread = thread::Builder::new()
+        thread::Builder::new()
             .name(format!("pool-{priority}"))
-            .spawn(move || runtime.block_on(pool.run(shutdown)))?;
-        threads.push((priority, thread));
+            .spawn(move || {
+                let run = AssertUnwindSafe(|| runtime.block_on(pool.run(stop)));
+                let _ = sender.send((priority, catch_unwind(run).is_ok()));
+            })?;
     }
-    let joined = tokio::task::spawn_blocking(move || {
-        threads
-            .into_iter()
-            .try_for_each(|(priority, thread)| thread.join().map_err(|_| Error::Panicked(priority)))
-    });
-    let result = joined
-        .await
-        .unwrap_or_else(|error| Err(Error::Thread(error.into())));
+    drop(sender);
+    let mut result = Ok(());
+    let mut keeps = true;
+    loop {
+        tokio::select! {
+            end = ends.recv() => match end {
+                Some((_, true)) if stop.is_cancelled() => {}
+                Some((priority, _)) => {
+                    result = result.and(Err(Error::Panicked(priority)));
+                    stop.cancel();
+                }
+                None => break,
+            },
+            _ = &mut keeping, if keeps => {
+                keeps = false;
+                result = result.and(Err(Error::Session));
+                stop.cancel();
+            }
+        }
+    }
     pools_ended.cancel();
-    let _ = keeping.await;
+    if keeps {
+        let _ = keeping.await;
+    }
     result
 }
 

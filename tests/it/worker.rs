@@ -2,6 +2,7 @@
 
 mod crashes;
 mod frozen;
+mod panics;
 mod shutdown;
 
 use tokio_postgres::Client;
