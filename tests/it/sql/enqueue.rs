@@ -71,10 +71,10 @@ async fn a_message_waits_for_its_time_and_one_whose_time_has_passed_does_not() -
 {
     let db = TestDb::new().await?;
     let later = db
-        .enqueue("a@x.org", "scheduled_for => now() + interval '1 h'")
+        .enqueue_to("a@x.org", "scheduled_for => now() + interval '1 h'")
         .await?;
     let past = db
-        .enqueue("b@x.org", "scheduled_for => now() - interval '1 h'")
+        .enqueue_to("b@x.org", "scheduled_for => now() - interval '1 h'")
         .await?;
     assert_eq!(db.status(&later).await?, "scheduled");
     assert_eq!(db.status(&past).await?, "queued");
@@ -114,7 +114,7 @@ async fn the_type_gives_the_priority_unless_one_is_given() -> anyhow::Result<()>
         ("message_type => 'campaign', priority => 'P0'", "P0"),
         ("priority => 'P2'", "P2"),
     ] {
-        let id = db.enqueue("a@x.org", arguments).await?;
+        let id = db.enqueue_to("a@x.org", arguments).await?;
         let query = format!(
             "select priority, (select 'P' || q.priority from postroad.message_queue as q where q.message_id = id) from postroad.status('{id}')"
         );

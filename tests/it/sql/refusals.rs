@@ -310,4 +310,3 @@ async fn bad_data_is_answered_invalid_with_a_reason_and_no_row() -> anyhow::Resu
     assert_eq!(db.client.row(left).await?, "0");
     Ok(())
 }
-

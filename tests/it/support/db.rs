@@ -107,7 +107,7 @@ impl TestDb {
     }
 
     /// The status of a message.
-    pub(crate) async fn status(&self, id: Uuid) -> anyhow::Result<String> {
+    pub(crate) async fn status(&self, id: impl std::fmt::Display) -> anyhow::Result<String> {
         self.value(&format!("select status from postroad.status('{id}')"))
             .await
     }

@@ -73,7 +73,11 @@ pub(crate) const WORKER: i64 = 7;
 
 impl TestDb {
     /// Enqueues with these named arguments beside a channel and a body; returns the id.
-    pub(crate) async fn enqueue(&self, recipient: &str, arguments: &str) -> anyhow::Result<String> {
+    pub(crate) async fn enqueue_to(
+        &self,
+        recipient: &str,
+        arguments: &str,
+    ) -> anyhow::Result<String> {
         let separator = if arguments.is_empty() { "" } else { ", " };
         self.client
             .row(&format!(
@@ -141,16 +145,9 @@ impl TestDb {
         Ok(())
     }
 
-    /// The status of a message.
-    pub(crate) async fn status(&self, id: &str) -> anyhow::Result<String> {
-        self.client
-            .row(&format!("select status from postroad.status('{id}')"))
-            .await
-    }
-
     /// Enqueues one message, claims it and completes it so; returns its id and its lease.
     pub(crate) async fn ended(&self, event: &str) -> anyhow::Result<(String, String)> {
-        let id = self.enqueue("ada@example.org", "").await?;
+        let id = self.enqueue_to("ada@example.org", "").await?;
         let (lease, claimed) = self.claim(4, 1).await?;
         anyhow::ensure!(
             claimed.len() == 1 && claimed[0].starts_with(&id),
