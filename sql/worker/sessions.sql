@@ -81,33 +81,32 @@ comment on function postroad.register_gateways is 'Says which gateways a worker 
 revoke all on function postroad.register_gateways from public;
 grant execute on function postroad.register_gateways to postroad_worker;
 
-create or replace function postroad.pool_state(priority smallint, p1_gate bigint)
-returns table (gate_open boolean, paused_gateways text[])
+create or replace function postroad.gate_is_open(priority smallint, p1_gate bigint)
+returns boolean
 language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set jit = off
 as $$
 declare
   queue_floor bigint;
 begin
-  gate_open := true;
-  if priority in (2, 3) and not exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then
-    select s.last_value into queue_floor from postroad.queue_floor_p1 as s;
-    gate_open := not exists (
-      select from postroad.message_queue_p1 as q
-      where q.seq >= queue_floor
-      offset greatest(p1_gate, 1) - 1 limit 1
-    );
+  if priority not in (2, 3) or exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then
+    return true;
   end if;
-  paused_gateways := array(select x.key from postroad.pauses as x where x.scope = 'gateway');
-  return next;
+  select s.last_value into queue_floor from postroad.queue_floor_p1 as s;
+  return not exists (
+    select from postroad.message_queue_p1 as q
+    where q.seq >= queue_floor
+    offset greatest(p1_gate, 1) - 1 limit 1
+  );
 end;
 $$;
 
-comment on function postroad.pool_state is
-$$What a pool must know beside its queue, asked a few times a second: whether the gate is open (P2 and P3 claim only while fewer than p1_gate P1 messages can be
-sent now), and which gateways are paused.$$;
+comment on function postroad.gate_is_open is
+$$Whether a pool may claim: P2 and P3 only while fewer than p1_gate P1 messages can be sent now (a paused P1 does not count). Asked twice a second.$$;
 
-revoke all on function postroad.pool_state from public;
-grant execute on function postroad.pool_state to postroad_worker;
+revoke all on function postroad.gate_is_open from public;
+grant execute on function postroad.gate_is_open to postroad_worker;

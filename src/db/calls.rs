@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::DbError;
 use super::types::JsonText;
 use crate::model::event::EventType;
+use crate::model::health::{Calls, Change, Shared};
 use crate::model::message::{Channel, Priority};
 
 /// A row of `claim`.
@@ -314,35 +315,136 @@ pub async fn hand_back(
         .try_get(0)?)
 }
 
-/// What a pool must know beside its queue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PoolState {
-    /// Whether it may claim, as far as P1's depth goes.
-    pub gate_open: bool,
-    /// Gateways that are paused.
-    pub paused_gateways: Vec<String>,
-}
-
-/// Asks for it.
+/// Whether a pool may claim, as far as P1's depth goes.
 ///
 /// # Errors
 ///
 /// When the call failed; it may be called again.
-pub async fn pool_state(
+pub async fn gate_is_open(
     client: &Object,
     priority: Priority,
     p1_gate: i64,
-) -> Result<PoolState, DbError> {
+) -> Result<bool, DbError> {
     let statement = client
-        .prepare_cached("select gate_open, paused_gateways from postroad.pool_state($1, $2)")
+        .prepare_cached("select postroad.gate_is_open($1, $2)")
         .await?;
-    let row = client
+    Ok(client
         .query_one(&statement, &[&priority.number(), &p1_gate])
+        .await?
+        .try_get(0)?)
+}
+
+/// What all nodes know of gateways.
+///
+/// # Errors
+///
+/// When the call failed; it may be called again.
+pub async fn routing_state(client: &Object) -> Result<Vec<Shared>, DbError> {
+    let statement = client
+        .prepare_cached(
+            "select gateway, is_paused, is_open, open_ms, weight from postroad.routing_state()",
+        )
         .await?;
-    Ok(PoolState {
-        gate_open: row.try_get(0)?,
-        paused_gateways: row.try_get(1)?,
-    })
+    let rows = client.query(&statement, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Shared {
+                gateway: row.try_get(0)?,
+                is_paused: row.try_get(1)?,
+                is_open: row.try_get(2)?,
+                open_for: Duration::from_millis(
+                    row.try_get::<_, Option<i64>>(3)?
+                        .unwrap_or(0)
+                        .unsigned_abs(),
+                ),
+                weight: row.try_get::<_, Option<i32>>(4)?.map(i32::unsigned_abs),
+            })
+        })
+        .collect()
+}
+
+/// Tells all nodes of a breaker's change.
+///
+/// # Errors
+///
+/// When the call failed; it may be called again.
+pub async fn report_breaker(
+    client: &Object,
+    gateway: &str,
+    change: Change,
+    worker_id: Option<i64>,
+) -> Result<(), DbError> {
+    let (is_open, cause, open_ms) = match change {
+        Change::Opened(cause, open_for) => (
+            true,
+            Some(cause.as_str()),
+            i64::try_from(open_for.as_millis()).unwrap_or(i64::MAX),
+        ),
+        Change::Closed => (false, None, 0),
+    };
+    let statement = client
+        .prepare_cached("select postroad.report_breaker($1, $2, $3, $4, $5)")
+        .await?;
+    client
+        .execute(
+            &statement,
+            &[&gateway, &is_open, &cause, &open_ms, &worker_id],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Whether this node is the one to probe a gateway.
+///
+/// # Errors
+///
+/// When the call failed.
+pub async fn take_probe(client: &Object, gateway: &str) -> Result<bool, DbError> {
+    let statement = client
+        .prepare_cached("select postroad.take_probe($1)")
+        .await?;
+    Ok(client
+        .query_one(&statement, &[&gateway])
+        .await?
+        .try_get(0)?)
+}
+
+/// Adds the calls of the last seconds to the figures.
+///
+/// # Errors
+///
+/// When the call failed: called again, it might count twice.
+pub async fn add_gateway_calls(
+    client: &Object,
+    counted: &[(String, Channel, Calls)],
+) -> Result<(), DbError> {
+    let gateways: Vec<&str> = counted
+        .iter()
+        .map(|(gateway, _, _)| gateway.as_str())
+        .collect();
+    let channels: Vec<&str> = counted
+        .iter()
+        .map(|(_, channel, _)| channel.as_str())
+        .collect();
+    let sent: Vec<i64> = counted.iter().map(|(_, _, calls)| calls.sent).collect();
+    let failed: Vec<i64> = counted.iter().map(|(_, _, calls)| calls.failed).collect();
+    let latencies = serde_json::json!(
+        counted
+            .iter()
+            .map(|(_, _, calls)| calls.latencies)
+            .collect::<Vec<_>>()
+    );
+    let reasons: Vec<Option<&str>> = counted.iter().map(|(_, _, calls)| calls.reason).collect();
+    let statement = client
+        .prepare_cached("select postroad.add_gateway_calls($1, $2, $3, $4, $5, $6)")
+        .await?;
+    client
+        .execute(
+            &statement,
+            &[&gateways, &channels, &sent, &failed, &latencies, &reasons],
+        )
+        .await?;
+    Ok(())
 }
 
 /// Registers a worker whose session holds the advisory lock `worker_id`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use tokio::sync::{Notify, watch};
 use tokio::time::{interval, sleep, timeout};
@@ -23,6 +24,13 @@ const STALE: Duration = Duration::from_secs(1);
 const PINGS_A_HEARTBEAT: u32 = 20;
 /// A connection that has not answered for so long is given up.
 const DEAD: Duration = Duration::from_secs(5);
+
+/// Pings between two probes of whether notifications arrive: a minute.
+const PINGS_A_PROBE: u32 = 240;
+/// A notification to oneself that takes longer does not arrive.
+const DEAF: Duration = Duration::from_secs(2);
+/// On it, with the worker id behind, a worker notifies itself.
+const PROBE_CHANNEL: &str = "postroad_probe_";
 
 /// The class of our advisory keys: the ASCII of `post`; see `postroad.wake`.
 const KEY_CLASS: i32 = 1_886_351_220;
@@ -113,10 +121,29 @@ impl Live {
 #[derive(Clone)]
 pub struct Session {
     live: watch::Receiver<Option<Arc<Live>>>,
-    woken: Arc<BTreeMap<Priority, Notify>>,
+    heard: Arc<Heard>,
+}
+
+/// What notifications wake.
+struct Heard {
+    pools: BTreeMap<Priority, Notify>,
+    health: Notify,
+    probe: Notify,
+    /// Notifications do not arrive: a pooler is in between, perhaps.
+    is_deaf: AtomicBool,
 }
 
 impl Session {
+    /// Waits for a notification that what is known of a gateway changed.
+    pub async fn health_changed(&self) {
+        self.heard.health.notified().await;
+    }
+
+    /// Whether notifications do not arrive, so that pools must look more often.
+    pub fn is_deaf(&self) -> bool {
+        self.heard.is_deaf.load(Ordering::Relaxed)
+    }
+
     /// The worker as it is registered now; absent while there is no connection.
     pub fn live(&self) -> Option<Arc<Live>> {
         self.live.borrow().clone()
@@ -133,7 +160,7 @@ impl Session {
 
     /// Waits for a notification of a priority; one that came since the last wait counts.
     pub async fn woken(&self, priority: Priority) {
-        match self.woken.get(&priority) {
+        match self.heard.pools.get(&priority) {
             Some(notify) => notify.notified().await,
             None => std::future::pending().await,
         }
@@ -146,7 +173,7 @@ pub struct Keeper {
     priorities: Vec<Priority>,
     gateways: Vec<(Channel, Vec<String>)>,
     live: watch::Sender<Option<Arc<Live>>>,
-    woken: Arc<BTreeMap<Priority, Notify>>,
+    heard: Arc<Heard>,
 }
 
 /// Makes a keeper and the session that it keeps.
@@ -156,19 +183,24 @@ pub fn session(
     gateways: Vec<(Channel, Vec<String>)>,
 ) -> (Keeper, Session) {
     let (sender, receiver) = watch::channel(None);
-    let woken = Arc::new(priorities.iter().map(|p| (*p, Notify::new())).collect());
+    let heard = Arc::new(Heard {
+        pools: priorities.iter().map(|p| (*p, Notify::new())).collect(),
+        health: Notify::new(),
+        probe: Notify::new(),
+        is_deaf: AtomicBool::new(false),
+    });
     let keeper = Keeper {
         database,
         priorities,
         gateways,
         live: sender,
-        woken: Arc::clone(&woken),
+        heard: Arc::clone(&heard),
     };
     (
         keeper,
         Session {
             live: receiver,
-            woken,
+            heard,
         },
     )
 }
@@ -201,12 +233,12 @@ impl Keeper {
 
     async fn keep(&self, shutdown: &CancellationToken) -> Result<(), DbError> {
         let (client, mut connection) = self.database.connect_raw().await?;
-        let woken = Arc::clone(&self.woken);
+        let heard = Arc::clone(&self.heard);
         let driver = tokio::spawn(async move {
             loop {
                 match poll_fn(|context| connection.poll_message(context)).await {
                     Some(Ok(AsyncMessage::Notification(notification))) => {
-                        wake(&woken, notification.channel())
+                        heard.hear(notification.channel())
                     }
                     Some(Ok(_)) => {}
                     Some(Err(error)) => return Err(error),
@@ -218,7 +250,7 @@ impl Keeper {
         let live = Arc::new(self.register(client).await?);
         self.live.send_replace(Some(Arc::clone(&live)));
         tracing::info!(worker_id = live.worker_id, "worker registered");
-        for notify in self.woken.values() {
+        for notify in self.heard.pools.values() {
             notify.notify_one();
         }
         let pulse = std::pin::pin!(self.pulse(&live, shutdown));
@@ -237,11 +269,10 @@ impl Keeper {
         client
             .execute("select pg_advisory_lock($1::bigint)", &[&worker_id])
             .await?;
-        let channels: String = self
-            .priorities
-            .iter()
-            .map(|p| format!("listen postroad_p{};", p.number()))
-            .collect();
+        let mut channels = format!("listen postroad_health; listen {PROBE_CHANNEL}{worker_id};");
+        for priority in &self.priorities {
+            channels.push_str(&format!("listen postroad_p{};", priority.number()));
+        }
         client.batch_execute(&channels).await?;
         let host = hostname();
         let started = Instant::now();
@@ -261,7 +292,8 @@ impl Keeper {
     async fn pulse(&self, live: &Live, shutdown: &CancellationToken) -> Result<(), DbError> {
         let mut ticks = interval(PING);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        for nth in 1_u32.. {
+        let mut probed: Option<Instant> = None;
+        for nth in 0_u32.. {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = shutdown.cancelled() => {
@@ -271,6 +303,24 @@ impl Keeper {
             }
             if live.dead.load(Ordering::Relaxed) {
                 return Err(DbError::Pool("the worker was taken for dead".into()));
+            }
+            if nth.is_multiple_of(PINGS_A_PROBE) {
+                let statement = format!("notify {PROBE_CHANNEL}{}", live.worker_id);
+                live.client.batch_execute(&statement).await?;
+                probed = Some(Instant::now());
+            }
+            if let Some(at) = probed {
+                if self.heard.probe.notified().now_or_never().is_some() {
+                    self.heard.is_deaf.store(false, Ordering::Relaxed);
+                    probed = None;
+                } else if at.elapsed() > DEAF {
+                    tracing::warn!(
+                        "NOTIFY does not arrive (a pooler in between?): pools look for messages more often; give \
+                         workers a direct connection"
+                    );
+                    self.heard.is_deaf.store(true, Ordering::Relaxed);
+                    probed = None;
+                }
             }
             let asked = live.started.elapsed();
             // After a silence the connection alone says too little: the worker may have been rescued meanwhile.
@@ -294,14 +344,22 @@ impl Keeper {
     }
 }
 
-fn wake(woken: &BTreeMap<Priority, Notify>, channel: &str) {
-    for (priority, notify) in woken {
-        if channel
-            .strip_prefix("postroad_p")
-            .and_then(|p| p.parse().ok())
-            == Some(priority.number())
-        {
-            notify.notify_one();
+impl Heard {
+    fn hear(&self, channel: &str) {
+        match channel {
+            "postroad_health" => self.health.notify_one(),
+            _ if channel.starts_with(PROBE_CHANNEL) => self.probe.notify_one(),
+            _ => {
+                for (priority, notify) in &self.pools {
+                    if channel
+                        .strip_prefix("postroad_p")
+                        .and_then(|p| p.parse().ok())
+                        == Some(priority.number())
+                    {
+                        notify.notify_one();
+                    }
+                }
+            }
         }
     }
 }

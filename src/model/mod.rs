@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod duration;
 pub mod event;
+pub mod health;
 pub mod message;
 pub mod outcome;
 pub mod secret;

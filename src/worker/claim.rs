@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::complete::Note;
 use super::contents::Contents;
 use crate::db::DbError;
-use crate::db::calls::{self, ClaimedRow, PoolState};
+use crate::db::calls::{self, ClaimedRow};
 use crate::db::listen::{Key, Live, Session};
 use crate::model::message::Priority;
 use crate::render::Prepared;
@@ -45,8 +45,10 @@ const LINGER: [Duration; 3] = [
     Duration::from_millis(4),
 ];
 
-/// How often the pool's state is asked for: the gate, paused gateways.
-const STATE_EVERY: Duration = Duration::from_millis(500);
+/// How often P2 and P3 ask whether P1 leaves room.
+const GATE_EVERY: Duration = Duration::from_millis(500);
+/// The longest that a pool whose notifications do not arrive waits between two looks.
+const DEAF_POLL: Duration = Duration::from_millis(50);
 
 /// The claimer of one pool.
 pub struct Claimer {
@@ -62,8 +64,6 @@ pub struct Claimer {
     pub batches: mpsc::Sender<Batch>,
     /// Where it is told that a claim got no reply.
     pub notes: mpsc::UnboundedSender<Note>,
-    /// Where the pool's state goes.
-    pub state: watch::Sender<PoolState>,
     /// How often an idle pool looks without being woken.
     pub poll: Duration,
     /// See the settings.
@@ -83,15 +83,15 @@ impl Claimer {
         let mut keys = Keys::default();
         let mut contents = Contents::default();
         let mut empty_looks = 0;
-        let mut state_at: Option<Instant> = None;
+        let mut gate_at: Option<Instant> = None;
         while let Some(live) = self.ready(&mut keys, &shutdown).await {
-            if state_at.is_none_or(|at| at.elapsed() > STATE_EVERY) && self.refresh_state().await {
-                state_at = Some(Instant::now());
-            }
-            if state_at.is_none() || !self.state.borrow().gate_open {
-                keys.hold(None, self.priority).await;
-                self.pause(STATE_EVERY / 2, &shutdown).await;
-                continue;
+            if gate_at.is_none_or(|at| at.elapsed() > GATE_EVERY) {
+                if !self.gate_is_open().await {
+                    keys.hold(None, self.priority).await;
+                    self.pause(GATE_EVERY / 2, &shutdown).await;
+                    continue;
+                }
+                gate_at = Some(Instant::now());
             }
             let wanted = *self.wanted.borrow();
             let lingers = empty_looks < LINGER.len();
@@ -158,7 +158,12 @@ impl Claimer {
 
     /// Sleeps until it is woken, or for the fallback poll, jittered; whether it was woken.
     async fn sleep(&self, shutdown: &CancellationToken) -> bool {
-        let poll = self.poll.mul_f64(0.75 + 0.5 * fastrand::f64());
+        let poll = if self.session.is_deaf() {
+            self.poll.min(DEAF_POLL)
+        } else {
+            self.poll
+        };
+        let poll = poll.mul_f64(0.75 + 0.5 * fastrand::f64());
         tokio::select! {
             woken = timeout(poll, self.session.woken(self.priority)) => woken.is_ok(),
             () = shutdown.cancelled() => false,
@@ -169,22 +174,19 @@ impl Claimer {
         let _ = timeout(delay, shutdown.cancelled()).await;
     }
 
-    async fn refresh_state(&self) -> bool {
+    /// Whether P1 leaves room; an answer that could not be had is no.
+    async fn gate_is_open(&self) -> bool {
+        if !matches!(self.priority, Priority::P2 | Priority::P3) {
+            return true;
+        }
         let asked = async {
             let client = self.db.get().await?;
-            calls::pool_state(&client, self.priority, self.p1_gate).await
+            calls::gate_is_open(&client, self.priority, self.p1_gate).await
         };
-        match asked.await {
-            Ok(state) => {
-                self.state
-                    .send_if_modified(|old| std::mem::replace(old, state.clone()) != state);
-                true
-            }
-            Err(error) => {
-                tracing::debug!(priority = %self.priority, %error, "the pool's state could not be read");
-                false
-            }
-        }
+        asked.await.unwrap_or_else(|error| {
+            tracing::debug!(priority = %self.priority, %error, "P1's depth could not be read");
+            false
+        })
     }
 
     /// Claims, and hands the batch on; how many messages it has.

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use super::claim::Claimed;
+use super::routing::{Choice, Routing};
 use super::settings::PoolPolicy;
 use crate::db::calls::Outcome;
 use crate::db::types::JsonText;
@@ -110,29 +111,38 @@ fn no_options() -> Arc<Options> {
     Arc::clone(&NONE)
 }
 
-/// Hands a message to its gateways, one after the other while the fault is theirs.
+/// Hands a message to its gateways, one after the other while the fault is theirs; an emergency or a transactional one
+/// also while the fault is nobody's for long.
 pub async fn deliver(
     ready: Box<Ready>,
     gateways: &Registry,
-    paused: &[String],
+    routing: &Routing,
     policy: &PoolPolicy,
 ) -> Outcome {
+    let message = &ready.message;
     let mut last: Option<(&str, SendError)> = None;
-    for gateway in route(&ready, gateways, paused) {
+    for gateway in route(&ready, gateways, routing, policy) {
         let deadline = Instant::now() + policy.send_timeout;
-        let send = AssertUnwindSafe(gateway.send(&ready.message, deadline)).catch_unwind();
+        let call = routing.begin(
+            gateway.name(),
+            message.channel,
+            message.priority,
+            domain_of(message),
+        );
+        let send = AssertUnwindSafe(gateway.send(message, deadline)).catch_unwind();
         let answer = send.await.unwrap_or_else(|_| {
             // A bug of the gateway is not the end of the pool. How far it came nobody knows.
-            tracing::error!(message_id = %ready.message.message_id, gateway = gateway.name(), "the gateway panicked");
+            tracing::error!(message_id = %message.message_id, gateway = gateway.name(), "the gateway panicked");
             Err(SendError::new(Fault::Unknown, "gateway_panicked"))
         });
+        call.ended(&answer);
         match answer {
             Ok(accepted) => {
                 let mut outcome = Outcome::new(
                     ready.lease_id,
-                    ready.message.message_id,
+                    message.message_id,
                     EventType::Sent,
-                    ready.message.attempt,
+                    message.attempt,
                 );
                 outcome.gateway = Some(gateway.name().to_owned());
                 outcome.external_id = accepted.external_id;
@@ -140,10 +150,14 @@ pub async fn deliver(
                 return outcome;
             }
             Err(error) => {
-                let rerouted = matches!(error.fault, Fault::Gateway { .. });
-                tracing::debug!(message_id = %ready.message.message_id, gateway = gateway.name(), %error, "not accepted");
+                let goes_on = match error.fault {
+                    Fault::Gateway { .. } => true,
+                    Fault::Transient { .. } => tries_every_gateway(message),
+                    Fault::Permanent(_) | Fault::Unknown => false,
+                };
+                tracing::debug!(message_id = %message.message_id, gateway = gateway.name(), %error, "not accepted");
                 last = Some((gateway.name(), error));
-                if !rerouted {
+                if !goes_on {
                     break;
                 }
             }
@@ -154,37 +168,49 @@ pub async fn deliver(
         None => {
             let mut outcome = Outcome::new(
                 ready.lease_id,
-                ready.message.message_id,
+                message.message_id,
                 EventType::Deferred,
-                ready.message.attempt,
+                message.attempt,
             );
             outcome.reason = Some("no_gateway");
-            outcome.retry_after = Some(snooze(ready.message.message_id, policy));
+            outcome.retry_after = Some(snooze(message.message_id, policy));
             outcome.counted = false;
             outcome
         }
     }
 }
 
-/// The gateways to try, the caller's choice first; paused ones are left out.
+/// The gateways to try: the caller's choice first, those in order before the others, paused ones left out.
 fn route<'a>(
     ready: &'a Ready,
     gateways: &'a Registry,
-    paused: &'a [String],
-) -> impl Iterator<Item = &'a Arc<dyn Gateway>> {
-    let chosen = ready
-        .chosen
-        .as_deref()
-        .and_then(|name| gateways.get(name))
-        .filter(|g| g.channels().contains(&ready.message.channel));
-    let others = gateways
-        .for_channel(ready.message.channel)
-        .iter()
-        .filter(move |g| chosen.is_none_or(|c| c.name() != g.name()));
-    chosen
-        .into_iter()
-        .chain(others)
-        .filter(|g| !paused.iter().any(|name| name == g.name()))
+    routing: &Routing,
+    policy: &PoolPolicy,
+) -> Vec<&'a Arc<dyn Gateway>> {
+    let message = &ready.message;
+    let chosen = ready.chosen.as_deref().and_then(|name| gateways.get(name));
+    routing.order(&Choice {
+        chosen: chosen.filter(|gateway| gateway.channels().contains(&message.channel)),
+        configured: gateways.for_channel(message.channel),
+        domain: domain_of(message),
+        is_last_attempt: message.attempt > 1
+            && message.attempt >= message.options.max_attempts.unwrap_or(policy.max_attempts),
+    })
+}
+
+fn tries_every_gateway(message: &Rendered) -> bool {
+    matches!(
+        message.message_type,
+        MessageType::Emergency | MessageType::Transactional
+    )
+}
+
+/// Where a mail goes: a gateway may be in order, and refused by one destination.
+fn domain_of(message: &Rendered) -> Option<&str> {
+    match message.channel {
+        Channel::Email => message.recipient.rsplit_once('@').map(|(_, domain)| domain),
+        _ => None,
+    }
 }
 
 /// Turns a fault into an outcome.

@@ -8,10 +8,13 @@ pub mod complete;
 mod contents;
 pub mod deliver;
 pub mod pool;
+pub mod routing;
 pub mod settings;
+mod share;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
 
 use tokio::sync::mpsc;
@@ -20,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::db::{Database, listen};
 use crate::gateway::registry::{GatewayConfigError, GatewaySettings, Registry};
 use crate::model::message::{Channel, Priority};
+use routing::Routing;
 pub use settings::Settings;
 
 /// What a worker process is made of.
@@ -85,15 +89,25 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
     });
     let (keeper, session) =
         listen::session(context.database.clone(), context.priorities.clone(), names);
+    let routing = Arc::new(Routing::default());
     let mut pools = Vec::new();
     for (priority, gateways) in registries {
-        pools.push(pool(&context, priority, gateways, session.clone())?);
+        let session = session.clone();
+        pools.push(pool(
+            &context,
+            priority,
+            gateways,
+            session,
+            Arc::clone(&routing),
+        )?);
     }
 
     // One pool that ends by a bug ends the process: its leases are rescued only then.
     let stop = shutdown.child_token();
     let pools_ended = CancellationToken::new();
     let mut keeping = tokio::spawn(keeper.run(pools_ended.clone()));
+    let db = context.database.pool(1);
+    let sharing = tokio::spawn(share::run(routing, db, session, stop.clone()));
     let (sender, mut ends) = mpsc::unbounded_channel();
     for pool in pools {
         let (priority, stop, sender) = (pool.priority, stop.clone(), sender.clone());
@@ -127,6 +141,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
             }
         }
     }
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), sharing).await;
     pools_ended.cancel();
     if keeps {
         let _ = keeping.await;
@@ -139,6 +154,7 @@ fn pool(
     priority: Priority,
     gateways: Registry,
     session: listen::Session,
+    routing: Arc<Routing>,
 ) -> Result<pool::Pool, Error> {
     let wrong = |message: String| Error::Pool { priority, message };
     let settings = context
@@ -169,5 +185,6 @@ fn pool(
         db: context.database.pool(CONNECTIONS),
         session,
         gateways,
+        routing,
     })
 }

@@ -19,8 +19,9 @@ use uuid::Uuid;
 use super::claim::{Batch, Claimer};
 use super::complete::{self, Note};
 use super::deliver::{self, Next, Ready};
+use super::routing::Routing;
 use super::settings::PoolPolicy;
-use crate::db::calls::{self, Outcome, PoolState};
+use crate::db::calls::{self, Outcome};
 use crate::db::listen::{Live, Session};
 use crate::gateway::registry::Registry;
 use crate::model::event::EventType;
@@ -32,6 +33,8 @@ const AHEAD_MAX: usize = 1000;
 const STALE: Duration = Duration::from_secs(5);
 /// Outcomes that may wait to be written; beyond that no send is started.
 const UNWRITTEN_MAX: usize = 4 * AHEAD_MAX;
+/// Sends that stalled gateways may hold beside the others, in widths.
+const STALLED_WIDTHS: usize = 10;
 /// How often rate and width are adapted.
 const TICK: Duration = Duration::from_millis(100);
 /// Messages whose intent is recorded ahead of their send: about so much time of sending.
@@ -57,6 +60,8 @@ pub struct Pool {
     pub session: Session,
     /// Its own gateways.
     pub gateways: Registry,
+    /// The process's knowledge of gateways.
+    pub routing: Arc<Routing>,
 }
 
 struct Held {
@@ -82,6 +87,8 @@ struct Running<'a> {
     ended: usize,
     was_full: bool,
     gateway_faults: usize,
+    /// Sends in flight that a stalled gateway holds.
+    stalled: usize,
 }
 
 impl Pool {
@@ -89,7 +96,6 @@ impl Pool {
     pub async fn run(self, shutdown: CancellationToken) {
         let (wanted, wants) = watch::channel(self.concurrency.0);
         let (batch_sender, mut batches) = mpsc::channel(1);
-        let (state, states) = watch::channel(PoolState::default());
         let (notes, noted) = mpsc::unbounded_channel();
         let unwritten = Arc::new(AtomicUsize::new(0));
         let room = Arc::new(Notify::new());
@@ -100,7 +106,6 @@ impl Pool {
             wanted: wants,
             batches: batch_sender,
             notes: notes.clone(),
-            state,
             poll: self.poll,
             p1_gate: self.p1_gate,
         };
@@ -124,13 +129,14 @@ impl Pool {
             ended: 0,
             was_full: false,
             gateway_faults: 0,
+            stalled: 0,
         };
         let mut in_flight = FuturesUnordered::new();
         let mut intending: Option<Intending> = None;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            running.start_sends(&mut in_flight, &states).await;
+            running.start_sends(&mut in_flight).await;
             if intending.is_none() {
                 intending = running.intend();
             }
@@ -222,6 +228,12 @@ impl<'a> Running<'a> {
         self.outcome(Box::new(outcome));
     }
 
+    /// Sends that may be in flight. What a stalled gateway holds takes no slot from the others, up to ten times the width:
+    /// each such send ends by its timeout.
+    fn slots(&self) -> usize {
+        self.width + self.stalled.min(STALLED_WIDTHS * self.width)
+    }
+
     /// How many messages the claimer should bring: about a second of work, when half of that is left.
     fn wanted(&self) -> usize {
         let ahead = (self.rate as usize).clamp(2 * self.width, AHEAD_MAX);
@@ -236,9 +248,9 @@ impl<'a> Running<'a> {
     async fn start_sends(
         &mut self,
         in_flight: &mut FuturesUnordered<Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>>,
-        states: &watch::Receiver<PoolState>,
     ) {
-        while in_flight.len() < self.width && self.unwritten.load(Ordering::Relaxed) < UNWRITTEN_MAX
+        while in_flight.len() < self.slots()
+            && self.unwritten.load(Ordering::Relaxed) < UNWRITTEN_MAX
         {
             let Some(held) = self.ready.pop_front() else {
                 break;
@@ -247,18 +259,17 @@ impl<'a> Running<'a> {
                 self.ready.push_front(held);
                 break;
             }
-            let paused = states.borrow().paused_gateways.clone();
             let pool = self.pool;
             let mut send: Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> =
                 Box::pin(async move {
-                    deliver::deliver(held.ready, &pool.gateways, &paused, &pool.policy).await
+                    deliver::deliver(held.ready, &pool.gateways, &pool.routing, &pool.policy).await
                 });
             match poll!(&mut send) {
                 Poll::Ready(outcome) => self.ended(outcome),
                 Poll::Pending => in_flight.push(send),
             }
         }
-        self.was_full |= in_flight.len() >= self.width;
+        self.was_full |= in_flight.len() >= self.slots();
     }
 
     /// Moves what needs no intent to the ready ones, and records the intent of what does.
@@ -302,6 +313,7 @@ impl<'a> Running<'a> {
     fn tick(&mut self, in_flight: usize) {
         assert!(!self.notes.is_closed(), "the completer ended"); // the process ends, and the leases are rescued
         self.rate = 0.6 * self.rate + 0.4 * self.ended as f64 / TICK.as_secs_f64();
+        self.stalled = self.pool.routing.stalled(self.pool.priority);
         let (least, most) = self.pool.concurrency;
         if self.gateway_faults > 0 {
             self.width = (self.width / 2).max(least);

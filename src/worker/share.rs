@@ -1,0 +1,86 @@
+//! Keeps what this process knows of gateways and what all nodes know the same, through Postgres.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Pool;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::routing::Routing;
+use crate::db::listen::Session;
+use crate::db::{DbError, calls};
+
+/// How often it looks for gateways that stalled, and for changes to tell.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often it asks what the other nodes know, unless it is notified.
+const ASK: Duration = Duration::from_millis(500);
+/// How often calls are written down.
+const WRITE: Duration = Duration::from_secs(5);
+
+/// Runs until `shutdown`.
+pub(super) async fn run(
+    routing: Arc<Routing>,
+    db: Pool,
+    session: Session,
+    shutdown: CancellationToken,
+) {
+    let mut asked: Option<Instant> = None;
+    let mut written = Instant::now();
+    loop {
+        let notified = tokio::select! {
+            notified = timeout(LOOK, session.health_changed()) => notified.is_ok(),
+            () = shutdown.cancelled() => break,
+        };
+        routing.look();
+        let is_time = notified || asked.is_none_or(|at| at.elapsed() >= ASK);
+        if let Err(error) = share(&routing, &db, &session, is_time).await {
+            // Each node routes by what it saw itself meanwhile.
+            tracing::debug!(%error, "what is known of gateways could not be shared; it is tried again");
+        } else if is_time {
+            asked = Some(Instant::now());
+        }
+        if written.elapsed() >= WRITE {
+            written = Instant::now();
+            write(&routing, &db).await;
+        }
+    }
+    write(&routing, &db).await;
+}
+
+async fn share(routing: &Routing, db: &Pool, session: &Session, asks: bool) -> Result<(), DbError> {
+    let untold = routing.untold();
+    if untold.is_empty() && !asks {
+        return Ok(());
+    }
+    let client = db.get().await?;
+    let worker_id = session.live().map(|live| live.worker_id);
+    for (gateway, change) in untold {
+        calls::report_breaker(&client, &gateway, change, worker_id).await?;
+        routing.told(&gateway, change);
+    }
+    if asks {
+        for gateway in routing.adopt(&calls::routing_state(&client).await?) {
+            if calls::take_probe(&client, &gateway).await? {
+                tracing::info!(gateway, "the next message probes the gateway");
+                routing.probe(&gateway);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Figures: when they cannot be written they are lost, and nothing else is.
+async fn write(routing: &Routing, db: &Pool) {
+    let counted = routing.take_calls();
+    if counted.is_empty() {
+        return;
+    }
+    let wrote = async {
+        let client = db.get().await?;
+        calls::add_gateway_calls(&client, &counted).await
+    };
+    if let Ok(Err(error)) = timeout(WRITE, wrote).await {
+        tracing::debug!(%error, "the calls of the last seconds could not be counted");
+    }
+}
