@@ -53,8 +53,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  lease_ids uuid[];
-  lease_id uuid;
+  lease record;
+  suspects integer;
+  nth integer := 0;
   rescued integer := 0;
 begin
   delete from postroad.worker_sessions as w                   -- from here on it claims nothing
@@ -66,11 +67,19 @@ begin
   if not found and exists (select from postroad.worker_sessions as w where w.worker_id = rescue.worker_id) then
     return 0;                                                 -- its heart beat again since it was looked at
   end if;
-  lease_ids := array(
-    select l.lease_id from postroad.leases as l where l.worker_id = rescue.worker_id order by l.lease_id
-  );
-  foreach lease_id in array lease_ids loop
-    rescued := rescued + postroad.rescue_lease(lease_id);
+  select count(*) into suspects
+  from postroad.leases as l, postroad.unsent_of(l) as u
+  where l.worker_id = rescue.worker_id
+    and l.rescues >= 2;
+  for lease in
+    select l.lease_id, l.rescues
+    from postroad.leases as l
+    where l.worker_id = rescue.worker_id
+    order by l.lease_id
+  loop
+    nth := nth + (lease.rescues >= 2)::integer;
+    rescued := rescued + postroad.rescue_lease(lease.lease_id,
+      case when suspects > 1 then make_interval(secs => nth * power(2, least(lease.rescues - 2, 6))) end);
   end loop;
   return rescued;
 end;
@@ -82,7 +91,10 @@ $$Takes a dead worker's leases and requeues what has no outcome. Returns how man
 revoke all on function postroad.rescue from public;
 grant execute on function postroad.rescue to postroad_worker;
 
-create or replace function postroad.rescue_lease(lease_id uuid)
+create or replace function postroad.rescue_lease(
+  lease_id uuid,
+  apart    interval
+)
 returns integer
 language plpgsql
 volatile
@@ -108,7 +120,8 @@ begin
   with unsent as materialized (
     select u.message_id, u.attempt, u.size_kb,
       u.message_id = any (intended) as held,
-      lease.rescues + 1 >= 3 as hopeless
+      lease.rescues + 1 >= 3 and apart is null as hopeless,
+      lease.rescues + 1 >= 3 and apart is not null as suspected
     from postroad.unsent_of(lease) as u
   ), ended as (
     insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, reason)
@@ -116,11 +129,17 @@ begin
     from unsent as u
     where u.held or u.hopeless
     on conflict do nothing
+  ), put_off as (
+    insert into postroad.scheduled (message_id, due_at, priority, attempt, rescues)
+    select u.message_id, clock_timestamp() + apart, lease.priority, u.attempt, lease.rescues + 1
+    from unsent as u
+    where not u.held and u.suspected
+    on conflict do nothing
   )
   insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
   select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues + 1, u.size_kb
   from unsent as u
-  where not u.held and not u.hopeless
+  where not u.held and not u.hopeless and not u.suspected
   on conflict do nothing;
   rescued := cardinality(lease.message_ids);
   delete from postroad.intents as i where i.lease_id = lease.lease_id;
@@ -132,4 +151,5 @@ $$;
 
 comment on function postroad.rescue_lease is
 $$Requeues the messages of a lease that have no event of it, each with one rescue more; those with an intent become unknown, those rescued for the third time
-failed, reason worker_crashed. Returns how many messages the lease had; 0 when somebody else is at it.$$;
+failed, reason worker_crashed. But where several were rescued so often at once, one of them is to blame and the others were beside it: given an interval, they are due
+after it, so that they are sent apart. Returns how many messages the lease had; 0 when somebody else is at it.$$;

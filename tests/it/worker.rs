@@ -3,6 +3,7 @@
 mod crashes;
 mod frozen;
 mod panics;
+mod poison;
 mod shutdown;
 
 use tokio_postgres::Client;
