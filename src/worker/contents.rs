@@ -34,13 +34,13 @@ impl Contents {
         client: &Object,
         wanted: impl Iterator<Item = Uuid>,
     ) -> Result<(), DbError> {
+        self.make_room(); // first: what it drops may be wanted
         let mut missing: Vec<Uuid> = wanted.filter(|id| !self.known.contains_key(id)).collect();
         missing.sort_unstable();
         missing.dedup();
         if missing.is_empty() {
             return Ok(());
         }
-        self.make_room();
         for (id, content) in calls::fetch_contents(client, &missing).await? {
             let size = content.size_bytes();
             let prepared = Prepared::new(content)

@@ -38,6 +38,14 @@ impl Node {
         Ok(Self { child, log })
     }
 
+    /// One that was started otherwise.
+    pub(crate) fn of(child: Child) -> Self {
+        Self {
+            child,
+            log: PathBuf::new(),
+        }
+    }
+
     pub(crate) fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap_or_default()
     }
