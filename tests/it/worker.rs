@@ -3,6 +3,7 @@
 mod bulk;
 mod crashes;
 mod frozen;
+mod outcomes;
 mod panics;
 mod poison;
 mod shutdown;
