@@ -45,6 +45,9 @@ const LINGER: [Duration; 3] = [
     Duration::from_millis(4),
 ];
 
+/// How often a pool that sleeps without the key tries to have it.
+const KEY_AGAIN: Duration = Duration::from_millis(250);
+
 /// How often P2 and P3 ask whether P1 leaves room.
 const GATE_EVERY: Duration = Duration::from_millis(500);
 /// The longest that a pool whose notifications do not arrive waits between two looks.
@@ -113,7 +116,7 @@ impl Claimer {
                     empty_looks += 1;
                 }
                 Ok(0) => {
-                    if self.sleep(&shutdown).await {
+                    if self.sleep(&mut keys, &shutdown).await {
                         empty_looks = 0;
                     }
                 }
@@ -156,17 +159,32 @@ impl Claimer {
         }
     }
 
-    /// Sleeps until it is woken, or for the fallback poll, jittered; whether it was woken.
-    async fn sleep(&self, shutdown: &CancellationToken) -> bool {
+    /// Sleeps until it is woken, or for the fallback poll, jittered; whether it was woken. While another node says
+    /// that it sleeps, this one is woken with it; but that one may get busy by itself, so the key is asked for again.
+    async fn sleep(&self, keys: &mut Keys, shutdown: &CancellationToken) -> bool {
         let poll = if self.session.is_deaf() {
             self.poll.min(DEAF_POLL)
         } else {
             self.poll
         };
-        let poll = poll.mul_f64(0.75 + 0.5 * fastrand::f64());
-        tokio::select! {
-            woken = timeout(poll, self.session.woken(self.priority)) => woken.is_ok(),
-            () = shutdown.cancelled() => false,
+        let until = Instant::now() + poll.mul_f64(0.75 + 0.5 * fastrand::f64());
+        loop {
+            let rest = until.saturating_duration_since(Instant::now());
+            let has_key = keys.held == Some(Key::Asleep);
+            let step = if has_key { rest } else { rest.min(KEY_AGAIN) };
+            tokio::select! {
+                woken = timeout(step, self.session.woken(self.priority)) => if woken.is_ok() {
+                    return true;
+                },
+                () = shutdown.cancelled() => return false,
+            }
+            if has_key || step == rest {
+                return false;
+            }
+            keys.hold(Some(Key::Asleep), self.priority).await;
+            if keys.held == Some(Key::Asleep) {
+                return false; // and claim once more: what came until now saw nobody asleep
+            }
         }
     }
 

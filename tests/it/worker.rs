@@ -7,6 +7,7 @@ mod outcomes;
 mod panics;
 mod poison;
 mod shutdown;
+mod wakes;
 
 use tokio_postgres::Client;
 

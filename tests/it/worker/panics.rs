@@ -64,6 +64,7 @@ async fn a_panic_of_a_gateway_is_the_unknown_end_of_one_send() -> anyhow::Result
         db: db.database.pool(3),
         session,
         gateways: Registry::from_gateways(by_name, &BTreeMap::new())?,
+        routing: Default::default(),
     };
     let running = tokio::spawn(pool.run(shutdown.clone()));
     let promoting = tokio::spawn(postroad::maintain::shared(

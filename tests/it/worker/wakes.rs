@@ -1,0 +1,214 @@
+//! NOTIFY: sent when somebody sleeps and nobody is awake, and only then; and what happens without it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::poll_fn;
+use tokio_postgres::AsyncMessage;
+
+use super::*;
+
+/// A poll that a test would notice.
+const RARE: &str = "[worker.pools.P3]\npoll = \"30s\"\n[worker.pools.P4]\npoll = \"30s\"\n";
+
+/// Enqueues so many messages in transactions of their own.
+const MANY: &str = "do $$ begin for n in 1..2000 loop
+    perform postroad.enqueue('email', 'u@example.org', body => 'x', priority => 'P4'); commit; end loop; end $$";
+
+impl Site {
+    /// Counts notifications of a priority from now on.
+    async fn notifications(&self, priority: u8) -> anyhow::Result<Arc<AtomicUsize>> {
+        let (client, mut connection) = self.db.database.connect_raw().await?;
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
+            {
+                if matches!(message, AsyncMessage::Notification(_)) {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        client
+            .batch_execute(&format!("listen postroad_p{priority}"))
+            .await?;
+        tokio::spawn(async move {
+            let _client = client;
+            std::future::pending::<()>().await;
+        });
+        Ok(count)
+    }
+
+    /// Waits until a pool holds the key that says that it sleeps.
+    async fn asleep(&self, priority: u8) -> anyhow::Result<()> {
+        self.holds(20 + priority, true).await
+    }
+
+    async fn holds(&self, key: u8, held: bool) -> anyhow::Result<()> {
+        let condition = format!(
+            "{held} = exists (select from pg_locks as l where l.locktype = 'advisory' and l.classid = 1886351220
+             and l.objid = {key} and l.objsubid = 2 and l.granted
+             and l.database = (select d.oid from pg_database as d where d.datname = current_database()))"
+        );
+        self.db.wait_until(&condition).await?;
+        Ok(())
+    }
+}
+
+/// The poll of a worker may be rare: a message that finds all asleep wakes one.
+#[tokio::test]
+async fn an_idle_worker_is_woken_long_before_its_poll() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let _worker = site.worker("worker", &format!("{RARE}{}", site.record.stub("stub", "")))?;
+    for n in 1..=5 {
+        site.asleep(4).await?;
+        let started = Instant::now();
+        site.db.enqueue(1, "").await?;
+        site.record.wait_for(n).await?;
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            started.elapsed()
+        );
+    }
+    Ok(())
+}
+
+/// Who prepares transactions cannot notify, and says so: the poll finds what they enqueue.
+#[tokio::test]
+async fn with_notify_off_nobody_is_notified_and_the_poll_finds_the_message() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let notifications = site.notifications(4).await?;
+    let config = format!(
+        "[worker.pools.P4]\npoll = \"2s\"\n{}",
+        site.record.stub("stub", "")
+    );
+    let _worker = site.worker("worker", &config)?;
+    site.asleep(4).await?;
+    let off = "set postroad.notify = off";
+    site.db.client.batch_execute(off).await?;
+    site.db.enqueue(1, "").await?;
+    site.record.wait_for(1).await?;
+    assert_eq!(notifications.load(Ordering::Relaxed), 0);
+    site.asleep(4).await?;
+    site.db
+        .client
+        .batch_execute("reset postroad.notify")
+        .await?;
+    site.db.enqueue(1, "").await?;
+    site.record.wait_for(2).await?;
+    assert_eq!(notifications.load(Ordering::Relaxed), 1);
+    Ok(())
+}
+
+/// A notification makes commits wait for each other: it is for sleepers, not for a fleet that is off or at work.
+#[tokio::test]
+async fn nobody_is_notified_while_no_worker_runs_or_all_are_busy() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let notifications = site.notifications(4).await?;
+    site.db.client.batch_execute(MANY).await?;
+    assert_eq!(notifications.load(Ordering::Relaxed), 0, "no worker runs");
+
+    // Busy: there is always more than it can take.
+    let worker = site.worker("busy", &site.record.stub("stub", ""))?;
+    site.record.wait_for(100).await?;
+    site.db.client.batch_execute(MANY).await?;
+    let busy = notifications.load(Ordering::Relaxed);
+    site.db.wait_until_idle().await?;
+    worker.kill();
+    assert!(busy <= 2, "{busy} notifications while it was busy");
+
+    // Saturated: all its slots hang.
+    let hanging = Record::new(&site.directory, "hanging");
+    let _worker = site.worker("saturated", &hanging.stub("stub", "hang = true"))?;
+    site.db.enqueue(200, "").await?;
+    hanging.wait_for(2).await?;
+    site.holds(14, false).await?;
+    site.holds(24, false).await?;
+    let before = notifications.load(Ordering::Relaxed);
+    site.db.client.batch_execute(MANY).await?;
+    let saturated = notifications.load(Ordering::Relaxed) - before;
+    assert!(
+        saturated <= 2,
+        "{saturated} notifications while it was saturated"
+    );
+    Ok(())
+}
+
+/// Of two that sleep only one can say so. When that one gets its hands full by itself, the other must say it.
+#[tokio::test]
+async fn an_idle_node_is_woken_beside_a_saturated_one() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let only = |name: &str, record: &Record, more: &str, poll: &str| {
+        let config = format!(
+            "[worker.pools.P4]\npoll = \"{poll}\"\n{}",
+            record.stub("stub", more)
+        );
+        site.node(name, &["worker", "--priorities", "P4"], &config)
+    };
+    let hanging = Record::new(&site.directory, "hanging");
+    let _saturated = only("saturated", &hanging, "hang = true", "500ms")?;
+    site.asleep(4).await?;
+    let _idle = only("idle", &site.record, "", "60s")?;
+    // The first one claims twice a second; one that has not for long is the other, asleep.
+    site.db
+        .wait_until(
+            "exists (select from pg_stat_activity as a where a.datname = current_database()
+             and a.query like '%postroad.claim(%' and a.state_change < clock_timestamp() - interval '1 second')",
+        )
+        .await?;
+    let notify = "set postroad.notify = off";
+    site.db.client.batch_execute(notify).await?;
+    site.db.enqueue(100, "").await?;
+    hanging.wait_for(2).await?;
+    let started = Instant::now();
+    site.record.wait_for(1).await?;
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+    // And from here on it is notified.
+    site.asleep(4).await?;
+    let sent = site.record.sends().len();
+    site.db
+        .client
+        .batch_execute("reset postroad.notify")
+        .await?;
+    site.db.enqueue(1, "").await?;
+    let started = Instant::now();
+    site.record.wait_for(sent + 1).await?;
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+    Ok(())
+}
+
+/// What was notified while the connection was lost is looked for as soon as there is a new one.
+#[tokio::test]
+async fn a_worker_that_connects_again_looks_for_what_it_may_have_missed() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let _worker = site.worker("worker", &format!("{RARE}{}", site.record.stub("stub", "")))?;
+    site.asleep(4).await?;
+    site.db
+        .client
+        .batch_execute(
+            "set postroad.notify = off;
+             select postroad.enqueue('email', 'u@example.org', body => 'x');
+             select pg_terminate_backend(l.pid) from pg_locks as l
+             where l.locktype = 'advisory' and l.classid = 1886351220 and l.objid = 24 and l.granted
+               and l.database = (select d.oid from pg_database as d where d.datname = current_database())",
+        )
+        .await?;
+    let started = Instant::now();
+    site.record.wait_for(1).await?;
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+    Ok(())
+}
