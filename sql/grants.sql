@@ -7,6 +7,9 @@ revoke all on all tables in schema postroad from public;
 revoke all on all functions in schema postroad from public;
 -- Helpers of views run with the rights of whoever looks.
 grant execute on function postroad.uuid_at, postroad.created_at to postroad_reader, postroad_admin, postroad_sender;
+-- So does enqueue_bulk_from, which reads a table of its caller's.
+grant execute on function postroad.normalize_recipient, postroad.normalize_email, postroad.normalize_phone, postroad.is_push_subscription, postroad.is_bigint
+  to postroad_sender;
 grant select, insert, delete, update on all tables in schema postroad to postroad_functions;
 grant usage, select, update on all sequences in schema postroad to postroad_functions;
 

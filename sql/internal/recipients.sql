@@ -91,3 +91,17 @@ as $$
 $$;
 
 comment on function postroad.suppression_key is 'How suppression_list writes a normalised recipient: an email address in lower case, others as they are.';
+
+create or replace function postroad.is_bigint(number text)
+returns boolean
+language sql
+immutable parallel safe
+as $$
+  select case
+    when number ~ '^-?[0-9]{1,18}$' then true
+    when number ~ '^-?[0-9]{19}$' then number::numeric between -9223372036854775808 and 9223372036854775807
+    else number is null
+  end
+$$;
+
+comment on function postroad.is_bigint is 'Whether an id that came as text is a whole number of 64 bits, or null.';
