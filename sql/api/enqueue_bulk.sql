@@ -57,6 +57,8 @@ begin
   elsif verdict = 'invalid' then
     invalid := total;
     return;
+  elsif total = 0 then
+    return;
   end if;
 
   select r.queued, r.suppressed, r.invalid, r.duplicate into queued, suppressed, invalid, duplicate
@@ -66,15 +68,14 @@ begin
       array_agg(f.type) as types, array_agg(f.locale) as locales, array_agg(f.data) as data
     from (
       select case jsonb_typeof(e.item) when 'string' then e.item #>> '{}' else e.item ->> 'address' end as address,
-        e.item ->> 'type' as type, e.item ->> 'locale' as locale, e.item -> 'data' as data, i.id,
-        i.id is null or i.id ~ '^-?[0-9]{1,18}$' as has_good_id
+        e.item ->> 'type' as type, e.item ->> 'locale' as locale, nullif(e.item -> 'data', 'null') as data, i.id,
+        postroad.is_bigint(i.id) as has_good_id
       from jsonb_array_elements(recipients) as e (item),
         lateral (select e.item ->> 'id' offset 0) as i (id)
     ) as f
   ) as a,
   lateral postroad.enqueue_rows(batch_id, channel, a.addresses, a.ids, a.types, a.locales, a.data, message_type, p, scheduled_for,
-    expires_at, source_type, source_id, tenant_id, ip_pool, gateway, locale) as r
-  where total > 0;
+    expires_at, source_type, source_id, tenant_id, ip_pool, gateway, locale) as r;
 end;
 $$;
 
