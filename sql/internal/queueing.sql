@@ -42,7 +42,7 @@ returns smallint
 language sql
 immutable parallel safe
 as $$
-  select least(bytes / 1024, 32767)::smallint
+  select least(coalesce(bytes, 0) / 1024, 32767)::smallint
 $$;
 
 comment on function postroad.size_kb is 'Bytes in KiB, as message_queue keeps them: at most 32767.';
