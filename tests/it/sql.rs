@@ -1,5 +1,7 @@
 //! The SQL interface: what `sql/` promises to whoever calls it.
 
+mod bulk;
+mod bulk_from;
 mod enqueue;
 mod idempotency;
 mod recipients;
