@@ -1,5 +1,8 @@
 //! `migrate`: the shape by refinery, then the whole of `sql/` anew.
 
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Transaction};
+
 use super::{Database, DbError};
 
 mod embedded {
@@ -26,8 +29,15 @@ const DROP_STALE: &str = "
     select p.oid::regprocedure::text
     from pg_proc as p
     where p.pronamespace = 'postroad'::regnamespace
-      and p.xmin <> pg_current_xact_id()::xid
+      and age(p.xmin) > 0                      -- made before this transaction, whose xid is the age 0
       and not exists (select from pg_depend as d where d.objid = p.oid and d.deptype = 'e')";
+
+/// The functions with these names: each with its arguments, these alone, and its oid.
+const OVERLOADS: &str = "
+    select p.oid::regprocedure::text, oidvectortypes(p.proargtypes), p.oid
+    from pg_proc as p
+    where p.pronamespace = 'postroad'::regnamespace
+      and p.proname = any ($1)";
 
 /// Brings the schema to what this binary needs. Safe to run at any time, beside running workers too.
 ///
@@ -54,28 +64,47 @@ pub async fn migrate(database: &Database) -> Result<Report, DbError> {
         .map(ToString::to_string)
         .collect();
 
-    let transaction = client.transaction().await?;
+    let mut transaction = client.transaction().await?;
     transaction
         .batch_execute(
             "set local search_path = pg_catalog, pg_temp; set local check_function_bodies = off",
         )
         .await?;
+    let mut dropped = Vec::new();
+    let mut set_aside = Vec::new();
     for (name, sql) in SQL_FILES
         .iter()
         .filter(|(name, _)| *name != "sql/grants.sql")
     {
-        transaction
-            .batch_execute(sql)
-            .await
-            .map_err(|error| in_file(name, error))?;
+        let savepoint = transaction.savepoint("file").await?;
+        match savepoint.batch_execute(sql).await {
+            Ok(()) => savepoint.commit().await?,
+            Err(error) if error.code() == Some(&SqlState::AMBIGUOUS_FUNCTION) => {
+                savepoint.rollback().await?;
+                for (routine, aside) in set_overloads_aside(&mut transaction, sql)
+                    .await
+                    .map_err(|error| in_file(name, error))?
+                {
+                    dropped.push(routine);
+                    set_aside.push(aside);
+                }
+                transaction
+                    .batch_execute(sql)
+                    .await
+                    .map_err(|error| in_file(name, error))?;
+            }
+            Err(error) => return Err(in_file(name, error)),
+        }
     }
-    let mut dropped = Vec::new();
     for row in transaction.query(DROP_STALE, &[]).await? {
         let routine: String = row.get(0);
+        set_aside.push(routine.clone());
+        dropped.push(routine);
+    }
+    for routine in set_aside {
         transaction
             .batch_execute(&format!("drop routine {routine}"))
             .await?;
-        dropped.push(routine);
     }
     for (name, sql) in SQL_FILES
         .iter()
@@ -90,10 +119,65 @@ pub async fn migrate(database: &Database) -> Result<Report, DbError> {
         .batch_execute("select postroad.reset_floors()")
         .await?;
     transaction.commit().await?;
-    client
-        .batch_execute("select postroad.create_partitions()")
-        .await?;
+    create_partitions(&client).await?;
     Ok(Report { applied, dropped })
+}
+
+/// Renames the overloads of a file's functions that the file itself does not make: beside one, the comment and the
+/// grant that name a function without its arguments are ambiguous. Views may still use them, so they are dropped
+/// only at the end. Returns each with its new name.
+async fn set_overloads_aside(
+    transaction: &mut Transaction<'_>,
+    sql: &str,
+) -> Result<Vec<(String, String)>, tokio_postgres::Error> {
+    let names: Vec<&str> = sql
+        .split("create or replace function postroad.")
+        .skip(1)
+        .filter_map(|rest| rest.split('(').next())
+        .collect();
+    let there = transaction.query(OVERLOADS, &[&names]).await?;
+    // What the file makes, seen where nothing else of these names is; then all is as it was.
+    let trial = transaction.savepoint("trial").await?;
+    for row in &there {
+        trial
+            .batch_execute(&format!("drop routine {} cascade", row.get::<_, &str>(0)))
+            .await?;
+    }
+    trial.batch_execute(sql).await?;
+    let made: Vec<String> = trial
+        .query(OVERLOADS, &[&names])
+        .await?
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    trial.rollback().await?;
+
+    let mut set_aside = Vec::new();
+    for row in &there {
+        let (routine, arguments, oid): (String, String, u32) = (row.get(0), row.get(1), row.get(2));
+        if !made.contains(&routine) {
+            transaction
+                .batch_execute(&format!("alter routine {routine} rename to old_{oid}"))
+                .await?;
+            set_aside.push((routine, format!("postroad.old_{oid}({arguments})")));
+        }
+    }
+    Ok(set_aside)
+}
+
+/// Makes the days ahead. The workers that run meanwhile hold its locks for moments: it is tried until they do not.
+async fn create_partitions(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let mut tries = 0;
+    loop {
+        let made = client
+            .batch_execute("select postroad.create_partitions()")
+            .await;
+        tries += 1;
+        match made {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && tries < 50 => {}
+            other => return other,
+        }
+    }
 }
 
 fn in_file(name: &str, error: tokio_postgres::Error) -> DbError {
