@@ -6,18 +6,22 @@ grant usage on schema postroad to postroad_sender, postroad_worker, postroad_web
 revoke all on all tables in schema postroad from public;
 revoke all on all functions in schema postroad from public;
 -- Helpers of views run with the rights of whoever looks.
-grant execute on function postroad.uuid_at, postroad.created_at to postroad_reader, postroad_admin, postroad_sender;
+grant execute on function postroad.uuid_at to postroad_reader, postroad_admin;
+grant execute on function postroad.created_at to postroad_reader, postroad_admin, postroad_sender;
 -- So does enqueue_bulk_from, which reads a table of its caller's.
 grant execute on function postroad.normalize_recipient, postroad.normalize_email, postroad.normalize_phone, postroad.is_push_subscription, postroad.is_bigint
   to postroad_sender;
 grant select, insert, delete, update on all tables in schema postroad to postroad_functions;
+revoke all on postroad.refinery_schema_history from postroad_functions;
 grant usage, select, update on all sequences in schema postroad to postroad_functions;
 
 do $$
 declare
   routine regprocedure;
 begin
-  execute format('grant postroad_functions to %I', current_user);
+  if not (select r.rolsuper from pg_roles as r where r.rolname = current_user) then   -- two databases that migrate at once would meet in the catalog of roles
+    execute format('grant postroad_functions to %I', current_user);
+  end if;
   grant create on schema postroad to postroad_functions;
   for routine in
     select p.oid::regprocedure
