@@ -6,3 +6,5 @@ mod enqueue;
 mod idempotency;
 mod recipients;
 mod refusals;
+mod roles;
+mod schema;

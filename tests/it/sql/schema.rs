@@ -1,0 +1,195 @@
+//! The schema as a whole: its dump, its files, and `migrate`.
+
+use std::path::Path;
+use std::process::Command;
+
+use postroad::db::Database;
+use postroad::db::migrate::{check_schema, migrate};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::db::{TestDb, empty_database};
+use crate::support::sql::Sql as _;
+
+/// What pg_dump says of the schema that `url` has, without what changes from day to day and from version to version.
+async fn dump(url: &str) -> anyhow::Result<String> {
+    let client = Database::new(url, "test")?.connect().await?;
+    let folder = client
+        .row("select setting from pg_config where name = 'BINDIR'")
+        .await?;
+    let output = Command::new(Path::new(&folder).join("pg_dump"))
+        .args([
+            "--schema-only",
+            "--no-owner",
+            "--schema=postroad",
+            "--exclude-table=postroad.*_[0-9]*",
+            "--exclude-table=postroad.refinery_schema_history",
+        ])
+        .arg(url)
+        .output()?;
+    anyhow::ensure!(
+        output.status.success(),
+        "pg_dump: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout)?;
+    let noise = [
+        "-- Dumped ",
+        "SET ",
+        "SELECT pg_catalog.set_config",
+        "\\restrict",
+        "\\unrestrict",
+    ];
+    let mut lines: Vec<&str> = Vec::new();
+    for line in text
+        .lines()
+        .filter(|line| !noise.iter().any(|start| line.starts_with(start)))
+    {
+        if !(line.is_empty() && lines.last().is_none_or(|last| last.is_empty())) {
+            lines.push(line);
+        }
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+/// A reviewer sees in one file what a change makes of the schema, grants included.
+#[tokio::test]
+async fn the_dump_of_the_schema_is_what_the_files_build() -> anyhow::Result<()> {
+    let made = dump(&TestDb::new().await?.url).await?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema.sql");
+    if std::env::var_os("POSTROAD_DUMP_SCHEMA").is_some() {
+        std::fs::write(&path, &made)?;
+    }
+    let kept = std::fs::read_to_string(&path)?;
+    let differs = made
+        .lines()
+        .zip(kept.lines())
+        .find(|(made, kept)| made != kept);
+    assert!(
+        made == kept,
+        "tests/schema.sql is not what migrations/ and sql/ build: run scripts/dump-schema; first {differs:?}"
+    );
+    Ok(())
+}
+
+/// Refinery passes over a file whose name it cannot read, with a warning that nobody sees.
+#[test]
+fn every_migration_is_named_as_refinery_reads_it() -> anyhow::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut versions = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let version = name
+            .strip_prefix('V')
+            .and_then(|rest| rest.split_once("__"))
+            .filter(|(digits, rest)| {
+                let word = rest.strip_suffix(".sql").unwrap_or_default();
+                digits.len() == 4
+                    && digits.bytes().all(|byte| byte.is_ascii_digit())
+                    && !word.is_empty()
+                    && word.bytes().all(|byte| {
+                        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
+                    })
+            });
+        let Some((digits, _)) = version else {
+            panic!("migrations/{name} is not named V0000__words.sql")
+        };
+        versions.push(digits.parse::<usize>()?);
+    }
+    versions.sort_unstable();
+    assert_eq!(
+        versions,
+        (1..=versions.len()).collect::<Vec<_>>(),
+        "one migration a version, none left out"
+    );
+    Ok(())
+}
+
+/// Whoever deploys runs it each time, wherever it stands.
+#[tokio::test]
+async fn migrating_again_changes_nothing() -> anyhow::Result<()> {
+    let url = empty_database().await?;
+    let database = Database::new(&url, "test")?;
+    assert!(
+        check_schema(&database).await.is_err(),
+        "an empty database has no schema"
+    );
+    assert_eq!(migrate(&database).await?.applied.len(), 1);
+    check_schema(&database).await?;
+    let first = dump(&url).await?;
+    let again = migrate(&database).await?;
+    assert!(
+        again.applied.is_empty() && again.dropped.is_empty(),
+        "{again:?}"
+    );
+    assert_eq!(dump(&url).await?, first);
+    Ok(())
+}
+
+/// An overload of an older version left behind makes every call ambiguous.
+#[tokio::test]
+async fn functions_that_sql_no_longer_has_are_dropped() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.client
+        .batch_execute(
+            "create function postroad.cancel(message_id uuid, why text default '') returns boolean language sql as 'select false';
+             create procedure postroad.old_job() language sql as 'select 1';
+             create function public.mine() returns int language sql as 'select 1'",
+        )
+        .await?;
+    let mut dropped = migrate(&db.database).await?.dropped;
+    dropped.sort();
+    assert_eq!(
+        dropped,
+        ["postroad.cancel(uuid,text)", "postroad.old_job()"]
+    );
+    assert_eq!(
+        db.client
+            .row("select public.mine(), postroad.cancel(gen_random_uuid())")
+            .await?,
+        "1|f"
+    );
+    Ok(())
+}
+
+/// An upgrade must not stop the mail: claims, enqueues and completions go on around it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn migrating_runs_beside_live_claims() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.register(1).await?;
+    let stop = CancellationToken::new();
+    let mut busy = Vec::new();
+    for _ in 0..3 {
+        let (client, stop) = (db.connect().await?, stop.clone());
+        busy.push(tokio::spawn(async move {
+            let mut rounds = 0;
+            while !stop.is_cancelled() {
+                client
+                    .rows("select status from postroad.enqueue('email', 'a@x.org', body => 'x')")
+                    .await?;
+                let lease = uuid::Uuid::now_v7();
+                client
+                    .rows(&format!(
+                        "select message_id from postroad.claim(4::smallint, '{lease}', 1, 10)"
+                    ))
+                    .await?;
+                client
+                    .rows(&format!("select postroad.release('{lease}')"))
+                    .await?;
+                rounds += 1;
+            }
+            anyhow::Ok(rounds)
+        }));
+    }
+    for _ in 0..3 {
+        migrate(&db.database).await?;
+    }
+    stop.cancel();
+    let mut rounds = 0;
+    for task in busy {
+        rounds += task.await??;
+    }
+    assert!(rounds > 0);
+    let lost = "select (select count(*) from postroad.messages) - (select count(*) from postroad.message_queue)";
+    assert_eq!(db.client.row(lost).await?, "0");
+    Ok(())
+}
