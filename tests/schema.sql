@@ -15,6 +15,42 @@ CREATE SCHEMA postroad;
 COMMENT ON SCHEMA postroad IS 'The messaging layer of the organisation: call postroad.enqueue(…) in your own transaction.';
 
 --
+-- Name: add_gateway_calls(text[], text[], bigint[], bigint[], jsonb, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  insert into postroad.gateway_minutes as g (minute, gateway, channel, sent, failed, latencies)
+  select date_trunc('minute', clock_timestamp()), u.gateway, u.channel, u.sent, u.failed,
+    array(select b.calls::bigint from jsonb_array_elements_text(latencies -> (u.nth::integer - 1)) with ordinality as b (calls, nth) order by b.nth)
+  from unnest(gateways, channels, sent, failed) with ordinality as u (gateway, channel, sent, failed, nth)
+  order by u.gateway, u.channel
+  on conflict on constraint gateway_minutes_pkey do update
+  set sent = g.sent + excluded.sent, failed = g.failed + excluded.failed,
+    latencies = array(select a + b from unnest(g.latencies, excluded.latencies) with ordinality as l (a, b, nth) order by l.nth);
+  update postroad.channel_health as h
+  set sent = h.sent + u.sent, failed = h.failed + u.failed,
+    last_success_at = case when u.sent > 0 then clock_timestamp() else h.last_success_at end,
+    last_failure_at = case when u.failed > 0 then clock_timestamp() else h.last_failure_at end,
+    last_reason = coalesce(u.reason, h.last_reason)
+  from (
+    select x.* from unnest(gateways, channels, sent, failed, reasons) as x (gateway, channel, sent, failed, reason) order by 1, 2
+  ) as u
+  where h.gateway = u.gateway and h.channel = u.channel;
+end;
+$$;
+
+--
+-- Name: FUNCTION add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) IS 'Adds a worker''s calls of the last seconds to gateway_minutes and channel_health: one element of each array a gateway and channel; latencies is an array of arrays of 17
+buckets; reasons: of the last failure, or null.';
+
+--
 -- Name: advance_floors(bigint[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -22,6 +58,7 @@ CREATE FUNCTION postroad.advance_floors(candidates bigint[], enqueuers text[]) R
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $_$
 declare
   queue_floor bigint;
@@ -271,6 +308,7 @@ COMMENT ON FUNCTION postroad.check_options(options jsonb) IS 'What is wrong with
 CREATE FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer DEFAULT 8192) RETURNS TABLE(message_id uuid, attempt smallint, verdict text, pause_id bigint, channel text, message_type text, recipient text, content_id uuid, tenant_id bigint, ip_pool text, gateway text, subject text, body text, html text, data jsonb, options jsonb)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
     SET enable_seqscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
@@ -749,12 +787,7 @@ begin
   end if;
   return query
   with held as materialized (
-    select (l.classid::bigint << 32) | l.objid::bigint as worker_id
-    from pg_locks as l
-    where l.locktype = 'advisory'
-      and l.objsubid = 1
-      and l.granted
-      and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+    select h.worker_id from postroad.held_worker_ids() as h (worker_id)
   )
   select w.worker_id
   from postroad.worker_sessions as w
@@ -847,17 +880,36 @@ Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: 
 CREATE FUNCTION postroad.enqueue(channel text, recipient text, subject text DEFAULT NULL::text, body text DEFAULT NULL::text, html text DEFAULT NULL::text, template text DEFAULT NULL::text, data jsonb DEFAULT NULL::jsonb, locale text DEFAULT NULL::text, message_type text DEFAULT 'transactional'::text, priority text DEFAULT NULL::text, scheduled_for timestamp with time zone DEFAULT NULL::timestamp with time zone, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, idempotency_key text DEFAULT NULL::text, recipient_type text DEFAULT NULL::text, recipient_id bigint DEFAULT NULL::bigint, source_type text DEFAULT NULL::text, source_id bigint DEFAULT NULL::bigint, tenant_id bigint DEFAULT NULL::bigint, ip_pool text DEFAULT NULL::text, gateway text DEFAULT NULL::text, options jsonb DEFAULT NULL::jsonb, OUT message_id uuid, OUT status text, OUT reason text) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 declare
   p smallint;
-  address text;
+  normalized text collate "C";
+  is_listed boolean;
 begin
-  select c.priority_number, c.reason into p, reason
-  from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
-    scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
+  -- Each call is a transaction of its own, most often, and each expression is set up anew in it: so the plain case is told by one expression,
+  -- and what it does not need is not looked at.
+  if num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
+    and channel in ('email', 'sms') and octet_length(body) < 100000
+    and (html is null or channel = 'email' and octet_length(html) < 100000)
+    and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
+  then
+    p := case message_type
+      when 'transactional' then 4 when 'campaign' then 3 when 'newsletter' then 2 when 'alert' then 1 when 'emergency' then 0
+    end;
+  end if;
+  if p is null then
+    select c.priority_number, c.reason into p, reason
+    from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
+      scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
+  end if;
   if reason is null then
-    address := postroad.normalize_recipient(channel, recipient);
-    if address is null then
+    if channel = 'email' and octet_length(recipient) <= 64
+      and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$' then
+      normalized := recipient;                      -- plain, and spelled as normalize_email spells it
+    else
+      normalized := postroad.normalize_recipient(channel, recipient);
+    end if;
+    if normalized is null then
       reason := case when btrim(recipient) <> '' then 'invalid_recipient' else 'recipient_missing' end;
     end if;
   end if;
@@ -870,7 +922,7 @@ begin
   if idempotency_key is not null then
     select k.message_id, k.verdict, k.reason into message_id, status, reason
     from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
-      channel, address, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
+      channel, normalized, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
       recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
     if status is not null then
       return;
@@ -882,35 +934,52 @@ begin
     recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
   values (
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
-    address, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options);
+    normalized, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
+  returning (                                    -- the cheapest of probes; few addresses are on the list at all
+    select true
+    from postroad.suppression_list as s
+    where s.address = case enqueue.channel when 'email' then lower(normalized) else normalized end
+    limit 1
+  ) into is_listed;
+  if is_listed then
+    reason := postroad.suppressed_by(channel, normalized, tenant_id);
+  end if;
 
-  reason := postroad.suppressed_by(channel, address, tenant_id);
   if reason is not null then
     insert into postroad.delivery_events (message_id, event_type, reason)
     values (message_id, 'suppressed', reason);
     status := 'suppressed';
-  elsif scheduled_for > clock_timestamp() then
+    return;
+  elsif scheduled_for is not null and scheduled_for > clock_timestamp() then
     insert into postroad.scheduled (message_id, due_at, priority)
     values (message_id, scheduled_for, p);
     status := 'scheduled';
-  else
-    insert into postroad.message_queue (seq, message_id, priority, size_kb)
-    values (
-      case p
-        when 0 then nextval('postroad.queue_seq_p0')
-        when 1 then nextval('postroad.queue_seq_p1')
-        when 2 then nextval('postroad.queue_seq_p2')
-        when 3 then nextval('postroad.queue_seq_p3')
-        when 4 then nextval('postroad.queue_seq_p4')
-      end,
-      message_id, p,
-      least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
-        + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
-    perform postroad.wake(p);
-    status := 'queued';
+    return;
+  end if;
+
+  insert into postroad.message_queue (seq, message_id, priority, size_kb)
+  values (
+    case p
+      when 0 then nextval('postroad.queue_seq_p0')
+      when 1 then nextval('postroad.queue_seq_p1')
+      when 2 then nextval('postroad.queue_seq_p2')
+      when 3 then nextval('postroad.queue_seq_p3')
+      when 4 then nextval('postroad.queue_seq_p4')
+    end,
+    message_id, p,
+    least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
+      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
+  status := 'queued';
+
+  -- As postroad.wake, without the call.
+  if current_setting('postroad.notify', true) = 'off'
+    or pg_try_advisory_lock_shared(1886351220, 20 + p) and pg_advisory_unlock_shared(1886351220, 20 + p) then
+    return;                                      -- nobody sleeps
+  elsif pg_try_advisory_lock_shared(1886351220, 10 + p) and pg_advisory_unlock_shared(1886351220, 10 + p) then
+    perform pg_notify('postroad_p' || p, '');    -- somebody sleeps, and nobody is awake
   end if;
 end;
-$$;
+$_$;
 
 --
 -- Name: FUNCTION enqueue(channel text, recipient text, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, recipient_type text, recipient_id bigint, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT message_id uuid, OUT status text, OUT reason text); Type: COMMENT; Schema: postroad; Owner: -
@@ -1428,6 +1497,93 @@ $$;
 COMMENT ON FUNCTION postroad.fetch_contents(content_ids uuid[]) IS 'The contents with these ids; one that is gone has no row.';
 
 --
+-- Name: gate_is_open(smallint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+  queue_floor bigint;
+begin
+  if priority not in (2, 3) or exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then
+    return true;
+  end if;
+  select s.last_value into queue_floor from postroad.queue_floor_p1 as s;
+  return not exists (
+    select from postroad.message_queue_p1 as q
+    where q.seq >= queue_floor
+    offset greatest(p1_gate, 1) - 1 limit 1
+  );
+end;
+$$;
+
+--
+-- Name: FUNCTION gate_is_open(priority smallint, p1_gate bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) IS 'Whether a pool may claim: P2 and P3 only while fewer than p1_gate P1 messages can be sent now (a paused P1 does not count). Asked twice a second.';
+
+--
+-- Name: hand_back(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  lease postroad.leases;
+  given uuid[];
+  queued integer;
+  handed_back integer := 0;
+begin
+  for lease in
+    select l.*
+    from postroad.leases as l
+    where l.lease_id = any (lease_ids)
+    order by l.lease_id
+    for update                                   -- against a rescue at the same time
+  loop
+    given := array(
+      select u.message_id
+      from unnest(lease_ids, message_ids) as u (lease_id, message_id)
+      where u.lease_id = lease.lease_id
+    );
+    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
+    select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues, u.size_kb
+    from postroad.unsent_of(lease) as u
+    where u.message_id = any (given)
+    on conflict do nothing;
+    get diagnostics queued = row_count;
+    handed_back := handed_back + queued;
+    update postroad.leases as l
+    set message_ids = coalesce(k.message_ids, '{}'), attempts = coalesce(k.attempts, '{}')
+    from (
+      select array_agg(u.message_id order by u.nth) as message_ids, array_agg(u.attempt order by u.nth) as attempts
+      from unnest(lease.message_ids, lease.attempts) with ordinality as u (message_id, attempt, nth)
+      where u.message_id <> all (given)
+    ) as k
+    where l.lease_id = lease.lease_id;
+    if queued > 0 then
+      perform postroad.wake(lease.priority);
+    end if;
+  end loop;
+  return handed_back;
+end;
+$$;
+
+--
+-- Name: FUNCTION hand_back(lease_ids uuid[], message_ids uuid[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) IS 'Gives back messages that were claimed and not sent, each with its lease; their attempt is not counted. The rest of a lease stays with its worker.
+Returns how many went back. May be called again after an error; a lease that is gone was rescued, and its messages with it.';
+
+--
 -- Name: heartbeat(bigint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1448,6 +1604,27 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.heartbeat(worker_id bigint) IS 'Says that a worker is alive, every 5 s; false when it was taken for dead and must register anew.';
+
+--
+-- Name: held_worker_ids(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.held_worker_ids() RETURNS SETOF bigint
+    LANGUAGE sql
+    AS $$
+  select (l.classid::bigint << 32) | l.objid::bigint
+  from pg_locks as l
+  where l.locktype = 'advisory'
+    and l.objsubid = 1
+    and l.granted
+    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+$$;
+
+--
+-- Name: FUNCTION held_worker_ids(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.held_worker_ids() IS 'The keys of all advisory locks of this database that are held: those of worker sessions among them.';
 
 --
 -- Name: intend(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1928,38 +2105,6 @@ $$;
 COMMENT ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) IS 'Where a message waits: queued, scheduled or processing, or null when it does not.';
 
 --
--- Name: pool_state(smallint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.pool_state(priority smallint, p1_gate bigint) RETURNS TABLE(gate_open boolean, paused_gateways text[])
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  queue_floor bigint;
-begin
-  gate_open := true;
-  if priority in (2, 3) and not exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then
-    select s.last_value into queue_floor from postroad.queue_floor_p1 as s;
-    gate_open := not exists (
-      select from postroad.message_queue_p1 as q
-      where q.seq >= queue_floor
-      offset greatest(p1_gate, 1) - 1 limit 1
-    );
-  end if;
-  paused_gateways := array(select x.key from postroad.pauses as x where x.scope = 'gateway');
-  return next;
-end;
-$$;
-
---
--- Name: FUNCTION pool_state(priority smallint, p1_gate bigint); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.pool_state(priority smallint, p1_gate bigint) IS 'What a pool must know beside its queue, asked a few times a second: whether the gate is open (P2 and P3 claim only while fewer than p1_gate P1 messages can be
-sent now), and which gateways are paused.';
-
---
 -- Name: promote_due(smallint, timestamp with time zone, integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1967,6 +2112,7 @@ CREATE FUNCTION postroad.promote_due(priority smallint, after timestamp with tim
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   with due as (
@@ -2042,6 +2188,7 @@ CREATE FUNCTION postroad.queue_depth(priority smallint) RETURNS TABLE(ready bigi
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $_$
 declare
   queue_floor bigint;
@@ -2115,6 +2262,55 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.record_of(message_id uuid) IS 'The record of a message, also when its day is gone.';
+
+--
+-- Name: refresh_channel_health(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.refresh_channel_health() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from postroad.gateway_minutes as g where g.minute < clock_timestamp() - interval '25 hours';
+  with hour as (
+    select g.gateway, g.channel, l.nth - 1 as bucket, sum(l.calls) as calls
+    from postroad.gateway_minutes as g, unnest(g.latencies) with ordinality as l (calls, nth)
+    where g.minute > clock_timestamp() - interval '1 hour'
+    group by 1, 2, 3
+  ), ranked as (
+    select h.*, sum(h.calls) over (partition by h.gateway, h.channel order by h.bucket) as upto, sum(h.calls) over (partition by h.gateway, h.channel) as total
+    from hour as h
+  ), latency as (
+    select r.gateway, r.channel, sum(r.calls * 2.0 ^ r.bucket * 0.75) / nullif(sum(r.calls), 0) as average,
+      2.0 ^ min(r.bucket) filter (where r.upto >= 0.95 * r.total) as p95
+    from ranked as r
+    group by 1, 2
+  ), day as (
+    select g.gateway, g.channel,
+      sum(g.sent) filter (where g.minute > clock_timestamp() - interval '1 hour') as sent_1h,
+      sum(g.sent + g.failed) filter (where g.minute > clock_timestamp() - interval '1 hour') as calls_1h,
+      sum(g.sent) as sent_24h, sum(g.sent + g.failed) as calls_24h,
+      max(g.sent + g.failed) / 60.0 as maximum_rate,
+      sum(g.sent + g.failed) filter (where g.minute = date_trunc('minute', clock_timestamp()) - interval '1 minute') / 60.0 as current_rate
+    from postroad.gateway_minutes as g
+    where g.minute > clock_timestamp() - interval '24 hours'
+    group by 1, 2
+  )
+  update postroad.channel_health as h
+  set success_rate_1h = d.sent_1h / nullif(d.calls_1h, 0)::real, success_rate_24h = d.sent_24h / nullif(d.calls_24h, 0)::real,
+    average_latency_ms = l.average, p95_latency_ms = l.p95, current_rate = coalesce(d.current_rate, 0), maximum_rate = d.maximum_rate
+  from day as d
+  left join latency as l using (gateway, channel)
+  where h.gateway = d.gateway and h.channel = d.channel;
+end;
+$$;
+
+--
+-- Name: FUNCTION refresh_channel_health(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.refresh_channel_health() IS 'Brings the rates and latencies in channel_health up to date from gateway_minutes, and forgets minutes older than 25 hours. Latencies are told to a power of two.';
 
 --
 -- Name: register_gateways(text[], text[], smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2213,6 +2409,39 @@ COMMENT ON FUNCTION postroad.release(lease_id uuid, delay interval) IS 'Ends a l
 Returns how many; 0 when the lease is gone. Raises PR001 when delay is negative.';
 
 --
+-- Name: report_breaker(text, boolean, text, bigint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  changed boolean;
+begin
+  insert into postroad.gateway_states as s (gateway, is_open, cause, open_until)
+  values (gateway, is_open, cause, clock_timestamp() + make_interval(secs => open_ms / 1000.0))
+  on conflict on constraint gateway_states_pkey do update
+  set is_open = excluded.is_open, cause = excluded.cause, open_until = excluded.open_until, probe_until = null,
+    changed_at = case when s.is_open = excluded.is_open then s.changed_at else clock_timestamp() end
+  where excluded.is_open or s.is_open
+  returning s.changed_at >= statement_timestamp() into changed;
+  if changed then
+    insert into postroad.health_log (gateway, state, cause, worker_id)
+    values (gateway, case when is_open then 'open' else 'closed' end, cause, worker_id);
+  end if;
+  perform pg_notify('postroad_health', gateway);
+end;
+$$;
+
+--
+-- Name: FUNCTION report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) IS 'Tells all nodes that a gateway''s breaker opened, for open_ms until it may be probed, or closed. A change is a row in health_log; NOTIFY postroad_health carries the
+gateway''s name.';
+
+--
 -- Name: requeue(uuid, smallint, smallint, smallint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2243,16 +2472,33 @@ CREATE FUNCTION postroad.rescue(worker_id bigint) RETURNS integer
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-  lease_ids uuid[];
-  lease_id uuid;
+  lease record;
+  suspects integer;
+  nth integer := 0;
   rescued integer := 0;
 begin
-  delete from postroad.worker_sessions as w where w.worker_id = rescue.worker_id;    -- from here on it claims nothing
-  lease_ids := array(
-    select l.lease_id from postroad.leases as l where l.worker_id = rescue.worker_id order by l.lease_id
-  );
-  foreach lease_id in array lease_ids loop
-    rescued := rescued + postroad.rescue_lease(lease_id);
+  delete from postroad.worker_sessions as w                   -- from here on it claims nothing
+  where w.worker_id = rescue.worker_id
+    and (
+      w.heartbeat_at < clock_timestamp() - interval '15 seconds'
+      or w.worker_id not in (select h.id from postroad.held_worker_ids() as h (id))
+    );
+  if not found and exists (select from postroad.worker_sessions as w where w.worker_id = rescue.worker_id) then
+    return 0;                                                 -- its heart beat again since it was looked at
+  end if;
+  select count(*) into suspects
+  from postroad.leases as l, postroad.unsent_of(l) as u
+  where l.worker_id = rescue.worker_id
+    and l.rescues >= 2;
+  for lease in
+    select l.lease_id, l.rescues
+    from postroad.leases as l
+    where l.worker_id = rescue.worker_id
+    order by l.lease_id
+  loop
+    nth := nth + (lease.rescues >= 2)::integer;
+    rescued := rescued + postroad.rescue_lease(lease.lease_id,
+      case when suspects > 1 then make_interval(secs => nth * power(2, least(lease.rescues - 2, 6))) end);
   end loop;
   return rescued;
 end;
@@ -2262,13 +2508,13 @@ $$;
 -- Name: FUNCTION rescue(worker_id bigint); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.rescue(worker_id bigint) IS 'Takes a dead worker''s leases and requeues what has no outcome. Returns how many messages had none.';
+COMMENT ON FUNCTION postroad.rescue(worker_id bigint) IS 'Takes a dead worker''s leases and requeues what has no outcome. Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.';
 
 --
--- Name: rescue_lease(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: rescue_lease(uuid, interval); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.rescue_lease(lease_id uuid) RETURNS integer
+CREATE FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) RETURNS integer
     LANGUAGE plpgsql
     AS $$
 declare
@@ -2292,7 +2538,8 @@ begin
   with unsent as materialized (
     select u.message_id, u.attempt, u.size_kb,
       u.message_id = any (intended) as held,
-      lease.rescues + 1 >= 3 as hopeless
+      lease.rescues + 1 >= 3 and apart is null as hopeless,
+      lease.rescues + 1 >= 3 and apart is not null as suspected
     from postroad.unsent_of(lease) as u
   ), ended as (
     insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, reason)
@@ -2300,11 +2547,17 @@ begin
     from unsent as u
     where u.held or u.hopeless
     on conflict do nothing
+  ), put_off as (
+    insert into postroad.scheduled (message_id, due_at, priority, attempt, rescues)
+    select u.message_id, clock_timestamp() + apart, lease.priority, u.attempt, lease.rescues + 1
+    from unsent as u
+    where not u.held and u.suspected
+    on conflict do nothing
   )
   insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
   select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues + 1, u.size_kb
   from unsent as u
-  where not u.held and not u.hopeless
+  where not u.held and not u.hopeless and not u.suspected
   on conflict do nothing;
   rescued := cardinality(lease.message_ids);
   delete from postroad.intents as i where i.lease_id = lease.lease_id;
@@ -2315,11 +2568,12 @@ end;
 $$;
 
 --
--- Name: FUNCTION rescue_lease(lease_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION rescue_lease(lease_id uuid, apart interval); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.rescue_lease(lease_id uuid) IS 'Requeues the messages of a lease that have no event of it, each with one rescue more; those with an intent become unknown, those rescued for the third time
-failed, reason worker_crashed. Returns how many messages the lease had; 0 when somebody else is at it.';
+COMMENT ON FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) IS 'Requeues the messages of a lease that have no event of it, each with one rescue more; those with an intent become unknown, those rescued for the third time
+failed, reason worker_crashed. But where several were rescued so often at once, one of them is to blame and the others were beside it: given an interval, they are due
+after it, so that they are sent apart. Returns how many messages the lease had; 0 when somebody else is at it.';
 
 --
 -- Name: reset_floors(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2454,6 +2708,61 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) IS 'Queues again what failed since a time (default: the last day), at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.';
+
+--
+-- Name: routing_state(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.routing_state() RETURNS TABLE(gateway text, is_paused boolean, is_open boolean, open_ms bigint, weight integer)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return query
+  select coalesce(s.gateway, x.key), x.key is not null, coalesce(s.is_open, false),
+    greatest(extract(epoch from s.open_until - clock_timestamp()) * 1000, 0)::bigint, s.weight
+  from postroad.gateway_states as s
+  full join (select p.key from postroad.pauses as p where p.scope = 'gateway') as x on x.key = s.gateway;
+end;
+$$;
+
+--
+-- Name: FUNCTION routing_state(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.routing_state() IS 'What the nodes know of gateways: paused, breaker open (for so many ms more before a probe), weight. A gateway without a row is in order.';
+
+--
+-- Name: set_gateway_weight(text, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.set_gateway_weight(gateway text, weight integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if weight < 0 then
+    raise exception 'a weight must be 0 or more, got %', weight
+      using errcode = 'PR001', hint = 'Null: in configured order. 0: only when no other gateway can.';
+  end if;
+  if not exists (select from postroad.channel_health as h where h.gateway = set_gateway_weight.gateway) then
+    raise exception 'no worker has registered a gateway %', quote_literal(gateway)
+      using errcode = 'PR002', hint = 'See: select distinct gateway from postroad.gateway_stats.';
+  end if;
+  insert into postroad.gateway_states as s (gateway, weight)
+  values (gateway, weight)
+  on conflict on constraint gateway_states_pkey do update
+  set weight = excluded.weight;
+  perform pg_notify('postroad_health', gateway);
+end;
+$$;
+
+--
+-- Name: FUNCTION set_gateway_weight(gateway text, weight integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.set_gateway_weight(gateway text, weight integer) IS 'Sets a gateway''s share of its channels'' traffic, on all nodes within a second: gateways with weights are chosen at random in proportion, before those without, which go in
+configured order. Null takes the weight away; 0 leaves the gateway to failover. Raises PR001 (negative) and PR002 (no such gateway).';
 
 --
 -- Name: set_rate_limit(text, text, integer, integer, integer, integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2651,16 +2960,19 @@ does not know) and PR002 (unknown channel).';
 --
 
 CREATE FUNCTION postroad.suppressed_by(channel text, recipient text, tenant_id bigint) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     AS $$
-  select s.reason
-  from postroad.suppression_list as s
-  where s.address = postroad.suppression_key(suppressed_by.channel, suppressed_by.recipient)
-    and (s.channel is null or s.channel = suppressed_by.channel)
-    and (s.tenant_id is null or s.tenant_id = suppressed_by.tenant_id)
-    and (s.expires_at is null or s.expires_at > clock_timestamp())
-  order by s.created_at
-  limit 1
+begin
+  return (
+    select s.reason
+    from postroad.suppression_list as s
+    where s.address = postroad.suppression_key(suppressed_by.channel, suppressed_by.recipient)
+      and (s.channel is null or s.channel = suppressed_by.channel)
+      and (s.tenant_id is null or s.tenant_id = suppressed_by.tenant_id)
+      and (s.expires_at is null or s.expires_at > clock_timestamp())
+    limit 1
+  );
+end;
 $$;
 
 --
@@ -2716,6 +3028,31 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.suppression_key(channel text, recipient text) IS 'How suppression_list writes a normalised recipient: an email address in lower case, others as they are.';
+
+--
+-- Name: take_probe(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.take_probe(gateway text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  update postroad.gateway_states as s
+  set probe_until = clock_timestamp() + interval '3 seconds'       -- then another node may, if this one had no message for it
+  where s.gateway = take_probe.gateway
+    and s.is_open
+    and s.open_until <= clock_timestamp()
+    and (s.probe_until is null or s.probe_until < clock_timestamp());
+  return found;
+end;
+$$;
+
+--
+-- Name: FUNCTION take_probe(gateway text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.take_probe(gateway text) IS 'Whether this node is the one that sends the next message to a gateway whose breaker is open, to see.';
 
 --
 -- Name: timeline(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2985,7 +3322,13 @@ CREATE TABLE postroad.channel_health (
     last_failure_at timestamp with time zone,
     last_reason text,
     sent bigint DEFAULT 0 NOT NULL,
-    failed bigint DEFAULT 0 NOT NULL
+    failed bigint DEFAULT 0 NOT NULL,
+    success_rate_1h real,
+    success_rate_24h real,
+    average_latency_ms real,
+    p95_latency_ms real,
+    current_rate real,
+    maximum_rate real
 )
 WITH (fillfactor='50');
 
@@ -3000,6 +3343,30 @@ COMMENT ON TABLE postroad.channel_health IS 'The gateways that workers registere
 --
 
 COMMENT ON COLUMN postroad.channel_health."position" IS 'First choice is 1.';
+
+--
+-- Name: COLUMN channel_health.success_rate_1h; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.channel_health.success_rate_1h IS '0 to 1; null without calls.';
+
+--
+-- Name: COLUMN channel_health.p95_latency_ms; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.channel_health.p95_latency_ms IS 'Of the last hour, to the bucket of gateway_minutes.latencies.';
+
+--
+-- Name: COLUMN channel_health.current_rate; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.channel_health.current_rate IS 'Calls a second in the last full minute.';
+
+--
+-- Name: COLUMN channel_health.maximum_rate; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.channel_health.maximum_rate IS 'The most calls a second in a minute of the last 24 hours.';
 
 --
 -- Name: event_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
@@ -3215,6 +3582,72 @@ CREATE VIEW postroad.failed_messages AS
 COMMENT ON VIEW postroad.failed_messages IS 'What failed or bounced; ask with failed_at >= … order by failed_at. See retry and retry_failed.';
 
 --
+-- Name: gateway_minutes; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.gateway_minutes (
+    minute timestamp with time zone NOT NULL,
+    gateway text NOT NULL,
+    channel text NOT NULL,
+    sent bigint DEFAULT 0 NOT NULL,
+    failed bigint DEFAULT 0 NOT NULL,
+    latencies bigint[] NOT NULL
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE gateway_minutes; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.gateway_minutes IS 'What gateways answered, a row a minute: workers add to it every few seconds. Kept for 25 hours.';
+
+--
+-- Name: COLUMN gateway_minutes.latencies; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.gateway_minutes.latencies IS 'Calls by latency: bucket n counts those of up to 2^n ms, from n = 0 to 15; the last bucket counts the rest.';
+
+--
+-- Name: gateway_states; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.gateway_states (
+    gateway text NOT NULL,
+    is_open boolean DEFAULT false NOT NULL,
+    cause text,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    open_until timestamp with time zone,
+    probe_until timestamp with time zone,
+    weight integer,
+    CONSTRAINT weight_is_not_negative CHECK ((weight >= 0))
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE gateway_states; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.gateway_states IS 'Each gateway''s breaker and weight, as all nodes see them.';
+
+--
+-- Name: COLUMN gateway_states.is_open; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.gateway_states.is_open IS 'An open breaker: no traffic until a probe succeeds.';
+
+--
+-- Name: COLUMN gateway_states.probe_until; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.gateway_states.probe_until IS 'A node is probing; another may after this.';
+
+--
+-- Name: COLUMN gateway_states.weight; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.gateway_states.weight IS 'Share of the channel''s traffic; null: in configured order.';
+
+--
 -- Name: pauses; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -3265,6 +3698,24 @@ CREATE VIEW postroad.gateway_stats AS
 --
 
 COMMENT ON VIEW postroad.gateway_stats IS 'Each gateway of each channel, with what it did with the messages enqueued in the last hour.';
+
+--
+-- Name: health_log; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.health_log (
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    gateway text NOT NULL,
+    state text NOT NULL,
+    cause text,
+    worker_id bigint
+);
+
+--
+-- Name: TABLE health_log; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.health_log IS 'Each change of a gateway''s breaker: open (and why) or closed; append-only.';
 
 --
 -- Name: idempotency_keys; Type: TABLE; Schema: postroad; Owner: -
@@ -3979,6 +4430,20 @@ ALTER TABLE ONLY postroad.contents_kept
     ADD CONSTRAINT contents_kept_pkey PRIMARY KEY (content_id);
 
 --
+-- Name: gateway_minutes gateway_minutes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.gateway_minutes
+    ADD CONSTRAINT gateway_minutes_pkey PRIMARY KEY (minute, gateway, channel);
+
+--
+-- Name: gateway_states gateway_states_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.gateway_states
+    ADD CONSTRAINT gateway_states_pkey PRIMARY KEY (gateway);
+
+--
 -- Name: idempotency_keys idempotency_keys_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -4079,6 +4544,12 @@ CREATE UNIQUE INDEX delivery_events_lease ON ONLY postroad.delivery_events USING
 --
 
 CREATE UNIQUE INDEX delivery_events_source ON ONLY postroad.delivery_events USING btree (message_id, event_type, source_key) WHERE (source_key IS NOT NULL);
+
+--
+-- Name: health_log_changed_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX health_log_changed_at ON postroad.health_log USING brin (changed_at);
 
 --
 -- Name: idempotency_keys_created_at; Type: INDEX; Schema: postroad; Owner: -
@@ -4308,6 +4779,13 @@ GRANT USAGE ON SCHEMA postroad TO postroad_reader;
 GRANT USAGE ON SCHEMA postroad TO postroad_functions;
 
 --
+-- Name: FUNCTION add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) TO postroad_worker;
+
+--
 -- Name: FUNCTION advance_floors(candidates bigint[], enqueuers text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -4436,11 +4914,31 @@ REVOKE ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) TO postroad_worker;
 
 --
+-- Name: FUNCTION gate_is_open(priority smallint, p1_gate bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) TO postroad_worker;
+
+--
+-- Name: FUNCTION hand_back(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) TO postroad_worker;
+
+--
 -- Name: FUNCTION heartbeat(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.heartbeat(worker_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.heartbeat(worker_id bigint) TO postroad_worker;
+
+--
+-- Name: FUNCTION held_worker_ids(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.held_worker_ids() FROM PUBLIC;
 
 --
 -- Name: FUNCTION intend(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -4552,13 +5050,6 @@ REVOKE ALL ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.message
 REVOKE ALL ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) FROM PUBLIC;
 
 --
--- Name: FUNCTION pool_state(priority smallint, p1_gate bigint); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.pool_state(priority smallint, p1_gate bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.pool_state(priority smallint, p1_gate bigint) TO postroad_worker;
-
---
 -- Name: FUNCTION promote_due(priority smallint, after timestamp with time zone, max_count integer, OUT promoted integer, OUT reached timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -4594,6 +5085,13 @@ GRANT ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) TO post
 REVOKE ALL ON FUNCTION postroad.record_of(message_id uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION refresh_channel_health(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.refresh_channel_health() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.refresh_channel_health() TO postroad_worker;
+
+--
 -- Name: FUNCTION register_gateways(gateways text[], channels text[], positions smallint[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -4615,6 +5113,13 @@ REVOKE ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) FROM PUBL
 GRANT ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) TO postroad_worker;
 
 --
+-- Name: FUNCTION report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) TO postroad_worker;
+
+--
 -- Name: FUNCTION requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -4628,10 +5133,10 @@ REVOKE ALL ON FUNCTION postroad.rescue(worker_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.rescue(worker_id bigint) TO postroad_worker;
 
 --
--- Name: FUNCTION rescue_lease(lease_id uuid); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION rescue_lease(lease_id uuid, apart interval); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.rescue_lease(lease_id uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) FROM PUBLIC;
 
 --
 -- Name: FUNCTION reset_floors(); Type: ACL; Schema: postroad; Owner: -
@@ -4660,6 +5165,20 @@ GRANT ALL ON FUNCTION postroad.retry(message_id uuid) TO postroad_admin;
 
 REVOKE ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) TO postroad_admin;
+
+--
+-- Name: FUNCTION routing_state(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.routing_state() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.routing_state() TO postroad_worker;
+
+--
+-- Name: FUNCTION set_gateway_weight(gateway text, weight integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.set_gateway_weight(gateway text, weight integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.set_gateway_weight(gateway text, weight integer) TO postroad_admin;
 
 --
 -- Name: FUNCTION set_rate_limit(limit_type text, limit_key text, per_second integer, per_minute integer, per_hour integer, per_day integer); Type: ACL; Schema: postroad; Owner: -
@@ -4714,6 +5233,13 @@ REVOKE ALL ON FUNCTION postroad.suppression_address(channel text, address text) 
 --
 
 REVOKE ALL ON FUNCTION postroad.suppression_key(channel text, recipient text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION take_probe(gateway text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.take_probe(gateway text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.take_probe(gateway text) TO postroad_worker;
 
 --
 -- Name: FUNCTION timeline(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -4843,6 +5369,18 @@ GRANT SELECT ON TABLE postroad.failed_messages TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.failed_messages TO postroad_functions;
 
 --
+-- Name: TABLE gateway_minutes; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_minutes TO postroad_functions;
+
+--
+-- Name: TABLE gateway_states; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_states TO postroad_functions;
+
+--
 -- Name: TABLE pauses; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -4855,6 +5393,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.pauses TO postroad_functions
 GRANT SELECT ON TABLE postroad.gateway_stats TO postroad_reader;
 GRANT SELECT ON TABLE postroad.gateway_stats TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_stats TO postroad_functions;
+
+--
+-- Name: TABLE health_log; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.health_log TO postroad_functions;
 
 --
 -- Name: TABLE idempotency_keys; Type: ACL; Schema: postroad; Owner: -

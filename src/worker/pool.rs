@@ -140,7 +140,9 @@ impl Pool {
             if intending.is_none() {
                 intending = running.intend();
             }
-            wanted.send_if_modified(|old| std::mem::replace(old, running.wanted()) != *old);
+            wanted.send_if_modified(|old| {
+                std::mem::replace(old, running.wanted(in_flight.len())) != *old
+            });
             tokio::select! {
                 biased;
                 Some(outcome) = in_flight.next(), if !in_flight.is_empty() => running.ended(outcome),
@@ -234,9 +236,23 @@ impl<'a> Running<'a> {
         self.width + self.stalled.min(STALLED_WIDTHS * self.width)
     }
 
-    /// How many messages the claimer should bring: about a second of work, when half of that is left.
-    fn wanted(&self) -> usize {
-        let ahead = (self.rate as usize).clamp(2 * self.width, AHEAD_MAX);
+    /// Whether a gateway that is in order serves the message.
+    fn has_way(&self, held: &Held) -> bool {
+        let gateways = self.pool.gateways.for_channel(held.ready.message.channel);
+        gateways
+            .iter()
+            .any(|gateway| self.pool.routing.is_in_order(gateway.name()))
+    }
+
+    /// How many messages the claimer should bring: about a second of work, when half of that is left. None while no slot
+    /// is free and nothing ends: they would wait here, and another node may have a slot for them.
+    fn wanted(&self, in_flight: usize) -> usize {
+        let least = if in_flight < self.width {
+            2 * self.width
+        } else {
+            0
+        };
+        let ahead = (self.rate as usize).max(least).min(AHEAD_MAX);
         let held = self.buffer.len() + self.ready.len();
         if self.unwritten.load(Ordering::Relaxed) >= UNWRITTEN_MAX {
             return 0; // of what needs no send, too, only so much may be claimed
@@ -249,9 +265,13 @@ impl<'a> Running<'a> {
         &mut self,
         in_flight: &mut FuturesUnordered<Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>>,
     ) {
-        while in_flight.len() < self.slots()
-            && self.unwritten.load(Ordering::Relaxed) < UNWRITTEN_MAX
-        {
+        while self.unwritten.load(Ordering::Relaxed) < UNWRITTEN_MAX {
+            let is_free = in_flight.len() < self.width
+                || in_flight.len() < self.slots()
+                    && self.ready.front().is_some_and(|held| self.has_way(held));
+            if !is_free {
+                break;
+            }
             let Some(held) = self.ready.pop_front() else {
                 break;
             };

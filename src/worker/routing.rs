@@ -144,6 +144,15 @@ impl Routing {
             .count()
     }
 
+    /// Whether a gateway gets traffic: neither paused nor with an open breaker.
+    pub fn is_in_order(&self, gateway: &str) -> bool {
+        let known = self.known();
+        known
+            .gateways
+            .get(gateway)
+            .is_none_or(|tracked| !tracked.is_paused && tracked.breaker.is_closed())
+    }
+
     /// Looks for gateways that take calls and do not answer.
     pub fn look(&self) {
         let now = Instant::now();

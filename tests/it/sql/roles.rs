@@ -49,7 +49,8 @@ const FOR_SENDERS: [&str; 5] = [
 ];
 
 /// Called by functions of their folder only.
-const INTERNAL: [&str; 5] = [
+const INTERNAL: [&str; 6] = [
+    "held_worker_ids",
     "place_of",
     "unsent_of",
     "enqueuers",

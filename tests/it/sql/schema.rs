@@ -113,7 +113,8 @@ async fn migrating_again_changes_nothing() -> anyhow::Result<()> {
         check_schema(&database).await.is_err(),
         "an empty database has no schema"
     );
-    assert_eq!(migrate(&database).await?.applied.len(), 1);
+    let migrations = std::fs::read_dir("migrations")?.count();
+    assert_eq!(migrate(&database).await?.applied.len(), migrations);
     check_schema(&database).await?;
     let first = dump(&url).await?;
     let again = migrate(&database).await?;
