@@ -1,0 +1,143 @@
+//! f. P0 from the enqueue call to the gateway call: on an idle queue, and behind P3 at full speed.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use tokio::time::{sleep, sleep_until};
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::cluster::Db;
+use crate::figure::{Bar, Figure, number, percentile};
+use crate::worker::Worker;
+use crate::{Bench, backlog, progress};
+
+/// Probes come at this distance: 50 a second.
+const APART: Duration = Duration::from_millis(20);
+
+/// Connections that take turns, so that a slow call does not hold back the next.
+const CONNECTIONS: usize = 4;
+
+/// How long the last probe may be on its way.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const ENQUEUE: &str = "
+    select message_id from postroad.enqueue(channel => 'email', recipient => 'probe@example.org', subject => 'Probe',
+      body => 'Probe', message_type => 'emergency')";
+
+/// One message on its way.
+#[derive(Clone, Copy)]
+pub(crate) struct Probe {
+    message_id: Uuid,
+    /// Unix time just before the call, in microseconds.
+    pub(crate) called_at: i64,
+}
+
+/// Sorted latencies, in milliseconds.
+pub(crate) struct Latencies(Vec<f64>);
+
+impl Latencies {
+    pub(crate) fn percentile(&self, percent: f64) -> f64 {
+        percentile(&self.0, percent)
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let at = |percent| number(self.percentile(percent));
+        let (count, p50, p99, max) = (self.0.len(), at(50.0), at(99.0), at(100.0));
+        format!("{count} probes: p50 {p50}, p99 {p99}, max {max} ms")
+    }
+}
+
+/// Enqueues so many P0 messages, 50 a second.
+pub(crate) async fn send_probes(db: &Db, count: usize) -> anyhow::Result<Vec<Probe>> {
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let client = db.connect().await?;
+        let statement = client.prepare(ENQUEUE).await?;
+        clients.push(std::sync::Arc::new((client, statement)));
+    }
+    for client in &clients {
+        probe(&client.0, &client.1).await?; // the first call of a session plans; it is not counted
+    }
+    let start = tokio::time::Instant::now();
+    let mut tasks = Vec::new();
+    for nth in 0..count {
+        sleep_until(start + APART * u32::try_from(nth)?).await;
+        let client = std::sync::Arc::clone(&clients[nth % CONNECTIONS]);
+        tasks.push(tokio::spawn(
+            async move { probe(&client.0, &client.1).await },
+        ));
+    }
+    let mut probes = Vec::with_capacity(count);
+    for task in tasks {
+        probes.push(task.await??);
+    }
+    Ok(probes)
+}
+
+async fn probe(client: &Client, statement: &tokio_postgres::Statement) -> anyhow::Result<Probe> {
+    let called_at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
+    let row = client.query_one(statement, &[]).await?;
+    Ok(Probe {
+        message_id: row
+            .get::<_, Option<Uuid>>(0)
+            .context("a probe is invalid")?,
+        called_at: i64::try_from(called_at)?,
+    })
+}
+
+/// Waits until each probe has its event, and reads from it when the gateway was called.
+pub(crate) async fn latencies(db: &Db, probes: &[Probe]) -> anyhow::Result<Latencies> {
+    let ids: Vec<Uuid> = probes.iter().map(|probe| probe.message_id).collect();
+    let query = "
+        select message_id, substr(external_id, length('stub-') + 1)::bigint
+        from postroad.delivery_events where message_id = any ($1) and event_type = 'sent'";
+    let deadline = Instant::now() + PATIENCE;
+    let gateway_called_at: HashMap<Uuid, i64> = loop {
+        let rows = db.client.query(query, &[&ids]).await?;
+        if rows.len() == ids.len() {
+            break rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        }
+        anyhow::ensure!(
+            Instant::now() < deadline,
+            "{} of {} probes have no event after {PATIENCE:?}",
+            ids.len() - rows.len(),
+            ids.len()
+        );
+        sleep(Duration::from_millis(100)).await;
+    };
+    let mut milliseconds: Vec<f64> = probes
+        .iter()
+        .map(|probe| (gateway_called_at[&probe.message_id] - probe.called_at) as f64 / 1000.0)
+        .collect();
+    milliseconds.sort_by(f64::total_cmp);
+    Ok(Latencies(milliseconds))
+}
+
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
+    let count = bench.options.size(1000, 200);
+    let db = bench.cluster.fresh("latency").await?;
+    let worker = Worker::start(&bench.cluster, &db, "0ms").await?;
+    send_probes(&db, 50).await?;
+    let (mut p50, mut p99, mut most, mut notes) = (vec![], vec![], vec![], vec![]);
+    for _ in 0..bench.options.rounds() {
+        let probes = send_probes(&db, count).await?;
+        let idle = latencies(&db, &probes).await?;
+        progress(format!("idle: {}", idle.describe()));
+        p50.push(idle.percentile(50.0));
+        p99.push(idle.percentile(99.0));
+        most.push(idle.percentile(100.0));
+        notes.push(idle.describe());
+    }
+    worker.stop().await?;
+    let mut figures = vec![
+        Figure::new("f. P0 latency, idle queue, p50", "ms", p50).bar(Bar::AtMost(2.0)),
+        Figure::new("f. P0 latency, idle queue, p99", "ms", p99)
+            .bar(Bar::AtMost(6.0))
+            .note(notes.join("; ")),
+        Figure::new("f. P0 latency, idle queue, max", "ms", most),
+    ];
+    figures.extend(backlog::latency_figures(bench).await?);
+    Ok(figures)
+}

@@ -1,0 +1,69 @@
+//! What the bench was asked for.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Measures Postroad on a Postgres of its own; ./scripts/bench builds and runs it
+#[derive(Clone, Debug, Parser)]
+#[command(name = "bench", after_help = SUBJECTS)]
+pub(crate) struct Options {
+    /// Small sizes and one round: about a minute, to see that it works
+    #[arg(long)]
+    pub(crate) quick: bool,
+
+    /// Only these subjects
+    #[arg(long, value_name = "a,c,f", value_delimiter = ',')]
+    only: Vec<char>,
+
+    /// Rounds of each figure, of which the median counts [default: 3, quick: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    rounds: Option<u8>,
+
+    /// Where the figures are written as JSON
+    #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
+    pub(crate) json: PathBuf,
+
+    /// What `cargo bench` adds
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+const SUBJECTS: &str = "\
+Subjects:
+  a  single enqueue/s            d  WAL bytes a message          g  drains under an old snapshot
+  b  bulk enqueue/s              e  worker memory                h  claims at 10 M waiting
+  c  drain/s                     f  P0 latency, idle and behind  i  notifications
+
+Exit codes: 0 measured, 2 something broke. A bar that is missed is printed as missed, and is no error.";
+
+impl Options {
+    /// Reads the command line; what to exit with when there is nothing to run.
+    pub(crate) fn parse() -> Result<Self, ExitCode> {
+        let options = Self::try_parse().map_err(|error| {
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+        })?;
+        match options.only.iter().find(|c| !('a'..='i').contains(*c)) {
+            Some(unknown) => {
+                eprintln!("bench: --only takes letters from a to i, got {unknown}");
+                Err(ExitCode::from(2))
+            }
+            None => Ok(options),
+        }
+    }
+
+    pub(crate) fn wants(&self, subject: char) -> bool {
+        self.only.is_empty() || self.only.contains(&subject)
+    }
+
+    pub(crate) fn rounds(&self) -> usize {
+        usize::from(self.rounds.unwrap_or(if self.quick { 1 } else { 3 }))
+    }
+
+    /// A size: the full one, or the quick one.
+    pub(crate) fn size<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+}
