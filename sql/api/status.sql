@@ -27,6 +27,7 @@ declare
   message postroad.messages;
   place record;
   outcome postroad.delivery_events;
+  said postroad.delivery_events;
   raised text;
 begin
   select m.* into message from postroad.record_of(status.message_id) as m;
@@ -40,21 +41,41 @@ begin
   created_at := postroad.created_at(message.message_id);
 
   select * into place from postroad.place_of(status.message_id);
-  -- What ended its latest lease, or what was said of it outside of any. A late sent beside an unknown of the same lease wins.
+  -- What ended its latest lease (workers make their ids in the order of time, and one that was taken for dead reports late), the strongest first; or
+  -- what was said of it outside of any lease since.
   select e.* into outcome
   from postroad.delivery_events as e
   where e.message_id = status.message_id
-    and (e.lease_id is not null or e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed'))
-  order by (e.lease_id is not null and e.event_type = 'unknown' and exists (
-      select from postroad.delivery_events as s
-      where s.message_id = e.message_id and s.lease_id = e.lease_id and s.event_type = 'sent')),
-    e.occurred_at desc, e.event_id desc
+    and e.lease_id is not null
+  order by postroad.created_at(e.lease_id) desc, e.lease_id,
+    case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
   limit 1;
+  select e.* into said
+  from postroad.delivery_events as e
+  where e.message_id = status.message_id
+    and e.lease_id is null
+    and e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed')
+    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at)
+  order by e.occurred_at desc, e.event_id desc
+  limit 1;
+  if said.event_id is not null then
+    gateway := outcome.gateway;
+    external_id := outcome.external_id;
+    outcome := said;
+    outcome.gateway := coalesce(outcome.gateway, gateway);
+    outcome.external_id := coalesce(outcome.external_id, external_id);
+  end if;
   select max(e.occurred_at), max(e.occurred_at) filter (where e.event_type = 'sent'),
     max(e.occurred_at) filter (where e.event_type in ('delivered', 'opened', 'clicked')),
-    coalesce(max(e.attempt), 0),
-    case
-      when bool_or(e.lease_id is null and e.event_type = 'bounced' and e.bounce_type is distinct from 'soft') then 'bounced'
+    coalesce(max(e.attempt) filter (where e.event_type not in ('expired', 'suppressed', 'cancelled')), 0),
+    case                                         -- a bounce counts unless it is of an earlier send, before a retry
+      when bool_or(e.lease_id is null and e.event_type = 'bounced' and e.bounce_type is distinct from 'soft'
+        and (e.external_id is not distinct from outcome.external_id or not exists (
+          select from postroad.delivery_events as x
+          where x.message_id = e.message_id
+            and x.lease_id <> outcome.lease_id
+            and (x.external_id = e.external_id or e.external_id is null and x.event_type in ('sent', 'unknown')))))
+        then 'bounced'
       when bool_or(e.event_type in ('delivered', 'opened', 'clicked')) then 'delivered'
     end
   into updated_at, sent_at, delivered_at, attempts, raised
@@ -69,8 +90,9 @@ begin
   updated_at := coalesce(updated_at, created_at);
   status := case
     when place.place is not null then place.place
+    when raised = 'delivered' then raised                             -- by an earlier copy too: it is there
     when outcome.event_type in ('sent', 'unknown') and raised is not null then raised
-    when outcome.event_type = 'deferred' then 'queued'                -- between two places, within a transaction of ours
+    when outcome.event_type = 'deferred' then 'unknown'               -- a late word of a worker that was taken for dead
     else coalesce(outcome.event_type, 'unknown')
   end;
   return next;
