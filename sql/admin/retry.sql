@@ -7,6 +7,7 @@ as $$
 declare
   known record;
 begin
+  perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if not found or known.status not in ('failed', 'bounced', 'expired', 'cancelled', 'suppressed', 'unknown') then
     return false;
@@ -39,26 +40,31 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  retried integer;
+  retried integer := 0;
+  failed uuid;
 begin
-  select count(*) into retried
-  from (
-    select distinct e.message_id
+  for failed in
+    select e.message_id
     from postroad.delivery_events as e, postroad.record_of(e.message_id) as m
     where e.event_type = 'failed'
       and e.occurred_at >= since
       and (retry_failed.channel is null or m.channel = retry_failed.channel)
       and (retry_failed.gateway is null or e.gateway = retry_failed.gateway)
       and (retry_failed.reason is null or e.reason = retry_failed.reason)
-    limit max_count
-  ) as f
-  where postroad.retry(f.message_id);
+    order by e.occurred_at
+  loop
+    exit when retried >= max_count;
+    -- Not what was retried and sent since, or cancelled.
+    if (select s.status from postroad.status(failed) as s) = 'failed' and postroad.retry(failed) then
+      retried := retried + 1;
+    end if;
+  end loop;
   return retried;
 end;
 $$;
 
 comment on function postroad.retry_failed is
-$$Queues again what failed since a time (default: the last day), at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.$$;
+$$Queues again what failed since a time (default: the last day) and still is failed, the oldest first, at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.$$;
 
 revoke all on function postroad.retry_failed from public;
 grant execute on function postroad.retry_failed to postroad_admin;
@@ -79,7 +85,7 @@ begin
     raise exception 'unknown outcome %', coalesce(quote_literal(outcome), 'null')
       using errcode = 'PR002', hint = 'Outcomes: sent, failed, resend.';
   end if;
-  perform pg_advisory_xact_lock(hashtextextended(message_id::text, 0));           -- settled once
+  perform pg_advisory_xact_lock(1886351220, 3);    -- settled once
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if known.status is distinct from 'unknown' then
     return false;
