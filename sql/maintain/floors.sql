@@ -89,21 +89,26 @@ as $$
 declare
   lowest bigint;
   highest bigint;
+  queue_floor bigint;
+  last_seq bigint;
 begin
   for p in 0..4 loop
     execute format('select min(q.seq), max(q.seq) from postroad.message_queue_p%s as q', p) into lowest, highest;
-    execute format($q$
-      select setval('postroad.queue_floor_p%1$s', greatest($1, 0)) from postroad.queue_floor_p%1$s as s where s.last_value > $1
-    $q$, p) using lowest;
-    execute format($q$
-      select setval('postroad.queue_seq_p%1$s', $1) from postroad.queue_seq_p%1$s as s where s.last_value < $1
-    $q$, p) using highest;
+    execute format('select s.last_value from postroad.queue_floor_p%s as s', p) into queue_floor;
+    execute format('select s.last_value - case when s.is_called then 0 else 1 end from postroad.queue_seq_p%s as s', p) into last_seq;
+    -- A floor that lies may lie above rows of open transactions too, so it starts over; the next rounds raise it.
+    if queue_floor > least(lowest, last_seq + 1) then
+      perform setval(format('postroad.queue_floor_p%s', p), 0);
+    end if;
+    if last_seq < highest then
+      perform setval(format('postroad.queue_seq_p%s', p), highest);
+    end if;
   end loop;
 end;
 $$;
 
 comment on function postroad.reset_floors is
-$$Lowers floors and raises sequences to what the rows say: after a restore or a logical copy they lie. Called by migrate and by each newly elected maintainer.$$;
+$$Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. Called by migrate and by each newly elected maintainer.$$;
 
 revoke all on function postroad.reset_floors from public;
 grant execute on function postroad.reset_floors to postroad_worker;
