@@ -73,11 +73,8 @@ begin
     and (s.expires_at is null or s.expires_at > clock_timestamp())
   order by s.created_at
   limit 1;
-  verdict := case when found then 'stop' else 'pass' end;
-  reason := coalesce(format('suppressed since %s: %s', suppression.created_at, suppression.reason), 'not suppressed');
-  if suppression.address is null then
-    reason := 'not suppressed';
-  end if;
+  verdict := case when suppression.address is null then 'pass' else 'stop' end;
+  reason := case when suppression.address is null then 'not suppressed' else format('suppressed since %s: %s', suppression.created_at, suppression.reason) end;
   until := suppression.expires_at;
   return next;
 

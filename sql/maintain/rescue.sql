@@ -135,13 +135,15 @@ begin
     from unsent as u
     where not u.held and u.suspected
     on conflict do nothing
+  ), requeued as (
+    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
+    select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues + 1, u.size_kb
+    from unsent as u
+    where not u.held and not u.hopeless and not u.suspected
+    on conflict do nothing
   )
-  insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-  select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues + 1, u.size_kb
-  from unsent as u
-  where not u.held and not u.hopeless and not u.suspected
-  on conflict do nothing;
-  rescued := cardinality(lease.message_ids);
+  select count(*) into rescued
+  from unsent as u;
   delete from postroad.intents as i where i.lease_id = lease.lease_id;
   delete from postroad.leases as l where l.lease_id = lease.lease_id;
   perform postroad.wake(lease.priority);
@@ -152,4 +154,4 @@ $$;
 comment on function postroad.rescue_lease is
 $$Requeues the messages of a lease that have no event of it, each with one rescue more; those with an intent become unknown, those rescued for the third time
 failed, reason worker_crashed. But where several were rescued so often at once, one of them is to blame and the others were beside it: given an interval, they are due
-after it, so that they are sent apart. Returns how many messages the lease had; 0 when somebody else is at it.$$;
+after it, so that they are sent apart. Returns how many had none; 0 when somebody else is at it.$$;

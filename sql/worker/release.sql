@@ -11,6 +11,7 @@ declare
   lease postroad.leases;
   released integer;
 begin
+  delay := coalesce(delay, '0');
   if delay < '0' then
     raise exception 'delay must not be negative, got %', delay
       using errcode = 'PR001';
