@@ -3,8 +3,11 @@
 mod bulk;
 mod bulk_from;
 mod enqueue;
+mod explain;
 mod idempotency;
+mod leases;
 mod recipients;
 mod refusals;
 mod roles;
 mod schema;
+mod status;

@@ -1,0 +1,297 @@
+//! Leases: what is completed, released and rescued, and that nothing is lost or doubled on the way.
+
+use crate::support::db::TestDb;
+use crate::support::sql::{Outcome, Sql as _, WORKER, claim_query};
+
+const WAITING: &str = "select (select count(*) from postroad.message_queue), (select count(*) from postroad.scheduled), (select count(*) from postroad.leases)";
+
+/// A reply lost after the commit is answered by the same call again.
+#[tokio::test]
+async fn completing_twice_writes_once() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let id = db.enqueue("a@x.org", "").await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    for outcome in [
+        Outcome::new(&lease, &id, "sent"),
+        Outcome::new(&lease, &id, "sent"),
+    ] {
+        db.complete(&outcome).await?;
+    }
+    assert_eq!(
+        db.client
+            .row("select count(*) from postroad.delivery_events")
+            .await?,
+        "1"
+    );
+    assert_eq!(db.client.row(WAITING).await?, "0|0|0");
+    Ok(())
+}
+
+/// The retry may be under way again by then: it must not be queued a second time.
+#[tokio::test]
+async fn completing_twice_requeues_once_although_the_retry_was_claimed_meanwhile()
+-> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for finished in [true, false] {
+        let id = db.enqueue("a@x.org", "").await?;
+        let (lease, _) = db.claim(4, 1).await?;
+        let mut outcome = Outcome::deferred(&lease, &id, "0");
+        outcome.finished = finished;
+        db.complete(&outcome).await?;
+        db.client
+            .batch_execute("select postroad.promote_due(4::smallint)")
+            .await?;
+        let (second, claimed) = db.claim(4, 1).await?;
+        assert_eq!(claimed, [format!("{id}|1|null|null")]);
+        db.complete(&outcome).await?;
+        outcome.finished = true;
+        db.complete(&outcome).await?;
+        assert_eq!(
+            db.client.row(WAITING).await?,
+            "0|0|1",
+            "finished {finished}"
+        );
+        db.complete(&Outcome::new(&second, &id, "sent")).await?;
+        assert_eq!(db.client.row(WAITING).await?, "0|0|0");
+    }
+    Ok(())
+}
+
+/// A retry that does not count (a fault of the gateway) must not use up the attempts.
+#[tokio::test]
+async fn an_attempt_that_does_not_count_is_not_counted() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let id = db.enqueue("a@x.org", "").await?;
+    for (counted, made) in [(false, 0), (true, 1)] {
+        let (lease, _) = db.claim(4, 1).await?;
+        let mut outcome = Outcome::deferred(&lease, &id, "0");
+        outcome.counted = counted;
+        db.complete(&outcome).await?;
+        db.client
+            .batch_execute("select postroad.promote_due(4::smallint)")
+            .await?;
+        assert_eq!(
+            db.client
+                .row("select attempt from postroad.message_queue")
+                .await?,
+            made.to_string()
+        );
+        assert_eq!(
+            db.client
+                .row(&format!("select attempts from postroad.status('{id}')"))
+                .await?,
+            made.to_string()
+        );
+    }
+    Ok(())
+}
+
+/// It went out although its worker was taken for dead: the second copy is called back where that is still possible.
+#[tokio::test]
+async fn a_late_completion_of_a_rescued_lease_is_recorded_and_withdraws_the_copy()
+-> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let id = db.enqueue("a@x.org", "").await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    assert_eq!(db.client.row("select postroad.rescue(7)").await?, "1");
+    assert_eq!(db.client.row(WAITING).await?, "1|0|0");
+    db.complete(&Outcome::new(&lease, &id, "sent")).await?;
+    assert_eq!(db.client.row(WAITING).await?, "0|0|0");
+    assert_eq!(db.status(&id).await?, "sent");
+    Ok(())
+}
+
+/// The other side: its retry is ignored, for the message waits already.
+#[tokio::test]
+async fn a_late_retry_of_a_rescued_lease_is_ignored() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let id = db.enqueue("a@x.org", "").await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    db.client.batch_execute("select postroad.rescue(7)").await?;
+    db.complete(&Outcome::deferred(&lease, &id, "0")).await?;
+    assert_eq!(db.client.row(WAITING).await?, "1|0|0");
+    assert_eq!(db.status(&id).await?, "queued");
+    Ok(())
+}
+
+/// A message that kills its worker must not take a fleet down, and those beside it must not die with it.
+#[tokio::test]
+async fn the_third_rescue_ends_a_message_and_a_rescued_one_is_claimed_alone() -> anyhow::Result<()>
+{
+    let db = TestDb::new().await?;
+    let poison = db.enqueue("a@x.org", "").await?;
+    let (_, claimed) = db.claim(4, 10).await?;
+    assert_eq!(claimed.len(), 1);
+    for round in 1..=2 {
+        db.client.batch_execute("select postroad.rescue(7)").await?;
+        db.enqueue_many(2, 4).await?;
+        let (_, alone) = db.claim(4, 10).await?;
+        assert_eq!(alone, [format!("{poison}|0|null|null")], "round {round}");
+        let (lease, others) = db.claim(4, 10).await?;
+        assert_eq!(others.len(), 2);
+        db.client
+            .batch_execute(&format!(
+                "select postroad.release('{lease}'); delete from postroad.message_queue"
+            ))
+            .await?;
+    }
+    db.client.batch_execute("select postroad.rescue(7)").await?;
+    assert_eq!(
+        db.client
+            .row(&format!(
+                "select status, reason from postroad.status('{poison}')"
+            ))
+            .await?,
+        "failed|worker_crashed"
+    );
+    assert_eq!(db.client.row(WAITING).await?, "0|0|0");
+    Ok(())
+}
+
+/// Those before a rescued message in the queue are claimed without it.
+#[tokio::test]
+async fn a_claim_ends_before_a_rescued_message() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.enqueue_many(2, 4).await?;
+    db.enqueue("a@x.org", "").await?;
+    db.client.batch_execute("update postroad.message_queue set rescues = 1 where seq = (select max(seq) from postroad.message_queue)").await?;
+    db.enqueue_many(2, 4).await?;
+    for wanted in [2, 1, 2, 0] {
+        assert_eq!(db.claim(4, 10).await?.1.len(), wanted);
+    }
+    Ok(())
+}
+
+/// What may have gone out and is to be held is not sent again by a rescue; what has an outcome is left alone.
+#[tokio::test]
+async fn a_rescue_holds_what_was_intended_and_leaves_what_is_recorded() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let held = db.enqueue("held@x.org", "").await?;
+    let sent = db.enqueue("sent@x.org", "").await?;
+    let lost = db.enqueue("lost@x.org", "").await?;
+    let (lease, _) = db.claim(4, 10).await?;
+    db.client
+        .batch_execute(&format!(
+            "select postroad.intend('{{{lease},{lease}}}', '{{{held},{sent}}}')"
+        ))
+        .await?;
+    let mut outcome = Outcome::new(&lease, &sent, "sent");
+    outcome.finished = false;
+    db.complete(&outcome).await?;
+    assert_eq!(
+        db.client.row("select postroad.rescue(7)").await?,
+        "2",
+        "two had no outcome"
+    );
+    assert_eq!(db.status(&held).await?, "unknown");
+    assert_eq!(db.status(&sent).await?, "sent");
+    assert_eq!(db.status(&lost).await?, "queued");
+    assert_eq!(
+        db.client
+            .row("select count(*) from postroad.intents")
+            .await?,
+        "0"
+    );
+    db.complete(&Outcome::new(&lease, &held, "sent")).await?;
+    assert_eq!(
+        db.status(&held).await?,
+        "sent",
+        "a late sent wins over unknown"
+    );
+    Ok(())
+}
+
+/// A graceful stop costs no attempt and no rescue.
+#[tokio::test]
+async fn a_release_gives_back_what_has_no_outcome_uncounted() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for (delay, waiting) in [("", "1|0|0"), (", '1 min'", "0|1|0"), (", null", "1|0|0")] {
+        let done = db.enqueue("done@x.org", "").await?;
+        let back = db.enqueue("back@x.org", "").await?;
+        let (lease, claimed) = db.claim(4, 10).await?;
+        assert_eq!(claimed.len(), 2);
+        let mut outcome = Outcome::new(&lease, &done, "sent");
+        outcome.finished = false;
+        db.complete(&outcome).await?;
+        let release = format!("select postroad.release('{lease}'{delay})");
+        assert_eq!(db.client.row(&release).await?, "1", "{delay}");
+        assert_eq!(db.client.row(&release).await?, "0", "again");
+        assert_eq!(db.client.row(WAITING).await?, waiting, "{delay}");
+        let place = format!(
+            "select p.place, p.attempt, p.due_at > now() + interval '50 s' from postroad.place_of('{back}') as p"
+        );
+        let shown = if waiting == "0|1|0" {
+            "scheduled|0|t"
+        } else {
+            "queued|0|null"
+        };
+        assert_eq!(db.client.row(&place).await?, shown);
+        assert_eq!(
+            db.client
+                .row(&format!("select postroad.cancel('{back}')"))
+                .await?,
+            "t"
+        );
+    }
+    let raised = db
+        .client
+        .raised("select postroad.release(gen_random_uuid(), '-1 s')")
+        .await?;
+    assert_eq!(raised.code, "PR001");
+    Ok(())
+}
+
+/// A claim is bounded in bytes, and a message larger than the bound still goes.
+#[tokio::test]
+async fn a_claim_takes_one_at_least_and_no_more_kilobytes_than_asked() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.register(WORKER).await?;
+    for kb in [100, 1, 1, 3, 1] {
+        let query = format!(
+            "select status from postroad.enqueue('email', 'a@x.org', body => repeat('x', {kb} * 1024))"
+        );
+        db.client.row(&query).await?;
+    }
+    for wanted in [1, 2, 2, 0] {
+        let lease = uuid::Uuid::now_v7().to_string();
+        let query = claim_query(&lease, WORKER, 4, 10).replace(", 10)", ", 10, 4)");
+        assert_eq!(db.client.rows(&query).await?.len(), wanted);
+    }
+    Ok(())
+}
+
+/// A queue row without a record must end, or it would be claimed for ever.
+#[tokio::test]
+async fn what_has_no_record_is_claimed_as_gone() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let id = db.enqueue("a@x.org", "").await?;
+    db.client
+        .batch_execute("delete from postroad.messages")
+        .await?;
+    assert_eq!(
+        db.claim(4, 10).await?.1,
+        [format!("{id}|0|record_gone|null")]
+    );
+    Ok(())
+}
+
+/// A worker that was taken for dead has been rescued already: what it claimed now would never be.
+#[tokio::test]
+async fn a_worker_that_is_not_registered_claims_nothing() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.enqueue("a@x.org", "").await?;
+    let lease = uuid::Uuid::now_v7().to_string();
+    let raised = db.client.raised(&claim_query(&lease, 99, 4, 1)).await?;
+    assert_eq!(raised.code, "PR010");
+    db.register(99).await?;
+    assert_eq!(
+        db.client.rows(&claim_query(&lease, 99, 4, 1)).await?.len(),
+        1
+    );
+    db.client
+        .batch_execute("select postroad.rescue(99)")
+        .await?;
+    let raised = db.client.raised(&claim_query(&lease, 99, 4, 1)).await?;
+    assert_eq!(raised.code, "PR010");
+    Ok(())
+}
