@@ -1,0 +1,220 @@
+//! Partitions: a day is made and dropped without stopping anyone, and without losing what still waits.
+
+use crate::support::db::TestDb;
+use crate::support::sql::{Outcome, Sql as _};
+
+/// Takes today's partitions away, as if nobody had made them.
+const NO_TODAY: &str = "do $$ declare t text; begin for t in select c.oid::regclass from pg_class as c \
+    where c.relnamespace = 'postroad'::regnamespace and c.relkind = 'r' and c.relname ~ '_[0-9]{8}$' loop execute 'drop table ' || t; end loop; end $$";
+
+/// A day that nobody made must not cost a message; once it is made, its messages are in it.
+#[tokio::test]
+async fn a_message_without_a_day_is_kept_aside_and_moved_when_its_day_is_made() -> anyhow::Result<()>
+{
+    let db = TestDb::new().await?;
+    db.client.batch_execute(NO_TODAY).await?;
+    let id = db.enqueue("a@x.org", "").await?;
+    db.client
+        .row("select queued from postroad.enqueue_bulk('email', '[\"b@x.org\"]', body => 'x')")
+        .await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    db.complete(&Outcome::new(&lease, &id, "sent")).await?;
+    let aside = "select (select count(*) from postroad.messages_default), (select count(*) from postroad.contents_default), (select count(*) from postroad.late_events)";
+    assert_eq!(db.client.row(aside).await?, "2|1|1");
+    let worker = db.connect_as("postroad_worker").await?;
+    assert_eq!(
+        worker.row("select postroad.create_partitions(1)").await?,
+        "6"
+    );
+    assert_eq!(
+        worker.row("select postroad.create_partitions(1)").await?,
+        "0"
+    );
+    assert_eq!(db.client.row(aside).await?, "0|0|0");
+    assert_eq!(db.status(&id).await?, "sent");
+    assert_eq!(
+        db.client
+            .row("select count(*) from postroad.messages")
+            .await?,
+        "2"
+    );
+    Ok(())
+}
+
+/// The first of the day's messages has the day's lowest id, the last one the highest.
+#[tokio::test]
+async fn days_have_no_gap_between_them() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for time in ["00:00:00", "23:59:59.999"] {
+        let id = db
+            .client
+            .row(&format!(
+                "select postroad.uuid_at((current_date::text || ' {time}+00')::timestamptz)"
+            ))
+            .await?;
+        db.client.batch_execute(&format!("insert into postroad.messages (message_id, priority, channel, message_type, recipient) values ('{id}', 4, 'email', 'alert', 'a@x.org')")).await?;
+        let day = format!(
+            "select m.tableoid::regclass::text = 'postroad.messages_' || to_char(postroad.created_at('{id}') at time zone 'utc', 'YYYYMMDD') from postroad.messages as m where m.message_id = '{id}'"
+        );
+        assert_eq!(db.client.row(&day).await?, "t", "{time}");
+    }
+    Ok(())
+}
+
+/// Moves the only day back in time, ids and all, so that it is past retention.
+async fn age(db: &TestDb) -> anyhow::Result<()> {
+    let shift = "create function pg_temp.older(id uuid) returns uuid language sql as \
+         $$ select (left(postroad.uuid_at(postroad.created_at(id) - interval '40 days')::text, 13) || right(id::text, 23))::uuid $$;
+         update postroad.messages set message_id = pg_temp.older(message_id), content_id = pg_temp.older(content_id), batch_id = pg_temp.older(batch_id);
+         update postroad.contents set content_id = pg_temp.older(content_id);
+         update postroad.message_queue set message_id = pg_temp.older(message_id);
+         update postroad.scheduled set message_id = pg_temp.older(message_id);
+         update postroad.delivery_events set message_id = pg_temp.older(message_id);
+         update postroad.leases set message_ids = array(select pg_temp.older(u.id) from unnest(message_ids) as u (id))";
+    db.client.batch_execute(shift).await?;
+    let made = "do $$ declare day date := (clock_timestamp() at time zone 'utc')::date - 40; parent text; fallback text; begin
+        for parent, fallback in values ('messages', 'messages_default'), ('contents', 'contents_default'), ('delivery_events', 'late_events') loop
+          execute format('create table postroad.%s_%s (like postroad.%1$s including all)', parent, to_char(day, 'YYYYMMDD'));
+          execute format('with moved as (delete from postroad.%s returning *) insert into postroad.%s_%s select * from moved', fallback, parent, to_char(day, 'YYYYMMDD'));
+          execute format('alter table postroad.%s attach partition postroad.%1$s_%s for values from (%L) to (%L)', parent, to_char(day, 'YYYYMMDD'),
+            postroad.uuid_at(day::timestamp at time zone 'utc'), postroad.uuid_at((day + 1)::timestamp at time zone 'utc'));
+        end loop; end $$";
+    db.client.batch_execute(made).await?;
+    Ok(())
+}
+
+/// A message scheduled past retention is sent whole; one that is done goes with its day, history and all.
+#[tokio::test]
+async fn a_dropped_day_leaves_what_still_waits_whole() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.ended("sent").await?;
+    db.enqueue("leased@x.org", "").await?;
+    db.claim(4, 1).await?;
+    db.client.row("select queued from postroad.enqueue_bulk('email', '[\"bulk@x.org\"]', html => '<p>shared', message_type => 'alert', options => '{\"on_unknown\": \"hold\"}')").await?;
+    db.enqueue(
+        "later@x.org",
+        "scheduled_for => now() + interval '1 h', subject => 'own'",
+    )
+    .await?;
+    db.enqueue("queued@x.org", "").await?;
+    age(&db).await?;
+    let worker = db.connect_as("postroad_worker").await?;
+    assert_eq!(
+        worker
+            .row("select postroad.drop_partitions('41 days')")
+            .await?,
+        "0",
+        "not yet"
+    );
+    assert_eq!(
+        worker
+            .row("select postroad.drop_partitions('30 days')")
+            .await?,
+        "1"
+    );
+    assert_eq!(
+        worker
+            .row("select postroad.drop_partitions('30 days')")
+            .await?,
+        "0"
+    );
+    assert_eq!(
+        worker
+            .raised("select postroad.drop_partitions('23 hours')")
+            .await?
+            .code,
+        "PR001"
+    );
+    let left = "select (select count(*) from postroad.messages), (select string_agg(recipient, ' ' order by recipient) from postroad.messages_kept), \
+        (select string_agg(html, ' ') from postroad.contents_kept), (select count(*) from postroad.delivery_events)";
+    assert_eq!(
+        db.client.row(left).await?,
+        "0|bulk@x.org later@x.org leased@x.org queued@x.org|<p>shared|0"
+    );
+
+    let statuses = "select string_agg(s.status, ' ' order by k.recipient) from postroad.messages_kept as k, postroad.status(k.message_id) as s";
+    assert_eq!(
+        db.client.row(statuses).await?,
+        "queued scheduled processing queued"
+    );
+    db.client.batch_execute("update postroad.scheduled set due_at = now(); select postroad.promote_due(4::smallint)").await?;
+    db.register(1).await?;
+    let lease = uuid::Uuid::now_v7();
+    let claimed = "select recipient, subject, body, verdict, (select c.html from postroad.fetch_contents(array[content_id]) as c)";
+    assert_eq!(
+        db.client
+            .rows(&format!(
+                "{claimed} from postroad.claim(4::smallint, '{lease}', 1, 10) order by recipient"
+            ))
+            .await?,
+        [
+            "later@x.org|own|x|null|null",
+            "queued@x.org|null|x|null|null"
+        ]
+    );
+    let bulk = uuid::Uuid::now_v7();
+    assert_eq!(
+        db.client
+            .row(&format!(
+                "{claimed} from postroad.claim(1::smallint, '{bulk}', 1, 10)"
+            ))
+            .await?,
+        "bulk@x.org|null|null|null|<p>shared"
+    );
+    assert_eq!(db.client.row("select postroad.on_unknown(k.message_type, k.options, k.content_id) from postroad.messages_kept as k where k.recipient = 'bulk@x.org'").await?, "hold");
+    let id = db
+        .client
+        .row("select message_id from postroad.messages_kept where recipient = 'later@x.org'")
+        .await?;
+    db.complete(&Outcome::new(&lease.to_string(), &id, "sent"))
+        .await?;
+    assert_eq!(db.status(&id).await?, "sent");
+    assert_eq!(
+        db.client
+            .row("select count(*) from postroad.late_events")
+            .await?,
+        "1"
+    );
+    Ok(())
+}
+
+/// Upkeep gives way: it fails at once, and whoever enqueues meanwhile waits a moment at most.
+#[tokio::test]
+async fn upkeep_gives_up_on_a_lock_that_is_held_and_blocks_no_enqueue() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.enqueue("a@x.org", "").await?;
+    age(&db).await?;
+    let reader = db.connect().await?;
+    reader
+        .batch_execute("begin; select count(*) from postroad.messages")
+        .await?;
+    for call in [
+        "select postroad.drop_partitions('30 days')",
+        "select postroad.create_partitions(9)",
+    ] {
+        let upkeep = db.connect_as("postroad_worker").await?;
+        let pid = upkeep.row("select pg_backend_pid()").await?;
+        let waiting = tokio::spawn(async move { upkeep.raised(call).await });
+        let until = format!(
+            "select wait_event_type is not distinct from 'Lock' or state = 'idle' from pg_stat_activity where pid = {pid}"
+        );
+        db.until(&until).await?;
+        let enqueued = db.client.row("begin; set local statement_timeout = '10s'; select status from postroad.enqueue('email', 'a@x.org', body => 'x'); commit").await?;
+        assert_eq!(enqueued, "queued");
+        assert_eq!(waiting.await??.code, "55P03", "{call}");
+    }
+    reader.batch_execute("commit").await?;
+    assert_eq!(
+        db.client
+            .row("select postroad.drop_partitions('30 days')")
+            .await?,
+        "1"
+    );
+    assert_eq!(
+        db.client
+            .row("select count(*) from postroad.messages_kept")
+            .await?,
+        "1"
+    );
+    Ok(())
+}
