@@ -1,6 +1,7 @@
 //! Workers as processes: what they send, and what becomes of it when they, Postgres or a gateway fail.
 
 mod bulk;
+mod connections;
 mod crashes;
 mod frozen;
 mod outcomes;

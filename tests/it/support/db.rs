@@ -12,10 +12,12 @@ use anyhow::Context as _;
 use postroad::db::Database;
 use postroad::db::migrate::migrate;
 use postroad::embedded::Embedded;
+use tokio::task::JoinSet;
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::process::signal;
 use super::wait::until;
 
 /// The database that the others are cloned from.
@@ -56,24 +58,44 @@ impl TestDb {
         })
     }
 
+    /// One on another server.
+    pub(crate) async fn at(url: &str) -> anyhow::Result<Self> {
+        let database = Database::new(url, "test")?;
+        let client = database.connect().await?;
+        Ok(Self {
+            url: url.into(),
+            database,
+            client,
+        })
+    }
+
+    /// Connects again, once the server answers.
+    pub(crate) async fn reconnect(&mut self) -> anyhow::Result<()> {
+        let mut client = None;
+        until("the server answers", async || {
+            client = self.connect().await.ok();
+            Ok(client.is_some())
+        })
+        .await?;
+        self.client = client.context("a client")?;
+        Ok(())
+    }
+
     /// Another connection of the owner.
     pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
         Ok(self.database.connect().await?)
     }
 
-    /// Enqueues mails to `count` recipients, one a statement, and returns their ids. `arguments` are further ones of
+    /// Enqueues mails to `count` recipients in one transaction, and returns their ids. `arguments` are further ones of
     /// `postroad.enqueue`, such as `message_type => 'campaign'`.
     pub(crate) async fn enqueue(&self, count: i32, arguments: &str) -> anyhow::Result<Vec<Uuid>> {
         let comma = if arguments.is_empty() { "" } else { ", " };
         let statement = format!(
-            "select (postroad.enqueue('email', 'user' || $1::int || '@example.org', body => 'x'{comma}{arguments})).message_id"
+            "select (postroad.enqueue('email', 'user' || n || '@example.org', body => 'x'{comma}{arguments})).message_id
+             from generate_series(0, $1 - 1) as n"
         );
-        let statement = self.client.prepare(&statement).await?;
-        let mut ids = Vec::new();
-        for n in 0..count {
-            ids.push(self.client.query_one(&statement, &[&n]).await?.get(0));
-        }
-        Ok(ids)
+        let rows = self.client.query(&statement, &[&count]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     /// The only value that a query gives.
@@ -140,6 +162,46 @@ pub(crate) async fn empty_database() -> anyhow::Result<String> {
         .batch_execute(&format!("create database {name} template template0"))
         .await?;
     Ok(cluster.url(&name))
+}
+
+/// A server of a test's own, with durable settings, which is started again when it ends.
+pub(crate) struct PrivateServer {
+    root: PathBuf,
+    /// Its migrated database.
+    pub(crate) url: String,
+    _supervisor: JoinSet<()>,
+    _reaper: Child,
+}
+
+impl PrivateServer {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let id = Uuid::now_v7().simple().to_string();
+        let root = std::env::temp_dir().join(format!("postroad-db-{}", &id[16..]));
+        let reaper = reaper(&root)?;
+        let never = CancellationToken::new();
+        let mut embedded = Embedded::start(&root, &never).await?;
+        let url = embedded.url();
+        migrate(&Database::new(&url, "test")?).await?;
+        let mut supervisor = JoinSet::new();
+        supervisor.spawn(async move {
+            let ended = embedded.supervise(&never).await;
+            ended.expect("postgres starts again");
+        });
+        Ok(Self {
+            root,
+            url,
+            _supervisor: supervisor,
+            _reaper: reaper,
+        })
+    }
+
+    /// Ends it as `pg_ctl stop --mode immediate` does: no checkpoint, no goodbye to clients.
+    pub(crate) fn crash(&self) -> anyhow::Result<()> {
+        let file = std::fs::read_to_string(self.root.join("pgdata/postmaster.pid"))?;
+        let pid = file.lines().next().context("a process id")?;
+        anyhow::ensure!(signal(pid, "-QUIT"), "no server to crash");
+        Ok(())
+    }
 }
 
 struct Cluster {

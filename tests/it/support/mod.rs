@@ -3,6 +3,7 @@
 pub(crate) mod db;
 pub(crate) mod node;
 pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod scratch;
 pub(crate) mod smtp_sink;
 pub(crate) mod sql;
