@@ -32,7 +32,7 @@ begin
     from taken as t
     on conflict do nothing
   )
-  select count(*), max(t.due_at) into promoted, reached
+  select count(*), least(max(t.due_at), clock_timestamp() - interval '2 seconds') into promoted, reached
   from taken as t;
   if promoted > 0 then
     perform postroad.wake(priority);
@@ -42,7 +42,8 @@ $$;
 
 comment on function postroad.promote_due is
 $$Moves messages of a priority whose time has come into the queue, at most max_count. Looks from `after` on, so that dead versions at the start of the index, which a held
-snapshot keeps, are passed once; reached is the latest due time it moved. Due times are not issued in order: start over with -infinity now and then.$$;
+snapshot keeps, are passed once; reached is where to look from next: the latest due time it moved, but two seconds ago at the latest, since due times are not committed
+in order. Some come later still: start over with -infinity now and then.$$;
 
 revoke all on function postroad.promote_due from public;
 grant execute on function postroad.promote_due to postroad_worker;

@@ -549,7 +549,7 @@ pub async fn rescue(client: &Object, worker_id: i64) -> Result<i32, DbError> {
         .try_get(0)?)
 }
 
-/// Moves due messages into the queue: how many, and the latest due time (as text of Postgres) that it moved.
+/// Moves due messages into the queue: how many, and from where to look next (as text of Postgres).
 ///
 /// # Errors
 ///
