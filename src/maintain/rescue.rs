@@ -29,12 +29,21 @@ async fn look(db: &Pool, suspects: &BTreeSet<i64>) -> Result<BTreeSet<i64>, DbEr
     let client = db.get().await?;
     let dead: BTreeSet<i64> = calls::dead_workers(&client).await?.into_iter().collect();
     for worker_id in dead.intersection(suspects) {
-        let rescued = calls::rescue(&client, *worker_id).await?;
-        tracing::warn!(
-            worker_id,
-            rescued,
-            "a worker died; its messages were rescued"
-        );
+        match calls::rescue(&client, *worker_id).await {
+            // Somebody else was faster, or is at it.
+            Ok(0) => {}
+            Ok(rescued) => {
+                tracing::warn!(
+                    worker_id,
+                    rescued,
+                    "a worker died; its messages were rescued"
+                )
+            }
+            Err(error) if client.is_closed() => return Err(error),
+            Err(error) => {
+                tracing::warn!(worker_id, %error, "a dead worker could not be rescued; it is tried again")
+            }
+        }
     }
     Ok(dead)
 }
