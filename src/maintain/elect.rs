@@ -47,8 +47,14 @@ async fn term(
     let mut partitions_at: Option<Instant> = None;
     loop {
         if partitions_at.is_none_or(|at| at.elapsed() > PARTITIONS) {
-            partitions::keep_up(&client, settings).await?;
             partitions_at = Some(Instant::now());
+            if let Err(error) = partitions::keep_up(&client, settings).await {
+                if client.is_closed() {
+                    return Err(error);
+                }
+                // The floors must rise all the same.
+                tracing::warn!(%error, "partitions could not be kept up; it is tried again");
+            }
         }
         floors.advance(&client).await?;
         if !wait(FLOORS, shutdown).await {

@@ -8,6 +8,7 @@ mod outcomes;
 mod panics;
 mod poison;
 mod shutdown;
+mod upkeep;
 mod wakes;
 
 use tokio_postgres::Client;
