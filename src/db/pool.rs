@@ -44,7 +44,13 @@ impl Database {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(Duration::from_secs(5));
         }
-        config.keepalives_idle(Duration::from_secs(10));
+        // A server that vanished (a failover, a cut cable) is noticed in some twenty seconds, idle or asked; the
+        // system's own limits are hours and a quarter of one.
+        config
+            .keepalives_idle(Duration::from_secs(10))
+            .keepalives_interval(Duration::from_secs(3))
+            .keepalives_retries(3)
+            .tcp_user_timeout(Duration::from_secs(20));
         // Only a server that is to be verified needs authorities on this machine.
         let tls =
             tls::client(verify, None).map_err(|error| DbError::Url(format!("sslmode: {error}")))?;
