@@ -153,7 +153,7 @@ impl Breaker {
         oldest: Option<Instant>,
         last_answer: Option<Instant>,
     ) -> Option<Change> {
-        let Some(oldest) = oldest else { return None };
+        let oldest = oldest?;
         let limit = STALLED_AFTER.max(self.latency.unwrap_or_default() * STALLED_LATENCIES);
         let silent_since = last_answer.map_or(oldest, |answer| answer.max(oldest));
         if now.saturating_duration_since(silent_since) < limit {

@@ -41,7 +41,7 @@ async fn record_stops_what_is_not_known() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     let nobody = "00000000-0000-7000-8000-000000000000";
     assert_gate(&db, nobody, "record", "stop", "did not commit", false).await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     assert_gate(
         &db,
         &id,
@@ -72,7 +72,7 @@ async fn outcome_tells_what_ended_and_why() -> anyhow::Result<()> {
         assert_gate(&db, &id, "outcome", verdict, reason, false).await?;
         assert_eq!(gate(&db, &id, "expiry").await?, "none");
     }
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     assert_gate(&db, &id, "outcome", "pass", "no attempt yet", false).await?;
     let (lease, _) = db.claim(4, 1).await?;
     db.complete(&Outcome::deferred(&lease, &id, "60")).await?;
@@ -92,10 +92,10 @@ async fn outcome_tells_what_ended_and_why() -> anyhow::Result<()> {
 #[tokio::test]
 async fn expiry_stops_what_is_too_late() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     assert_gate(&db, &id, "expiry", "pass", "does not expire", false).await?;
     let id = db
-        .enqueue("a@x.org", "expires_at => now() + interval '1 h'")
+        .enqueue_to("a@x.org", "expires_at => now() + interval '1 h'")
         .await?;
     assert_gate(&db, &id, "expiry", "pass", "expires", true).await?;
     db.client.batch_execute("update postroad.messages set expires_at = now() - interval '1 s' where expires_at is not null").await?;
@@ -107,7 +107,7 @@ async fn expiry_stops_what_is_too_late() -> anyhow::Result<()> {
 #[tokio::test]
 async fn suppression_stops_and_says_since_when_and_why() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     assert_gate(&db, &id, "suppression", "pass", "not suppressed", false).await?;
     db.client.batch_execute("select postroad.suppress('email', 'A@x.org', 'complaint', expires_at => now() + interval '1 day')").await?;
     assert_gate(&db, &id, "suppression", "stop", ": complaint", true).await?;
@@ -118,7 +118,7 @@ async fn suppression_stops_and_says_since_when_and_why() -> anyhow::Result<()> {
 #[tokio::test]
 async fn pause_waits_and_names_who_paused() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let id = db.enqueue("a@x.org", "tenant_id => 5").await?;
+    let id = db.enqueue_to("a@x.org", "tenant_id => 5").await?;
     assert_gate(&db, &id, "pause", "pass", "nothing of it is paused", false).await?;
     for (scope, key) in [
         ("priority", "P4"),
@@ -156,7 +156,7 @@ async fn pause_waits_and_names_who_paused() -> anyhow::Result<()> {
 async fn time_waits_until_it_is_due() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     let id = db
-        .enqueue("a@x.org", "scheduled_for => now() + interval '1 h'")
+        .enqueue_to("a@x.org", "scheduled_for => now() + interval '1 h'")
         .await?;
     assert_gate(&db, &id, "time", "wait", "scheduled", true).await?;
     db.client
@@ -181,7 +181,7 @@ async fn time_waits_until_it_is_due() -> anyhow::Result<()> {
 #[tokio::test]
 async fn workers_and_gateways_must_be_there() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     assert_gate(&db, &id, "workers", "wait", "no worker runs for P4", false).await?;
     assert_gate(&db, &id, "gateway", "wait", "no_gateway", false).await?;
     db.register(1).await?;
@@ -212,7 +212,7 @@ async fn workers_and_gateways_must_be_there() -> anyhow::Result<()> {
 async fn queue_counts_those_before_it_and_lease_names_its_holder() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     db.enqueue_many(3, 4).await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     assert_gate(
         &db,
         &id,

@@ -144,7 +144,7 @@ async fn floors_and_sequences_that_lie_are_reset_from_the_rows() -> anyhow::Resu
         db.client
             .batch_execute("select postroad.reset_floors()")
             .await?;
-        db.enqueue("a@x.org", "").await?;
+        db.enqueue_to("a@x.org", "").await?;
         assert_eq!(db.claim(4, 100).await?.1.len(), wanted, "{setup}");
     }
     db.client

@@ -9,7 +9,7 @@ const WAITING: &str = "select (select count(*) from postroad.message_queue), (se
 #[tokio::test]
 async fn completing_twice_writes_once() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     let (lease, _) = db.claim(4, 1).await?;
     for outcome in [
         Outcome::new(&lease, &id, "sent"),
@@ -33,7 +33,7 @@ async fn completing_twice_requeues_once_although_the_retry_was_claimed_meanwhile
 -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     for finished in [true, false] {
-        let id = db.enqueue("a@x.org", "").await?;
+        let id = db.enqueue_to("a@x.org", "").await?;
         let (lease, _) = db.claim(4, 1).await?;
         let mut outcome = Outcome::deferred(&lease, &id, "0");
         outcome.finished = finished;
@@ -61,7 +61,7 @@ async fn completing_twice_requeues_once_although_the_retry_was_claimed_meanwhile
 #[tokio::test]
 async fn an_attempt_that_does_not_count_is_not_counted() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     for (counted, made) in [(false, 0), (true, 1)] {
         let (lease, _) = db.claim(4, 1).await?;
         let mut outcome = Outcome::deferred(&lease, &id, "0");
@@ -91,7 +91,7 @@ async fn an_attempt_that_does_not_count_is_not_counted() -> anyhow::Result<()> {
 async fn a_late_completion_of_a_rescued_lease_is_recorded_and_withdraws_the_copy()
 -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     let (lease, _) = db.claim(4, 1).await?;
     assert_eq!(db.client.row("select postroad.rescue(7)").await?, "1");
     assert_eq!(db.client.row(WAITING).await?, "1|0|0");
@@ -105,7 +105,7 @@ async fn a_late_completion_of_a_rescued_lease_is_recorded_and_withdraws_the_copy
 #[tokio::test]
 async fn a_late_retry_of_a_rescued_lease_is_ignored() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     let (lease, _) = db.claim(4, 1).await?;
     db.client.batch_execute("select postroad.rescue(7)").await?;
     db.complete(&Outcome::deferred(&lease, &id, "0")).await?;
@@ -119,7 +119,7 @@ async fn a_late_retry_of_a_rescued_lease_is_ignored() -> anyhow::Result<()> {
 async fn the_third_rescue_ends_a_message_and_a_rescued_one_is_claimed_alone() -> anyhow::Result<()>
 {
     let db = TestDb::new().await?;
-    let poison = db.enqueue("a@x.org", "").await?;
+    let poison = db.enqueue_to("a@x.org", "").await?;
     let (_, claimed) = db.claim(4, 10).await?;
     assert_eq!(claimed.len(), 1);
     for round in 1..=2 {
@@ -153,7 +153,7 @@ async fn the_third_rescue_ends_a_message_and_a_rescued_one_is_claimed_alone() ->
 async fn a_claim_ends_before_a_rescued_message() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     db.enqueue_many(2, 4).await?;
-    db.enqueue("a@x.org", "").await?;
+    db.enqueue_to("a@x.org", "").await?;
     db.client.batch_execute("update postroad.message_queue set rescues = 1 where seq = (select max(seq) from postroad.message_queue)").await?;
     db.enqueue_many(2, 4).await?;
     for wanted in [2, 1, 2, 0] {
@@ -166,9 +166,9 @@ async fn a_claim_ends_before_a_rescued_message() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_rescue_holds_what_was_intended_and_leaves_what_is_recorded() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let held = db.enqueue("held@x.org", "").await?;
-    let sent = db.enqueue("sent@x.org", "").await?;
-    let lost = db.enqueue("lost@x.org", "").await?;
+    let held = db.enqueue_to("held@x.org", "").await?;
+    let sent = db.enqueue_to("sent@x.org", "").await?;
+    let lost = db.enqueue_to("lost@x.org", "").await?;
     let (lease, _) = db.claim(4, 10).await?;
     db.client
         .batch_execute(&format!(
@@ -206,8 +206,8 @@ async fn a_rescue_holds_what_was_intended_and_leaves_what_is_recorded() -> anyho
 async fn a_release_gives_back_what_has_no_outcome_uncounted() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     for (delay, waiting) in [("", "1|0|0"), (", '1 min'", "0|1|0"), (", null", "1|0|0")] {
-        let done = db.enqueue("done@x.org", "").await?;
-        let back = db.enqueue("back@x.org", "").await?;
+        let done = db.enqueue_to("done@x.org", "").await?;
+        let back = db.enqueue_to("back@x.org", "").await?;
         let (lease, claimed) = db.claim(4, 10).await?;
         assert_eq!(claimed.len(), 2);
         let mut outcome = Outcome::new(&lease, &done, "sent");
@@ -264,7 +264,7 @@ async fn a_claim_takes_one_at_least_and_no_more_kilobytes_than_asked() -> anyhow
 #[tokio::test]
 async fn what_has_no_record_is_claimed_as_gone() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     db.client
         .batch_execute("delete from postroad.messages")
         .await?;
@@ -279,7 +279,7 @@ async fn what_has_no_record_is_claimed_as_gone() -> anyhow::Result<()> {
 #[tokio::test]
 async fn a_worker_that_is_not_registered_claims_nothing() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    db.enqueue("a@x.org", "").await?;
+    db.enqueue_to("a@x.org", "").await?;
     let lease = uuid::Uuid::now_v7().to_string();
     let raised = db.client.raised(&claim_query(&lease, 99, 4, 1)).await?;
     assert_eq!(raised.code, "PR010");

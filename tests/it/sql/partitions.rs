@@ -13,7 +13,7 @@ async fn a_message_without_a_day_is_kept_aside_and_moved_when_its_day_is_made() 
 {
     let db = TestDb::new().await?;
     db.client.batch_execute(NO_TODAY).await?;
-    let id = db.enqueue("a@x.org", "").await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
     db.client
         .row("select queued from postroad.enqueue_bulk('email', '[\"b@x.org\"]', body => 'x')")
         .await?;
@@ -88,15 +88,15 @@ async fn age(db: &TestDb) -> anyhow::Result<()> {
 async fn a_dropped_day_leaves_what_still_waits_whole() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     db.ended("sent").await?;
-    db.enqueue("leased@x.org", "").await?;
+    db.enqueue_to("leased@x.org", "").await?;
     db.claim(4, 1).await?;
     db.client.row("select queued from postroad.enqueue_bulk('email', '[\"bulk@x.org\"]', html => '<p>shared', message_type => 'alert', options => '{\"on_unknown\": \"hold\"}')").await?;
-    db.enqueue(
+    db.enqueue_to(
         "later@x.org",
         "scheduled_for => now() + interval '1 h', subject => 'own'",
     )
     .await?;
-    db.enqueue("queued@x.org", "").await?;
+    db.enqueue_to("queued@x.org", "").await?;
     age(&db).await?;
     let worker = db.connect_as("postroad_worker").await?;
     assert_eq!(
@@ -182,7 +182,7 @@ async fn a_dropped_day_leaves_what_still_waits_whole() -> anyhow::Result<()> {
 #[tokio::test]
 async fn upkeep_gives_up_on_a_lock_that_is_held_and_blocks_no_enqueue() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    db.enqueue("a@x.org", "").await?;
+    db.enqueue_to("a@x.org", "").await?;
     age(&db).await?;
     let reader = db.connect().await?;
     reader

@@ -14,10 +14,10 @@ async fn each_status_follows_from_where_the_message_is_and_what_happened() -> an
             .is_empty()
     );
     let scheduled = db
-        .enqueue("a@x.org", "scheduled_for => now() + interval '1 h'")
+        .enqueue_to("a@x.org", "scheduled_for => now() + interval '1 h'")
         .await?;
     assert_eq!(db.status(&scheduled).await?, "scheduled");
-    let queued = db.enqueue("a@x.org", "priority => 'P1'").await?;
+    let queued = db.enqueue_to("a@x.org", "priority => 'P1'").await?;
     assert_eq!(db.status(&queued).await?, "queued");
     let (lease, _) = db.claim(1, 1).await?;
     assert_eq!(db.status(&queued).await?, "processing");
@@ -162,7 +162,7 @@ async fn a_retried_message_has_the_status_of_its_latest_lease() -> anyhow::Resul
 async fn a_late_word_of_an_older_lease_does_not_change_the_status() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     for late in ["failed", "deferred", "unknown"] {
-        let id = db.enqueue("a@x.org", "").await?;
+        let id = db.enqueue_to("a@x.org", "").await?;
         let (old, _) = db.claim(4, 1).await?;
         db.client.batch_execute("select postroad.rescue(7)").await?;
         let (new, claimed) = db.claim(4, 1).await?;
@@ -182,7 +182,7 @@ async fn a_late_word_of_an_older_lease_does_not_change_the_status() -> anyhow::R
 async fn the_timeline_tells_the_story_in_order() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     let id = db
-        .enqueue("a@x.org", "scheduled_for => now() - interval '1 h'")
+        .enqueue_to("a@x.org", "scheduled_for => now() - interval '1 h'")
         .await?;
     let (lease, _) = db.claim(4, 1).await?;
     db.complete(&Outcome::deferred(&lease, &id, "0")).await?;
