@@ -1389,11 +1389,8 @@ begin
     and (s.expires_at is null or s.expires_at > clock_timestamp())
   order by s.created_at
   limit 1;
-  verdict := case when found then 'stop' else 'pass' end;
-  reason := coalesce(format('suppressed since %s: %s', suppression.created_at, suppression.reason), 'not suppressed');
-  if suppression.address is null then
-    reason := 'not suppressed';
-  end if;
+  verdict := case when suppression.address is null then 'pass' else 'stop' end;
+  reason := case when suppression.address is null then 'not suppressed' else format('suppressed since %s: %s', suppression.created_at, suppression.reason) end;
   until := suppression.expires_at;
   return next;
 
@@ -2135,7 +2132,7 @@ begin
     from taken as t
     on conflict do nothing
   )
-  select count(*), max(t.due_at) into promoted, reached
+  select count(*), least(max(t.due_at), clock_timestamp() - interval '2 seconds') into promoted, reached
   from taken as t;
   if promoted > 0 then
     perform postroad.wake(priority);
@@ -2148,7 +2145,8 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.promote_due(priority smallint, after timestamp with time zone, max_count integer, OUT promoted integer, OUT reached timestamp with time zone) IS 'Moves messages of a priority whose time has come into the queue, at most max_count. Looks from `after` on, so that dead versions at the start of the index, which a held
-snapshot keeps, are passed once; reached is the latest due time it moved. Due times are not issued in order: start over with -infinity now and then.';
+snapshot keeps, are passed once; reached is where to look from next: the latest due time it moved, but two seconds ago at the latest, since due times are not committed
+in order. Some come later still: start over with -infinity now and then.';
 
 --
 -- Name: purge_idempotency_keys(integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2369,6 +2367,7 @@ declare
   lease postroad.leases;
   released integer;
 begin
+  delay := coalesce(delay, '0');
   if delay < '0' then
     raise exception 'delay must not be negative, got %', delay
       using errcode = 'PR001';
@@ -2553,13 +2552,15 @@ begin
     from unsent as u
     where not u.held and u.suspected
     on conflict do nothing
+  ), requeued as (
+    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
+    select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues + 1, u.size_kb
+    from unsent as u
+    where not u.held and not u.hopeless and not u.suspected
+    on conflict do nothing
   )
-  insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-  select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues + 1, u.size_kb
-  from unsent as u
-  where not u.held and not u.hopeless and not u.suspected
-  on conflict do nothing;
-  rescued := cardinality(lease.message_ids);
+  select count(*) into rescued
+  from unsent as u;
   delete from postroad.intents as i where i.lease_id = lease.lease_id;
   delete from postroad.leases as l where l.lease_id = lease.lease_id;
   perform postroad.wake(lease.priority);
@@ -2573,7 +2574,7 @@ $$;
 
 COMMENT ON FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) IS 'Requeues the messages of a lease that have no event of it, each with one rescue more; those with an intent become unknown, those rescued for the third time
 failed, reason worker_crashed. But where several were rescued so often at once, one of them is to blame and the others were beside it: given an interval, they are due
-after it, so that they are sent apart. Returns how many messages the lease had; 0 when somebody else is at it.';
+after it, so that they are sent apart. Returns how many had none; 0 when somebody else is at it.';
 
 --
 -- Name: reset_floors(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2582,28 +2583,33 @@ after it, so that they are sent apart. Returns how many messages the lease had; 
 CREATE FUNCTION postroad.reset_floors() RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
+    AS $$
 declare
   lowest bigint;
   highest bigint;
+  queue_floor bigint;
+  last_seq bigint;
 begin
   for p in 0..4 loop
     execute format('select min(q.seq), max(q.seq) from postroad.message_queue_p%s as q', p) into lowest, highest;
-    execute format($q$
-      select setval('postroad.queue_floor_p%1$s', greatest($1, 0)) from postroad.queue_floor_p%1$s as s where s.last_value > $1
-    $q$, p) using lowest;
-    execute format($q$
-      select setval('postroad.queue_seq_p%1$s', $1) from postroad.queue_seq_p%1$s as s where s.last_value < $1
-    $q$, p) using highest;
+    execute format('select s.last_value from postroad.queue_floor_p%s as s', p) into queue_floor;
+    execute format('select s.last_value - case when s.is_called then 0 else 1 end from postroad.queue_seq_p%s as s', p) into last_seq;
+    -- A floor that lies may lie above rows of open transactions too, so it starts over; the next rounds raise it.
+    if queue_floor > least(lowest, last_seq + 1) then
+      perform setval(format('postroad.queue_floor_p%s', p), 0);
+    end if;
+    if last_seq < highest then
+      perform setval(format('postroad.queue_seq_p%s', p), highest);
+    end if;
   end loop;
 end;
-$_$;
+$$;
 
 --
 -- Name: FUNCTION reset_floors(); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.reset_floors() IS 'Lowers floors and raises sequences to what the rows say: after a restore or a logical copy they lie. Called by migrate and by each newly elected maintainer.';
+COMMENT ON FUNCTION postroad.reset_floors() IS 'Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. Called by migrate and by each newly elected maintainer.';
 
 --
 -- Name: resume(text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2657,6 +2663,7 @@ CREATE FUNCTION postroad.retry(message_id uuid) RETURNS boolean
 declare
   known record;
 begin
+  perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if not found or known.status not in ('failed', 'bounced', 'expired', 'cancelled', 'suppressed', 'unknown') then
     return false;
@@ -2685,20 +2692,25 @@ CREATE FUNCTION postroad.retry_failed(since timestamp with time zone DEFAULT (cl
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-  retried integer;
+  retried integer := 0;
+  failed uuid;
 begin
-  select count(*) into retried
-  from (
-    select distinct e.message_id
+  for failed in
+    select e.message_id
     from postroad.delivery_events as e, postroad.record_of(e.message_id) as m
     where e.event_type = 'failed'
       and e.occurred_at >= since
       and (retry_failed.channel is null or m.channel = retry_failed.channel)
       and (retry_failed.gateway is null or e.gateway = retry_failed.gateway)
       and (retry_failed.reason is null or e.reason = retry_failed.reason)
-    limit max_count
-  ) as f
-  where postroad.retry(f.message_id);
+    order by e.occurred_at
+  loop
+    exit when retried >= max_count;
+    -- Not what was retried and sent since, or cancelled.
+    if (select s.status from postroad.status(failed) as s) = 'failed' and postroad.retry(failed) then
+      retried := retried + 1;
+    end if;
+  end loop;
   return retried;
 end;
 $$;
@@ -2707,7 +2719,7 @@ $$;
 -- Name: FUNCTION retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) IS 'Queues again what failed since a time (default: the last day), at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.';
+COMMENT ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) IS 'Queues again what failed since a time (default: the last day) and still is failed, the oldest first, at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.';
 
 --
 -- Name: routing_state(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2816,7 +2828,7 @@ begin
     raise exception 'unknown outcome %', coalesce(quote_literal(outcome), 'null')
       using errcode = 'PR002', hint = 'Outcomes: sent, failed, resend.';
   end if;
-  perform pg_advisory_xact_lock(hashtextextended(message_id::text, 0));           -- settled once
+  perform pg_advisory_xact_lock(1886351220, 3);    -- settled once
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if known.status is distinct from 'unknown' then
     return false;
@@ -2864,6 +2876,7 @@ declare
   message postroad.messages;
   place record;
   outcome postroad.delivery_events;
+  said postroad.delivery_events;
   raised text;
 begin
   select m.* into message from postroad.record_of(status.message_id) as m;
@@ -2877,21 +2890,41 @@ begin
   created_at := postroad.created_at(message.message_id);
 
   select * into place from postroad.place_of(status.message_id);
-  -- What ended its latest lease, or what was said of it outside of any. A late sent beside an unknown of the same lease wins.
+  -- What ended its latest lease (workers make their ids in the order of time, and one that was taken for dead reports late), the strongest first; or
+  -- what was said of it outside of any lease since.
   select e.* into outcome
   from postroad.delivery_events as e
   where e.message_id = status.message_id
-    and (e.lease_id is not null or e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed'))
-  order by (e.lease_id is not null and e.event_type = 'unknown' and exists (
-      select from postroad.delivery_events as s
-      where s.message_id = e.message_id and s.lease_id = e.lease_id and s.event_type = 'sent')),
-    e.occurred_at desc, e.event_id desc
+    and e.lease_id is not null
+  order by postroad.created_at(e.lease_id) desc, e.lease_id,
+    case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
   limit 1;
+  select e.* into said
+  from postroad.delivery_events as e
+  where e.message_id = status.message_id
+    and e.lease_id is null
+    and e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed')
+    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at)
+  order by e.occurred_at desc, e.event_id desc
+  limit 1;
+  if said.event_id is not null then
+    gateway := outcome.gateway;
+    external_id := outcome.external_id;
+    outcome := said;
+    outcome.gateway := coalesce(outcome.gateway, gateway);
+    outcome.external_id := coalesce(outcome.external_id, external_id);
+  end if;
   select max(e.occurred_at), max(e.occurred_at) filter (where e.event_type = 'sent'),
     max(e.occurred_at) filter (where e.event_type in ('delivered', 'opened', 'clicked')),
-    coalesce(max(e.attempt), 0),
-    case
-      when bool_or(e.lease_id is null and e.event_type = 'bounced' and e.bounce_type is distinct from 'soft') then 'bounced'
+    coalesce(max(e.attempt) filter (where e.event_type not in ('expired', 'suppressed', 'cancelled')), 0),
+    case                                         -- a bounce counts unless it is of an earlier send, before a retry
+      when bool_or(e.lease_id is null and e.event_type = 'bounced' and e.bounce_type is distinct from 'soft'
+        and (e.external_id is not distinct from outcome.external_id or not exists (
+          select from postroad.delivery_events as x
+          where x.message_id = e.message_id
+            and x.lease_id <> outcome.lease_id
+            and (x.external_id = e.external_id or e.external_id is null and x.event_type in ('sent', 'unknown')))))
+        then 'bounced'
       when bool_or(e.event_type in ('delivered', 'opened', 'clicked')) then 'delivered'
     end
   into updated_at, sent_at, delivered_at, attempts, raised
@@ -2906,8 +2939,9 @@ begin
   updated_at := coalesce(updated_at, created_at);
   status := case
     when place.place is not null then place.place
+    when raised = 'delivered' then raised                             -- by an earlier copy too: it is there
     when outcome.event_type in ('sent', 'unknown') and raised is not null then raised
-    when outcome.event_type = 'deferred' then 'queued'                -- between two places, within a transaction of ours
+    when outcome.event_type = 'deferred' then 'unknown'               -- a late word of a worker that was taken for dead
     else coalesce(outcome.event_type, 'unknown')
   end;
   return next;
