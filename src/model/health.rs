@@ -70,7 +70,8 @@ pub enum Change {
 #[derive(Debug)]
 pub struct Breaker {
     state: State,
-    opened_at: Option<Instant>,
+    /// When it last opened, was probed or closed: calls from before say nothing of now.
+    since: Option<Instant>,
     open_for: Duration,
     faults_in_a_row: u32,
     recent: VecDeque<(Instant, bool)>,
@@ -81,7 +82,7 @@ impl Default for Breaker {
     fn default() -> Self {
         Self {
             state: State::Closed,
-            opened_at: None,
+            since: None,
             open_for: OPEN_FIRST,
             faults_in_a_row: 0,
             recent: VecDeque::new(),
@@ -101,30 +102,45 @@ impl Breaker {
         matches!(self.state, State::Closed)
     }
 
+    /// When it last changed: only calls that began since then count.
+    pub const fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    fn is_stale(&self, now: Instant, latency: Duration) -> bool {
+        self.since
+            .is_some_and(|since| now.checked_sub(latency).is_none_or(|began| began < since))
+    }
+
     /// Notes that a call was answered, well or with the fault of a message, after `latency`.
     pub fn succeeded(&mut self, now: Instant, latency: Duration) -> Option<Change> {
         self.latency = Some(
             self.latency
                 .map_or(latency, |usual| (usual * 7 + latency) / 8),
         );
+        if self.is_stale(now, latency) {
+            return None;
+        }
         self.faults_in_a_row = 0;
         self.note(now, true);
         match self.state {
             State::HalfOpen => {
-                self.close();
+                self.close(now);
                 Some(Change::Closed)
             }
-            // It was the least bad one, and it works again. An answer to a call from before it opened says nothing of now.
-            State::Open { .. } if self.opened_at.is_some_and(|at| now - latency >= at) => {
-                self.close();
+            State::Open { .. } => {
+                self.close(now); // it was the least bad one, and it works again
                 Some(Change::Closed)
             }
-            State::Closed | State::Open { .. } => None,
+            State::Closed => None,
         }
     }
 
-    /// Notes that a call ended with a fault of the gateway.
-    pub fn failed(&mut self, now: Instant) -> Option<Change> {
+    /// Notes that a call ended with a fault of the gateway, after `latency`.
+    pub fn failed(&mut self, now: Instant, latency: Duration) -> Option<Change> {
+        if self.is_stale(now, latency) {
+            return None;
+        }
         self.faults_in_a_row += 1;
         self.note(now, false);
         match self.state {
@@ -145,7 +161,7 @@ impl Breaker {
         }
     }
 
-    /// Looks at the calls under way, the oldest of which began at `oldest`: when nothing was answered since then, nor
+    /// Looks at the calls under way, the oldest of which (since [`since`](Self::since)) began at `oldest`: when nothing was answered since then, nor
     /// since `last_answer`, for [`STALLED_AFTER`] and four times the usual latency, the gateway has stalled.
     pub fn look(
         &mut self,
@@ -167,13 +183,16 @@ impl Breaker {
     }
 
     /// One message may go out as a probe: this node was chosen for it.
-    pub fn probe(&mut self) {
+    pub fn probe(&mut self, now: Instant) {
         self.state = State::HalfOpen;
+        self.since = Some(now);
     }
 
     /// Another node saw it open.
     pub fn adopt_open(&mut self, now: Instant, until: Instant) {
-        self.opened_at.get_or_insert(now);
+        if self.is_closed() {
+            self.since = Some(now);
+        }
         if !matches!(self.state, State::HalfOpen) {
             self.state = State::Open { until };
         }
@@ -185,8 +204,8 @@ impl Breaker {
     }
 
     /// Another node saw it close.
-    pub fn adopt_closed(&mut self) {
-        self.close();
+    pub fn adopt_closed(&mut self, now: Instant) {
+        self.close(now);
     }
 
     fn note(&mut self, now: Instant, ok: bool) {
@@ -206,15 +225,15 @@ impl Breaker {
         self.state = State::Open {
             until: now + open_for,
         };
-        self.opened_at = Some(now);
+        self.since = Some(now);
         self.open_for = (open_for * 2).min(OPEN_MAX);
         self.recent.clear();
         Change::Opened(cause, open_for)
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, now: Instant) {
         self.state = State::Closed;
-        self.opened_at = None;
+        self.since = Some(now);
         self.open_for = OPEN_FIRST;
         self.faults_in_a_row = 0;
         self.recent.clear();
@@ -264,14 +283,14 @@ mod tests {
         let now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..CONSECUTIVE - 1 {
-            assert_eq!(breaker.failed(now), None);
+            assert_eq!(breaker.failed(now, MS), None);
         }
         breaker.succeeded(now, MS);
         for _ in 0..CONSECUTIVE - 1 {
-            assert_eq!(breaker.failed(now), None);
+            assert_eq!(breaker.failed(now, MS), None);
         }
         assert_eq!(
-            breaker.failed(now),
+            breaker.failed(now, MS),
             Some(Change::Opened(Cause::ConsecutiveFaults, OPEN_FIRST))
         );
         assert!(!breaker.is_closed());
@@ -289,7 +308,7 @@ mod tests {
                 .take(60)
                 .filter_map(|fail| {
                     if *fail {
-                        breaker.failed(now)
+                        breaker.failed(now, MS)
                     } else {
                         breaker.succeeded(now, MS)
                     }
@@ -306,17 +325,21 @@ mod tests {
     /// It comes back by itself, after one message; and later after each that fails.
     #[test]
     fn one_probe_decides_and_a_failed_one_waits_longer() {
-        let now = Instant::now();
+        let mut now = Instant::now();
         let mut breaker = Breaker::default();
         for _ in 0..CONSECUTIVE {
-            breaker.failed(now);
+            breaker.failed(now, MS);
         }
-        breaker.probe();
+        now += MS * 5;
+        breaker.probe(now);
+        now += MS * 5;
         assert_eq!(
-            breaker.failed(now),
+            breaker.failed(now, MS),
             Some(Change::Opened(Cause::ProbeFailed, OPEN_FIRST * 2))
         );
-        breaker.probe();
+        now += MS * 5;
+        breaker.probe(now);
+        now += MS * 5;
         assert_eq!(breaker.succeeded(now, MS), Some(Change::Closed));
         assert!(breaker.is_closed());
     }
@@ -360,7 +383,7 @@ mod tests {
             None,
             "a call from before it opened"
         );
-        breaker.adopt_closed();
+        breaker.adopt_closed(now);
         assert!(breaker.is_closed());
     }
 }

@@ -157,7 +157,9 @@ impl Routing {
     pub fn look(&self) {
         let now = Instant::now();
         for (name, tracked) in &mut self.known().gateways {
-            let oldest = tracked.under_way.values().next().map(|(began, _)| *began);
+            let since = tracked.breaker.since();
+            let mut begins = tracked.under_way.values().map(|(began, _)| *began);
+            let oldest = begins.find(|began| since.is_none_or(|since| *began >= since));
             let change = tracked.breaker.look(now, oldest, tracked.last_answer);
             tracked.changed(name, change);
         }
@@ -205,7 +207,7 @@ impl Routing {
                         to_probe.push(shared.gateway.clone());
                     }
                 }
-                (false, State::Open { .. }) => tracked.breaker.adopt_closed(),
+                (false, State::Open { .. }) => tracked.breaker.adopt_closed(now),
                 (false, _) => {}
             }
         }
@@ -217,7 +219,7 @@ impl Routing {
         let mut known = self.known();
         let tracked = known.tracked(gateway);
         tracked.is_probe_ours = true;
-        tracked.breaker.probe();
+        tracked.breaker.probe(Instant::now());
     }
 
     /// Takes the calls that were counted since the last time.
@@ -272,7 +274,7 @@ impl Known {
             Some(breaker) => match breaker.state() {
                 State::Closed => true,
                 State::Open { until } if until <= now => {
-                    breaker.probe(); // one message sees; of others nobody need be told
+                    breaker.probe(now); // one message sees; of others nobody need be told
                     true
                 }
                 State::Open { .. } | State::HalfOpen => false,
@@ -337,7 +339,7 @@ impl Call<'_> {
             }
         }
         let change = if is_gateways {
-            tracked.breaker.failed(now)
+            tracked.breaker.failed(now, latency)
         } else {
             tracked.last_answer = Some(now);
             tracked.breaker.succeeded(now, latency)
@@ -352,7 +354,7 @@ impl Call<'_> {
             let breaker = tracked.domains.entry(domain.to_owned()).or_default();
             // What is wrong with the gateway as a whole is told by its own breaker.
             let _ = if is_domains {
-                breaker.failed(now)
+                breaker.failed(now, latency)
             } else {
                 breaker.succeeded(now, latency)
             };

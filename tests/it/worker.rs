@@ -3,6 +3,7 @@
 mod bulk;
 mod connections;
 mod crashes;
+mod failover;
 mod frozen;
 mod outcomes;
 mod panics;

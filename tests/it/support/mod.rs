@@ -8,3 +8,4 @@ pub(crate) mod scratch;
 pub(crate) mod smtp_sink;
 pub(crate) mod sql;
 pub(crate) mod wait;
+pub(crate) mod way;
