@@ -11,10 +11,16 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  key constant text := case when limit_type = 'domain' then lower(btrim(limit_key)) else btrim(limit_key) end;
 begin
   if (limit_type = any ('{domain,gateway,ip_pool,channel,tenant,recipient}')) is not true then
     raise exception 'unknown limit_type %', coalesce(quote_literal(limit_type), 'null')
       using errcode = 'PR002', hint = 'Limit types: domain, gateway, ip_pool, channel, tenant, recipient.';
+  end if;
+  if coalesce(key, '') = '' then
+    raise exception 'a rate limit needs a key'
+      using errcode = 'PR001', hint = 'Such as set_rate_limit(''domain'', ''gmail.com'', per_hour => 10000).';
   end if;
   if least(per_second, per_minute, per_hour, per_day) < 1 then
     raise exception 'a rate limit must be 1 or more'
@@ -22,11 +28,11 @@ begin
   end if;
   if coalesce(per_second, per_minute, per_hour, per_day) is null then
     delete from postroad.rate_limits as r
-    where r.limit_type = set_rate_limit.limit_type and r.limit_key = set_rate_limit.limit_key;
+    where r.limit_type = set_rate_limit.limit_type and r.limit_key = key;
     return;
   end if;
   insert into postroad.rate_limits (limit_type, limit_key, per_second, per_minute, per_hour, per_day)
-  values (limit_type, case when limit_type = 'domain' then lower(limit_key) else limit_key end, per_second, per_minute, per_hour, per_day)
+  values (limit_type, key, per_second, per_minute, per_hour, per_day)
   on conflict on constraint rate_limits_pkey do update
   set per_second = excluded.per_second, per_minute = excluded.per_minute, per_hour = excluded.per_hour, per_day = excluded.per_day,
     updated_at = clock_timestamp();
@@ -35,7 +41,7 @@ $$;
 
 comment on function postroad.set_rate_limit is
 $$Sets how many messages may go out to a domain, over a gateway, an IP pool or a channel, for a tenant or to a recipient; null means no limit, and all null removes the row.
-Kept in rate_limits; workers do not apply them yet. Raises PR001 (below 1) and PR002 (unknown limit type).$$;
+Kept in rate_limits; workers do not apply them yet. Raises PR001 (no key, or below 1) and PR002 (unknown limit type).$$;
 
 revoke all on function postroad.set_rate_limit from public;
 grant execute on function postroad.set_rate_limit to postroad_admin;
