@@ -76,22 +76,27 @@ begin
     upper_bound := postroad.uuid_at(to_date(day, 'YYYYMMDD') + 1);
     -- The locks first, in the order of enqueue: what is copied is then all there is.
     execute format('lock table postroad.messages, postroad.contents, postroad.delivery_events in access exclusive mode');
+    -- From the few that wait to their records, not from the many records to see whether they wait: one look at each place, in one snapshot.
     insert into postroad.messages_kept
     select m.*
     from postroad.messages as m
-    where m.message_id >= bound
+    where m.message_id in (
+      select s.message_id from postroad.scheduled as s where s.message_id >= bound and s.message_id < upper_bound
+      union all
+      select q.message_id from postroad.message_queue as q where q.message_id >= bound and q.message_id < upper_bound
+      union all
+      select u.id from postroad.leases as l, unnest(l.message_ids) as u (id) where u.id >= bound and u.id < upper_bound
+    )
+      and m.message_id >= bound
       and m.message_id < upper_bound
-      and (
-        exists (select from postroad.scheduled as s where s.message_id = m.message_id)
-        or exists (select from postroad.message_queue as q where q.message_id = m.message_id)
-        or exists (select from postroad.leases as l where m.message_id = any (l.message_ids))
-      );
+    on conflict do nothing;
     insert into postroad.contents_kept
     select c.*
     from postroad.contents as c
     where c.content_id in (select k.content_id from postroad.messages_kept as k)
       and c.content_id >= bound
-      and c.content_id < upper_bound;
+      and c.content_id < upper_bound
+    on conflict do nothing;
     execute format('drop table postroad.%I', 'messages_' || day);
     execute format('drop table if exists postroad.%I', 'contents_' || day);
     execute format('drop table if exists postroad.%I', 'delivery_events_' || day);
