@@ -1,0 +1,99 @@
+//! What a claim visits, counted and not timed: neither depth nor what others hold open may add to it.
+
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use crate::support::db::TestDb;
+use crate::support::sql::{Sql as _, claim_query};
+
+/// Index entries that the session read in the queue of P4 so far, and buffers of its table and indexes that it touched.
+async fn visited(client: &Client) -> anyhow::Result<(f64, f64)> {
+    client
+        .rows("select pg_stat_force_next_flush(), pg_stat_clear_snapshot()")
+        .await?;
+    let query = "select (select sum(i.idx_tup_read) from pg_stat_user_indexes as i where i.relname = 'message_queue_p4'), \
+        (select t.heap_blks_hit + t.heap_blks_read + t.idx_blks_hit + t.idx_blks_read from pg_statio_user_tables as t where t.relname = 'message_queue_p4')";
+    let row = client.row(query).await?;
+    let (entries, buffers) = row.split_once('|').unwrap_or_default();
+    Ok((entries.parse()?, buffers.parse()?))
+}
+
+/// Claims so many, `batch` at a time, and returns the index entries and the buffers that this visited.
+async fn drain(client: &Client, count: u32, batch: u32) -> anyhow::Result<(f64, f64)> {
+    let before = visited(client).await?;
+    let mut claimed = 0;
+    while claimed < count {
+        let rows = client
+            .rows(&claim_query(&Uuid::now_v7().to_string(), 1, 4, batch))
+            .await?;
+        anyhow::ensure!(!rows.is_empty(), "nothing left after {claimed}");
+        claimed += u32::try_from(rows.len())?;
+    }
+    let after = visited(client).await?;
+    Ok((after.0 - before.0, after.1 - before.1))
+}
+
+/// Puts messages into the queue in one statement, as a bulk send does.
+async fn fill(client: &Client, count: u32) -> anyhow::Result<()> {
+    let query = format!(
+        "select queued from postroad.enqueue_bulk('email', (select jsonb_agg('u' || n || '@x.org') from generate_series(1, {count}) as n), body => 'x', priority => 'P4')"
+    );
+    anyhow::ensure!(client.row(&query).await? == count.to_string());
+    Ok(())
+}
+
+/// Five rounds of 2,000, with the maintainer's floor between them; the last may visit a tenth more than the first.
+async fn rounds_cost_the_same(hold: &str) -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.register(1).await?;
+    let (holder, claimer) = (db.connect().await?, db.connect().await?);
+    holder.batch_execute(hold).await?;
+    let mut costs = Vec::new();
+    for _ in 0..5 {
+        fill(&db.client, 2000).await?;
+        costs.push(drain(&claimer, 2000, 100).await?);
+        let advance = "select postroad.advance_floors(n.candidates, n.enqueuers) from postroad.note_enqueuers() as n";
+        assert_eq!(db.client.row(advance).await?, "t");
+    }
+    holder.batch_execute("rollback").await?;
+    let (first, last) = (costs[0], costs[4]);
+    assert!(first.0 >= 2000.0, "counted: {costs:?}");
+    assert!(last.0 <= 1.1 * first.0, "index entries: {costs:?}");
+    assert!(last.1 <= 1.1 * first.1, "buffers: {costs:?}");
+    Ok(())
+}
+
+/// A dump that runs for hours keeps every dead version alive.
+#[tokio::test]
+async fn a_held_snapshot_does_not_make_claims_visit_more() -> anyhow::Result<()> {
+    rounds_cost_the_same(
+        "begin isolation level repeatable read; select count(*) from postroad.message_queue",
+    )
+    .await
+}
+
+/// So does an application that wrote something and went to sleep.
+#[tokio::test]
+async fn an_idle_writer_does_not_make_claims_visit_more() -> anyhow::Result<()> {
+    rounds_cost_the_same("create table mine (n int); begin; insert into mine values (1); select pg_current_xact_id()").await
+}
+
+/// A campaign of millions must cost a claim no more than a newsletter for the village.
+#[tokio::test]
+async fn depth_does_not_make_claims_visit_more() -> anyhow::Result<()> {
+    let mut costs = Vec::new();
+    for depth in [1000, 100_000] {
+        let db = TestDb::new().await?;
+        db.register(1).await?;
+        let claimer = db.connect().await?;
+        fill(&db.client, depth).await?;
+        costs.push(drain(&claimer, 500, 500).await?);
+    }
+    assert!(costs[0].0 >= 500.0, "counted: {costs:?}");
+    assert!(costs[1].0 <= 1.1 * costs[0].0, "index entries: {costs:?}");
+    assert!(
+        costs[1].1 <= costs[0].1 + 500.0,
+        "at most one more buffer a message: {costs:?}"
+    );
+    Ok(())
+}
