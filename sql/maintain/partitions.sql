@@ -13,16 +13,38 @@ declare
   upper_bound uuid;
   id_column text;
   fallback text;
+  days date[];
+  day date;
   created integer := 0;
 begin
   for parent, id_column, fallback in
     values ('messages', 'message_id', 'messages_default'), ('contents', 'content_id', 'contents_default'), ('delivery_events', 'message_id', 'late_events')
   loop
-    for ahead in 0..days_ahead loop
-      part := parent || '_' || to_char(current_date + ahead, 'YYYYMMDD');
+    -- The days to come, and those of which something landed in the default partition. Events stay late ones unless their message has a day.
+    if parent = 'delivery_events' then
+      days := array(
+        select d.day
+        from pg_class as c, lateral (select to_date(right(c.relname, 8), 'YYYYMMDD')) as d (day)
+        where c.relnamespace = 'postroad'::regnamespace
+          and c.relname ~ '^messages_[0-9]{8}$'
+          and exists (
+            select from postroad.late_events as e
+            where e.message_id >= postroad.uuid_at(d.day) and e.message_id < postroad.uuid_at(d.day + 1)
+          )
+      );
+    else
+      execute format('select array(select distinct postroad.created_at(x.%I)::date from postroad.%I as x)', id_column, fallback) into days;
+    end if;
+    for day in
+      select x.day from (
+        select unnest(days) union select current_date + n from generate_series(0, days_ahead) as n
+      ) as x (day)
+      order by 1
+    loop
+      part := parent || '_' || to_char(day, 'YYYYMMDD');
       continue when to_regclass('postroad.' || part) is not null;
-      lower_bound := postroad.uuid_at(current_date + ahead);
-      upper_bound := postroad.uuid_at(current_date + ahead + 1);
+      lower_bound := postroad.uuid_at(day);
+      upper_bound := postroad.uuid_at(day + 1);
       execute format('create table postroad.%I (like postroad.%I including all)', part, parent);
       execute format('comment on table postroad.%I is %L', part, 'One day of ' || parent || '.');
       -- What landed in the default partition moves to its day: the default is taken off, so that nothing comes in between, and put back.
@@ -40,7 +62,7 @@ end;
 $$;
 
 comment on function postroad.create_partitions is
-$$Makes the partitions of today and days_ahead days (UTC) where they are missing, and moves into them what the default partition caught. Returns how many it made.
+$$Makes the partitions of today and days_ahead days (UTC), and of past days of which the default partition caught something, where they are missing, and moves that into them. Returns how many it made.
 Waits 100 ms for a lock at most, so that no enqueue waits longer for it: on lock_not_available, call it again.$$;
 
 revoke all on function postroad.create_partitions from public;

@@ -89,6 +89,58 @@ async fn age(db: &TestDb) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A maintainer that was away for days must not leave its days in the default partition, which is never dropped.
+#[tokio::test]
+async fn past_days_that_landed_aside_are_made_and_dropped_in_their_turn() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.ended("sent").await?;
+    db.enqueue_to("a@x.org", "").await?;
+    age(&db).await?;
+    // As if that day had never been made.
+    for (parent, fallback) in [
+        ("messages", "messages_default"),
+        ("contents", "contents_default"),
+        ("delivery_events", "late_events"),
+    ] {
+        let name = format!(
+            "select c.relname from pg_class as c where c.relname ~ '^{parent}_[0-9]{{8}}$' order by 1 limit 1"
+        );
+        let part = db.client.row(&name).await?;
+        db.client.batch_execute(&format!("alter table postroad.{parent} detach partition postroad.{part}; insert into postroad.{fallback} select * from postroad.{part}; drop table postroad.{part}")).await?;
+    }
+    let aside = "select (select count(*) from postroad.messages_default), (select count(*) from postroad.late_events)";
+    assert_eq!(db.client.row(aside).await?, "2|1");
+    assert_eq!(
+        db.client.row("select postroad.create_partitions()").await?,
+        "2"
+    );
+    assert_eq!(
+        db.client.row("select postroad.create_partitions()").await?,
+        "0"
+    );
+    assert_eq!(db.client.row(aside).await?, "0|0");
+    assert_eq!(
+        db.client
+            .row("select postroad.drop_partitions('30 days')")
+            .await?,
+        "1"
+    );
+    assert_eq!(
+        db.client
+            .row("select count(*) from postroad.messages_kept")
+            .await?,
+        "1"
+    );
+    let late = "select postroad.record_events('stub', jsonb_agg(jsonb_build_object('message_id', k.message_id, 'event_type', 'opened'))) from postroad.messages_kept as k";
+    assert_eq!(db.client.row(late).await?, "1");
+    assert_eq!(
+        db.client.row("select postroad.create_partitions()").await?,
+        "0",
+        "late events stay where they are"
+    );
+    Ok(())
+}
+
 /// A message scheduled past retention is sent whole; one that is done goes with its day, history and all.
 #[tokio::test]
 async fn a_dropped_day_leaves_what_still_waits_whole() -> anyhow::Result<()> {
