@@ -114,6 +114,17 @@ begin
   until := null;
   return next;
 
+  if m.priority in (2, 3) then
+    gate := 'p1';
+    select d.ready into ahead from postroad.queue_depth(1::smallint) as d;
+    verdict := case
+      when ahead >= 10000 and not exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then 'wait'
+      else 'pass'
+    end;
+    reason := format('%s P1 messages can be sent now; P2 and P3 wait while they are 10000 or more (a setting of the workers)', ahead);
+    return next;
+  end if;
+
   gate := 'gateway';
   gateways := array(
     select h.gateway from postroad.channel_health as h where h.channel = m.channel order by h.gateway is distinct from m.gateway, h.position, h.gateway

@@ -229,3 +229,22 @@ async fn queue_counts_those_before_it_and_lease_names_its_holder() -> anyhow::Re
     assert_eq!(gate(&db, &id, "queue").await?, "none");
     Ok(())
 }
+
+/// An alert storm holds newsletters and campaigns back, and nothing else.
+#[tokio::test]
+async fn p1_holds_back_what_is_less_urgent_while_it_is_deep() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let campaign = db.enqueue_to("a@x.org", "priority => 'P3'").await?;
+    let mail = db.enqueue_to("a@x.org", "").await?;
+    assert_gate(&db, &campaign, "p1", "pass", "0 P1 messages", false).await?;
+    let fill = "select queued from postroad.enqueue_bulk('email', (select jsonb_agg('u' || n || '@x.org') from generate_series(1, 10000) as n), \
+        body => 'x', priority => 'P1')";
+    assert_eq!(db.client.row(fill).await?, "10000");
+    assert_gate(&db, &campaign, "p1", "wait", "10000 P1 messages", false).await?;
+    assert_eq!(gate(&db, &mail, "p1").await?, "none");
+    db.client
+        .batch_execute("select postroad.pause('priority', 'P1', 'test')")
+        .await?;
+    assert_gate(&db, &campaign, "p1", "pass", "10000 P1 messages", false).await?;
+    Ok(())
+}
