@@ -724,16 +724,38 @@ declare
   upper_bound uuid;
   id_column text;
   fallback text;
+  days date[];
+  day date;
   created integer := 0;
 begin
   for parent, id_column, fallback in
     values ('messages', 'message_id', 'messages_default'), ('contents', 'content_id', 'contents_default'), ('delivery_events', 'message_id', 'late_events')
   loop
-    for ahead in 0..days_ahead loop
-      part := parent || '_' || to_char(current_date + ahead, 'YYYYMMDD');
+    -- The days to come, and those of which something landed in the default partition. Events stay late ones unless their message has a day.
+    if parent = 'delivery_events' then
+      days := array(
+        select d.day
+        from pg_class as c, lateral (select to_date(right(c.relname, 8), 'YYYYMMDD')) as d (day)
+        where c.relnamespace = 'postroad'::regnamespace
+          and c.relname ~ '^messages_[0-9]{8}$'
+          and exists (
+            select from postroad.late_events as e
+            where e.message_id >= postroad.uuid_at(d.day) and e.message_id < postroad.uuid_at(d.day + 1)
+          )
+      );
+    else
+      execute format('select array(select distinct postroad.created_at(x.%I)::date from postroad.%I as x)', id_column, fallback) into days;
+    end if;
+    for day in
+      select x.day from (
+        select unnest(days) union select current_date + n from generate_series(0, days_ahead) as n
+      ) as x (day)
+      order by 1
+    loop
+      part := parent || '_' || to_char(day, 'YYYYMMDD');
       continue when to_regclass('postroad.' || part) is not null;
-      lower_bound := postroad.uuid_at(current_date + ahead);
-      upper_bound := postroad.uuid_at(current_date + ahead + 1);
+      lower_bound := postroad.uuid_at(day);
+      upper_bound := postroad.uuid_at(day + 1);
       execute format('create table postroad.%I (like postroad.%I including all)', part, parent);
       execute format('comment on table postroad.%I is %L', part, 'One day of ' || parent || '.');
       -- What landed in the default partition moves to its day: the default is taken off, so that nothing comes in between, and put back.
@@ -754,7 +776,7 @@ $_$;
 -- Name: FUNCTION create_partitions(days_ahead integer); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.create_partitions(days_ahead integer) IS 'Makes the partitions of today and days_ahead days (UTC) where they are missing, and moves into them what the default partition caught. Returns how many it made.
+COMMENT ON FUNCTION postroad.create_partitions(days_ahead integer) IS 'Makes the partitions of today and days_ahead days (UTC), and of past days of which the default partition caught something, where they are missing, and moves that into them. Returns how many it made.
 Waits 100 ms for a lock at most, so that no enqueue waits longer for it: on lock_not_available, call it again.';
 
 --
@@ -840,22 +862,27 @@ begin
     upper_bound := postroad.uuid_at(to_date(day, 'YYYYMMDD') + 1);
     -- The locks first, in the order of enqueue: what is copied is then all there is.
     execute format('lock table postroad.messages, postroad.contents, postroad.delivery_events in access exclusive mode');
+    -- From the few that wait to their records, not from the many records to see whether they wait: one look at each place, in one snapshot.
     insert into postroad.messages_kept
     select m.*
     from postroad.messages as m
-    where m.message_id >= bound
+    where m.message_id in (
+      select s.message_id from postroad.scheduled as s where s.message_id >= bound and s.message_id < upper_bound
+      union all
+      select q.message_id from postroad.message_queue as q where q.message_id >= bound and q.message_id < upper_bound
+      union all
+      select u.id from postroad.leases as l, unnest(l.message_ids) as u (id) where u.id >= bound and u.id < upper_bound
+    )
+      and m.message_id >= bound
       and m.message_id < upper_bound
-      and (
-        exists (select from postroad.scheduled as s where s.message_id = m.message_id)
-        or exists (select from postroad.message_queue as q where q.message_id = m.message_id)
-        or exists (select from postroad.leases as l where m.message_id = any (l.message_ids))
-      );
+    on conflict do nothing;
     insert into postroad.contents_kept
     select c.*
     from postroad.contents as c
     where c.content_id in (select k.content_id from postroad.messages_kept as k)
       and c.content_id >= bound
-      and c.content_id < upper_bound;
+      and c.content_id < upper_bound
+    on conflict do nothing;
     execute format('drop table postroad.%I', 'messages_' || day);
     execute format('drop table if exists postroad.%I', 'contents_' || day);
     execute format('drop table if exists postroad.%I', 'delivery_events_' || day);
@@ -1429,6 +1456,17 @@ begin
   reason := case when pools > 0 then format('%s running for P%s', pools, m.priority) else format('no worker runs for P%s: start postroad run', m.priority) end;
   until := null;
   return next;
+
+  if m.priority in (2, 3) then
+    gate := 'p1';
+    select d.ready into ahead from postroad.queue_depth(1::smallint) as d;
+    verdict := case
+      when ahead >= 10000 and not exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then 'wait'
+      else 'pass'
+    end;
+    reason := format('%s P1 messages can be sent now; P2 and P3 wait while they are 10000 or more (a setting of the workers)', ahead);
+    return next;
+  end if;
 
   gate := 'gateway';
   gateways := array(
@@ -2784,10 +2822,16 @@ CREATE FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_sec
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  key constant text := case when limit_type = 'domain' then lower(btrim(limit_key)) else btrim(limit_key) end;
 begin
   if (limit_type = any ('{domain,gateway,ip_pool,channel,tenant,recipient}')) is not true then
     raise exception 'unknown limit_type %', coalesce(quote_literal(limit_type), 'null')
       using errcode = 'PR002', hint = 'Limit types: domain, gateway, ip_pool, channel, tenant, recipient.';
+  end if;
+  if coalesce(key, '') = '' then
+    raise exception 'a rate limit needs a key'
+      using errcode = 'PR001', hint = 'Such as set_rate_limit(''domain'', ''gmail.com'', per_hour => 10000).';
   end if;
   if least(per_second, per_minute, per_hour, per_day) < 1 then
     raise exception 'a rate limit must be 1 or more'
@@ -2795,11 +2839,11 @@ begin
   end if;
   if coalesce(per_second, per_minute, per_hour, per_day) is null then
     delete from postroad.rate_limits as r
-    where r.limit_type = set_rate_limit.limit_type and r.limit_key = set_rate_limit.limit_key;
+    where r.limit_type = set_rate_limit.limit_type and r.limit_key = key;
     return;
   end if;
   insert into postroad.rate_limits (limit_type, limit_key, per_second, per_minute, per_hour, per_day)
-  values (limit_type, case when limit_type = 'domain' then lower(limit_key) else limit_key end, per_second, per_minute, per_hour, per_day)
+  values (limit_type, key, per_second, per_minute, per_hour, per_day)
   on conflict on constraint rate_limits_pkey do update
   set per_second = excluded.per_second, per_minute = excluded.per_minute, per_hour = excluded.per_hour, per_day = excluded.per_day,
     updated_at = clock_timestamp();
@@ -2811,7 +2855,7 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_second integer, per_minute integer, per_hour integer, per_day integer) IS 'Sets how many messages may go out to a domain, over a gateway, an IP pool or a channel, for a tenant or to a recipient; null means no limit, and all null removes the row.
-Kept in rate_limits; workers do not apply them yet. Raises PR001 (below 1) and PR002 (unknown limit type).';
+Kept in rate_limits; workers do not apply them yet. Raises PR001 (no key, or below 1) and PR002 (unknown limit type).';
 
 --
 -- Name: settle(uuid, text); Type: FUNCTION; Schema: postroad; Owner: -
