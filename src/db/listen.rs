@@ -13,20 +13,20 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, Statement};
 use tokio_util::sync::CancellationToken;
 
-use super::{Database, DbError, calls};
+use super::{Database, DbError, calls, pool};
 use crate::model::message::{Channel, Priority};
 
 /// How often the connection is asked whether it still answers.
 const PING: Duration = Duration::from_millis(250);
 /// After so long without an answer no send is started.
 const STALE: Duration = Duration::from_secs(1);
-/// Pings between two heartbeats: 5 s.
-const PINGS_A_HEARTBEAT: u32 = 20;
+/// How often the heartbeat is written. Without one for 15 s the worker is taken for dead.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 /// A connection that has not answered for so long is given up.
 const DEAD: Duration = Duration::from_secs(5);
 
-/// Pings between two probes of whether notifications arrive: a minute.
-const PINGS_A_PROBE: u32 = 240;
+/// Between two probes of whether notifications arrive.
+const PROBE: Duration = Duration::from_secs(60);
 /// A notification to oneself that takes longer does not arrive.
 const DEAF: Duration = Duration::from_secs(2);
 /// On it, with the worker id behind, a worker notifies itself.
@@ -111,7 +111,8 @@ impl Live {
 
     /// Notes that what was asked then was answered. The time of the answer says nothing: in a process that stood
     /// still it waited to be read.
-    fn answered(&self, asked: Duration) {
+    fn answered(&self, asked: Instant) {
+        let asked = asked.saturating_duration_since(self.started);
         self.answered_ms
             .store(asked.as_millis() as u64, Ordering::Relaxed);
     }
@@ -274,6 +275,9 @@ impl Keeper {
             channels.push_str(&format!("listen postroad_p{};", priority.number()));
         }
         client.batch_execute(&channels).await?;
+        client.batch_execute(pool::NOTICE_ABSENCE).await?;
+        // A heartbeat need not survive a crash of the server, and must not wait for its disk.
+        client.batch_execute("set synchronous_commit = off").await?;
         let host = hostname();
         let started = Instant::now();
         calls::register_worker(&client, worker_id, &host, &self.priorities).await?;
@@ -292,8 +296,10 @@ impl Keeper {
     async fn pulse(&self, live: &Live, shutdown: &CancellationToken) -> Result<(), DbError> {
         let mut ticks = interval(PING);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut beat_at = live.started;
+        let mut probe_at = Instant::now();
         let mut probed: Option<Instant> = None;
-        for nth in 0_u32.. {
+        loop {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = shutdown.cancelled() => {
@@ -304,10 +310,11 @@ impl Keeper {
             if live.dead.load(Ordering::Relaxed) {
                 return Err(DbError::Pool("the worker was taken for dead".into()));
             }
-            if nth.is_multiple_of(PINGS_A_PROBE) {
+            if Instant::now() >= probe_at {
                 let statement = format!("notify {PROBE_CHANNEL}{}", live.worker_id);
                 live.client.batch_execute(&statement).await?;
                 probed = Some(Instant::now());
+                probe_at = Instant::now() + PROBE;
             }
             if let Some(at) = probed {
                 if self.heard.probe.notified().now_or_never().is_some() {
@@ -322,9 +329,10 @@ impl Keeper {
                     probed = None;
                 }
             }
-            let asked = live.started.elapsed();
-            // After a silence the connection alone says too little: the worker may have been rescued meanwhile.
-            let beat = nth.is_multiple_of(PINGS_A_HEARTBEAT) || !live.is_fresh();
+            let asked = Instant::now();
+            // Also what a process asks first that stood still for so long: it may have been rescued meanwhile, and a
+            // connection that answers does not say so.
+            let beat = asked - beat_at >= HEARTBEAT;
             let answer = timeout(DEAD, async {
                 if beat {
                     calls::heartbeat(&live.client, live.worker_id).await
@@ -334,13 +342,17 @@ impl Keeper {
                 }
             });
             match answer.await {
-                Ok(Ok(true)) => live.answered(asked),
+                Ok(Ok(true)) => {
+                    if beat {
+                        beat_at = asked;
+                    }
+                    live.answered(asked);
+                }
                 Ok(Ok(false)) => return Err(DbError::Pool("the worker was taken for dead".into())),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => return Err(DbError::Pool("the connection does not answer".into())),
             }
         }
-        Ok(())
     }
 }
 

@@ -15,6 +15,11 @@ pub struct Database {
     tls: MakeRustlsConnect,
 }
 
+/// Has the server notice, in some twenty seconds, that the client's host vanished: for connections that hold advisory
+/// locks, which others wait for. Its own default is two hours.
+pub const NOTICE_ABSENCE: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 3;
+    set tcp_keepalives_count = 3; set tcp_user_timeout = 20000";
+
 impl Database {
     /// Reads a URL (`postgres://user:password@host:port/name?sslmode=…`) or a key-value string of libpq.
     ///

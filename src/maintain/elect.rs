@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::floors::Floors;
 use super::{Settings, partitions, wait};
+use crate::db::pool::NOTICE_ABSENCE;
 use crate::db::{Database, DbError, calls};
 
 /// How often a process that is not elected asks again.
@@ -36,6 +37,7 @@ async fn term(
     shutdown: &CancellationToken,
 ) -> Result<(), DbError> {
     let client = database.connect().await?;
+    client.batch_execute(NOTICE_ABSENCE).await?;
     while !client.query_one(ELECT, &[]).await?.try_get::<_, bool>(0)? {
         if !wait(ASK, shutdown).await {
             return Ok(());

@@ -106,7 +106,10 @@ async fn what_waits_behind_a_hanging_send_is_handed_back() -> anyhow::Result<()>
     // The two that hang do so for 30 s.
     let waited = until("the others are sent", async || Ok(other.sends().len() == 4)).await?;
     assert!(waited.as_secs() < 15, "{waited:?}");
-    assert_eq!(site.db.statuses(&ids).await?["sent"], 4);
+    site.db
+        .wait_until("count(*) = 4 from postroad.delivery_events where event_type = 'sent'")
+        .await?;
+    assert_eq!(site.db.statuses(&ids).await?["processing"], 2);
     Ok(())
 }
 
