@@ -93,6 +93,9 @@ as $$
 declare
   queue_floor bigint;
 begin
+  if exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P' || gate_is_open.priority) then
+    return false;
+  end if;
   if priority not in (2, 3) or exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then
     return true;
   end if;
@@ -106,7 +109,8 @@ end;
 $$;
 
 comment on function postroad.gate_is_open is
-$$Whether a pool may claim: P2 and P3 only while fewer than p1_gate P1 messages can be sent now (a paused P1 does not count). Asked twice a second.$$;
+$$Whether a pool may claim, asked twice a second at most: its priority is not paused; and P2 and P3 claim only while fewer than p1_gate P1 messages can be sent
+now (a paused P1 does not count).$$;
 
 revoke all on function postroad.gate_is_open from public;
 grant execute on function postroad.gate_is_open to postroad_worker;

@@ -48,7 +48,7 @@ const LINGER: [Duration; 3] = [
 /// How often a pool that sleeps without the key tries to have it.
 const KEY_AGAIN: Duration = Duration::from_millis(250);
 
-/// How often P2 and P3 ask whether P1 leaves room.
+/// How often it is asked whether the pool may claim.
 const GATE_EVERY: Duration = Duration::from_millis(500);
 /// The longest that a pool whose notifications do not arrive waits between two looks.
 const DEAF_POLL: Duration = Duration::from_millis(50);
@@ -88,7 +88,10 @@ impl Claimer {
         let mut empty_looks = 0;
         let mut gate_at: Option<Instant> = None;
         while let Some(live) = self.ready(&mut keys, &shutdown).await {
-            if gate_at.is_none_or(|at| at.elapsed() > GATE_EVERY) {
+            // P1's depth is asked for before a claim. A pause stops the claim itself: it is asked for while there is nothing
+            // to do, so that a paused pool says neither that it sleeps nor that it is awake.
+            let asks = matches!(self.priority, Priority::P2 | Priority::P3) || empty_looks > 0;
+            if asks && gate_at.is_none_or(|at| at.elapsed() > GATE_EVERY) {
                 if !self.gate_is_open().await {
                     keys.hold(None, self.priority).await;
                     self.pause(GATE_EVERY / 2, &shutdown).await;
@@ -192,17 +195,14 @@ impl Claimer {
         let _ = timeout(delay, shutdown.cancelled()).await;
     }
 
-    /// Whether P1 leaves room; an answer that could not be had is no.
+    /// Whether the pool may claim: not paused, and P1 leaves room. An answer that could not be had is no.
     async fn gate_is_open(&self) -> bool {
-        if !matches!(self.priority, Priority::P2 | Priority::P3) {
-            return true;
-        }
         let asked = async {
             let client = self.db.get().await?;
             calls::gate_is_open(&client, self.priority, self.p1_gate).await
         };
         asked.await.unwrap_or_else(|error| {
-            tracing::debug!(priority = %self.priority, %error, "P1's depth could not be read");
+            tracing::debug!(priority = %self.priority, %error, "it could not be read whether the pool may claim");
             false
         })
     }

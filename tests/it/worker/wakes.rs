@@ -40,16 +40,23 @@ impl Site {
         Ok(count)
     }
 
-    /// Waits until a pool holds the key that says that it sleeps.
+    /// Waits until a pool says that it sleeps.
     async fn asleep(&self, priority: u8) -> anyhow::Result<()> {
-        self.holds(20 + priority, true).await
+        self.keys(priority, "{20}").await
     }
 
-    async fn holds(&self, key: u8, held: bool) -> anyhow::Result<()> {
+    /// Waits until no pool says anything: none sleeps, and none that is awake has a free slot.
+    async fn silent(&self, priority: u8) -> anyhow::Result<()> {
+        self.keys(priority, "{}").await
+    }
+
+    /// Waits until the keys that are held (10 awake, 20 asleep) are so.
+    async fn keys(&self, priority: u8, wanted: &str) -> anyhow::Result<()> {
         let condition = format!(
-            "{held} = exists (select from pg_locks as l where l.locktype = 'advisory' and l.classid = 1886351220
-             and l.objid = {key} and l.objsubid = 2 and l.granted
-             and l.database = (select d.oid from pg_database as d where d.datname = current_database()))"
+            "coalesce(array_agg(l.objid::int - {priority}), '{{}}') = '{wanted}' from pg_locks as l
+             where l.locktype = 'advisory' and l.classid = 1886351220 and l.objid in (10 + {priority}, 20 + {priority})
+               and l.objsubid = 2 and l.granted
+               and l.database = (select d.oid from pg_database as d where d.datname = current_database())"
         );
         self.db.wait_until(&condition).await?;
         Ok(())
@@ -124,8 +131,7 @@ async fn nobody_is_notified_while_no_worker_runs_or_all_are_busy() -> anyhow::Re
     let _worker = site.worker("saturated", &hanging.stub("stub", "hang = true"))?;
     site.db.enqueue(200, "").await?;
     hanging.wait_for(2).await?;
-    site.holds(14, false).await?;
-    site.holds(24, false).await?;
+    site.silent(4).await?;
     let before = notifications.load(Ordering::Relaxed);
     site.db.client.batch_execute(MANY).await?;
     let saturated = notifications.load(Ordering::Relaxed) - before;
@@ -133,6 +139,26 @@ async fn nobody_is_notified_while_no_worker_runs_or_all_are_busy() -> anyhow::Re
         saturated <= 2,
         "{saturated} notifications while it was saturated"
     );
+    Ok(())
+}
+
+/// What is enqueued while its priority is paused can wake nobody to any purpose.
+#[tokio::test]
+async fn nobody_is_notified_while_the_priority_is_paused() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let notifications = site.notifications(4).await?;
+    let _worker = site.accepting("worker")?;
+    site.asleep(4).await?;
+    let pause = "select postroad.pause('priority', 'P4', 'maintenance')";
+    site.db.client.batch_execute(pause).await?;
+    site.silent(4).await?;
+    let before = notifications.load(Ordering::Relaxed);
+    site.db.client.batch_execute(MANY).await?;
+    assert_eq!(notifications.load(Ordering::Relaxed), before);
+    assert!(site.record.sends().is_empty());
+    let resume = "select postroad.resume('priority', 'P4')";
+    site.db.client.batch_execute(resume).await?;
+    site.record.wait_for(1).await?;
     Ok(())
 }
 
