@@ -89,6 +89,31 @@ async fn a_frozen_worker_settles_what_it_had_under_way() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a frozen worker had sent after all need not be sent again, as long as nobody has claimed it.
+#[tokio::test]
+async fn a_late_completion_withdraws_the_message_that_was_queued_again() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let _maintain = site.maintain()?;
+    let frozen = site.worker("frozen", &site.record.stub("stub", "latency = \"500ms\""))?;
+    let id = site.db.enqueue(1, "").await?[0];
+    site.record.wait_for(1).await?;
+    frozen.signal("-STOP");
+    site.db
+        .client
+        .batch_execute(
+            "select postroad.pause('priority', 'P4', 'so that nobody claims it');
+             update postroad.worker_sessions set heartbeat_at = clock_timestamp() - interval '1 minute'",
+        )
+        .await?;
+    site.registered(0).await?;
+    assert_eq!(site.db.status(id).await?, "queued");
+    frozen.signal("-CONT");
+    site.db.wait_until_idle().await?;
+    assert_eq!(site.db.status(id).await?, "sent");
+    assert_eq!(site.record.sends(), [id]);
+    Ok(())
+}
+
 /// A worker that comes back between two looks goes on with its leases: taking them would be a second send.
 #[tokio::test]
 async fn only_a_worker_that_is_still_dead_is_rescued() -> anyhow::Result<()> {
