@@ -144,9 +144,10 @@ pub(super) async fn launch(
             debug!("removing {} of a server that is gone", file.display());
             let _ = fs::remove_file(file);
         }
+        let logged = fs::metadata(&place.log).map_or(0, |log| log.len());
         match spawn(place, binaries, shutdown).await? {
             Ok(child) => return Ok(Server::Child(child)),
-            Err(_) if still_in_use(&place.log) && Instant::now() < deadline => {
+            Err(_) if still_in_use(&place.log, logged) && Instant::now() < deadline => {
                 pause(shutdown).await?
             }
             Err(status) => {
@@ -324,10 +325,21 @@ pub(super) async fn answers(sockets: &Path, port: u16, database: &str) -> Answer
     }
 }
 
-/// Whether the last start failed because processes of the server before it have not ended yet.
-fn still_in_use(log: &Path) -> bool {
-    let tail = log_tail(log);
-    tail.contains("still in use") || tail.contains("already exists")
+/// Whether a start failed because processes of the server before it have not ended yet; `logged` bytes were in the log
+/// before it. Those processes may write to it as well, so the last lines are not enough.
+fn still_in_use(log: &Path, logged: u64) -> bool {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut file = File::open(log)?;
+        if file.metadata()?.len() >= logged {
+            file.seek(SeekFrom::Start(logged))?;
+        } // else it was put aside, and is all new
+        let mut bytes = Vec::new();
+        file.take(LOG_MAX_BYTES).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.contains("still in use") || text.contains("already exists")
 }
 
 /// The last lines of the server's log.
