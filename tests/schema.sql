@@ -1544,6 +1544,9 @@ CREATE FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) RETURNS
 declare
   queue_floor bigint;
 begin
+  if exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P' || gate_is_open.priority) then
+    return false;
+  end if;
   if priority not in (2, 3) or exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then
     return true;
   end if;
@@ -1560,7 +1563,8 @@ $$;
 -- Name: FUNCTION gate_is_open(priority smallint, p1_gate bigint); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) IS 'Whether a pool may claim: P2 and P3 only while fewer than p1_gate P1 messages can be sent now (a paused P1 does not count). Asked twice a second.';
+COMMENT ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) IS 'Whether a pool may claim, asked twice a second at most: its priority is not paused; and P2 and P3 claim only while fewer than p1_gate P1 messages can be sent
+now (a paused P1 does not count).';
 
 --
 -- Name: hand_back(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
