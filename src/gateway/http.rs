@@ -1,11 +1,13 @@
 //! What all gateways over HTTP share: one client, deadlines, a bounded answer, and a first judgement by status.
 
+use std::error::Error as _;
+use std::iter;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode, Url};
 
 use crate::model::outcome::{Blame, Fault, SendError, shorten};
 use crate::tls;
@@ -24,14 +26,32 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 ///
 /// When the machine has no usable certificates.
 pub fn client() -> Result<Client, String> {
+    build(builder()?)
+}
+
+/// What [`client`] is made of, for a gateway that needs more.
+///
+/// # Errors
+///
+/// As [`client`].
+pub fn builder() -> Result<ClientBuilder, String> {
     let tls = tls::client(true, None)?;
-    Client::builder()
+    Ok(Client::builder()
         .tls_backend_preconfigured((*tls).clone())
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(Duration::from_secs(60))
         .tcp_keepalive(Duration::from_secs(30))
-        .user_agent(concat!("postroad/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!("postroad/", env!("CARGO_PKG_VERSION"))))
+}
+
+/// Builds a client.
+///
+/// # Errors
+///
+/// As [`client`].
+pub fn build(builder: ClientBuilder) -> Result<Client, String> {
+    builder
         .build()
         .map_err(|error| format!("HTTP client: {error}"))
 }
@@ -121,6 +141,7 @@ impl Answer {
 ///
 /// `Gateway` (`connect_failed`) when no connection could be had: the message did not go out. `Transient`
 /// (`deadline_passed`) when there was no time left to begin. `Unknown` (`no_answer`) once the request may have gone out.
+/// A [`SendError`] by which the client's own resolver refused a name is told as it is.
 pub async fn call(request: RequestBuilder, deadline: Instant) -> Result<Answer, SendError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
@@ -159,7 +180,10 @@ pub async fn call(request: RequestBuilder, deadline: Instant) -> Result<Answer, 
 }
 
 fn judge(error: &reqwest::Error) -> SendError {
-    if error.is_builder() {
+    let sources = iter::successors(error.source(), |source| (*source).source());
+    if let Some(refused) = sources.filter_map(|s| s.downcast_ref::<SendError>()).next() {
+        SendError::new(refused.fault, refused.reason)
+    } else if error.is_builder() {
         SendError::new(Fault::Permanent(Blame::Message), "request_invalid")
     } else if error.is_connect() {
         SendError::new(Fault::Gateway { retry_after: None }, "connect_failed")
