@@ -58,7 +58,7 @@ begin
     if wrong is not null then
       raise exception 'options: %', wrong
         using errcode = 'PR005',
-          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push.';
+          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push, sms, voice.';
     end if;
   end if;
 
@@ -137,6 +137,17 @@ begin
       when 'push' then
         if jsonb_typeof(given) <> 'object' then
           return 'push must be an object';
+        end if;
+      when 'sms' then
+        if jsonb_typeof(given) <> 'object' or given - '{media_urls,validity_seconds}'::text[] <> '{}'
+            or coalesce(jsonb_typeof(given -> 'media_urls') <> 'array', false) or jsonb_path_exists(given, '$.media_urls[*] ? (@.type() != "string")')
+            or coalesce((given ->> 'validity_seconds') !~ '^[0-9]{1,6}$' or jsonb_typeof(given -> 'validity_seconds') <> 'number'
+              or (given ->> 'validity_seconds')::numeric not between 1 and 172800, false) then
+          return 'sms must be an object with media_urls (an array of strings) and validity_seconds (1 to 172800)';
+        end if;
+      when 'voice' then
+        if jsonb_typeof(given) <> 'object' or given - '{language,voice}'::text[] <> '{}' or jsonb_path_exists(given, '$.* ? (@.type() != "string")') then
+          return 'voice must be an object with language and voice (strings)';
         end if;
       else
         return format('unknown option %L', left(option, 40));

@@ -158,6 +158,30 @@ pub struct Options {
     pub on_unknown: Option<OnUnknown>,
     /// Attempts for this message instead of its priority's.
     pub max_attempts: Option<i16>,
+    /// What only a text message has.
+    pub sms: Sms,
+    /// What only a call has.
+    pub voice: Voice,
+}
+
+/// What only a text message has.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Sms {
+    /// Where the provider finds pictures and other media to send along (MMS), where it can.
+    pub media_urls: Vec<String>,
+    /// For how long the provider may try; its own default when absent. 1 to 172,800 (two days).
+    pub validity_seconds: Option<u32>,
+}
+
+/// What only a call has.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Voice {
+    /// In what language the text is spoken: a tag such as `fr-CA`, or a locale such as `fr` or `fr_CA`.
+    pub language: Option<String>,
+    /// Who speaks, by the provider's name.
+    pub voice: Option<String>,
 }
 
 /// A file that travels with a mail.

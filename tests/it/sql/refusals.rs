@@ -82,6 +82,48 @@ async fn a_bug_of_the_caller_raises_and_the_hint_lists_what_is_accepted() -> any
             "",
         ),
         (
+            "'sms', '+14155550123', body => 'x', options => '{\"sms\": {\"media_urls\": \"https://x.org\"}}'",
+            "PR005",
+            "media_urls (an array of strings)",
+            "sms, voice",
+        ),
+        (
+            "'sms', '+14155550123', body => 'x', options => '{\"sms\": {\"validity_seconds\": 0}}'",
+            "PR005",
+            "1 to 172800",
+            "",
+        ),
+        (
+            "'sms', '+14155550123', body => 'x', options => '{\"sms\": {\"validity_seconds\": \"60\"}}'",
+            "PR005",
+            "1 to 172800",
+            "",
+        ),
+        (
+            "'sms', '+14155550123', body => 'x', options => '{\"sms\": {\"validity\": 60}}'",
+            "PR005",
+            "validity_seconds",
+            "",
+        ),
+        (
+            "'sms', '+14155550123', body => 'x', options => '{\"sms\": null}'",
+            "PR005",
+            "sms must be an object",
+            "",
+        ),
+        (
+            "'voice', '+14155550123', body => 'x', options => '{\"voice\": {\"language\": 1}}'",
+            "PR005",
+            "language and voice",
+            "",
+        ),
+        (
+            "'voice', '+14155550123', body => 'x', options => '{\"voice\": {\"accent\": \"x\"}}'",
+            "PR005",
+            "language and voice",
+            "",
+        ),
+        (
             "'email', 'a@x.org', body => 'x', options => '{\"max_attempts\": 1.5}'",
             "PR005",
             "1 to 100",
@@ -191,7 +233,8 @@ async fn what_each_channel_carries_is_queued() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     let sender = db.connect_as("postroad_sender").await?;
     let options = r#"{"from": "a@x.org", "reply_to": "b@x.org", "cc": ["c@x.org"], "bcc": [], "headers": {"X-A": "1"}, "tags": ["t"],
-        "attachments": [{"filename": "a.txt", "content": "eA=="}], "on_unknown": "hold", "max_attempts": 100, "push": {}}"#;
+        "attachments": [{"filename": "a.txt", "content": "eA=="}], "on_unknown": "hold", "max_attempts": 100, "push": {},
+        "sms": {"media_urls": ["https://x.org/a.png"], "validity_seconds": 172800}, "voice": {"language": "fr-CA", "voice": "alice"}}"#;
     for arguments in [
         "'email', 'a@x.org', html => '<p>x'",
         "'email', 'a@x.org', subject => repeat('s', 998), body => 'x'",
