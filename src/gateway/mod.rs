@@ -6,6 +6,7 @@ mod mime;
 pub mod registry;
 pub mod smtp;
 pub mod stub;
+pub mod twilio;
 
 use std::time::Instant;
 

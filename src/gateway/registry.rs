@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Gateway, file, smtp, stub};
+use super::{Gateway, file, smtp, stub, twilio};
 use crate::model::message::Channel;
 
 /// One `[gateways.NAME]` table of the configuration.
@@ -18,6 +18,8 @@ pub enum GatewaySettings {
     File(file::Settings),
     /// Answers as told, for tests and dry runs.
     Stub(stub::Settings),
+    /// Text messages and calls by Twilio.
+    Twilio(twilio::Settings),
 }
 
 /// The gateways of this process.
@@ -55,6 +57,9 @@ impl Registry {
                 GatewaySettings::Smtp(s) => smtp::Smtp::new(name, s).map(|g| Arc::new(g) as _),
                 GatewaySettings::File(s) => file::File::new(name, s).map(|g| Arc::new(g) as _),
                 GatewaySettings::Stub(s) => stub::Stub::new(name, s).map(|g| Arc::new(g) as _),
+                GatewaySettings::Twilio(s) => {
+                    twilio::Twilio::new(name, s).map(|g| Arc::new(g) as _)
+                }
             };
             let gateway = built.map_err(|message| GatewayConfigError {
                 gateway: name.clone(),

@@ -7,6 +7,7 @@ mod smtp_faults;
 mod smtp_mail;
 mod smtp_session;
 mod stub;
+mod twilio;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

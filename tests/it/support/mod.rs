@@ -1,6 +1,7 @@
 //! What the tests stand on: doubles of what Postroad talks to, and what they share.
 
 pub(crate) mod db;
+pub(crate) mod http_double;
 pub(crate) mod node;
 pub(crate) mod process;
 pub(crate) mod proxy;
