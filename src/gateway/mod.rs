@@ -1,5 +1,6 @@
 //! Gateways: each hands messages to one provider. A gateway knows no SQL.
 
+pub mod bandwidth;
 pub mod file;
 pub mod http;
 mod mime;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Gateway, file, smtp, stub, twilio};
+use super::{Gateway, bandwidth, file, smtp, stub, twilio};
 use crate::model::message::Channel;
 
 /// One `[gateways.NAME]` table of the configuration.
@@ -20,6 +20,8 @@ pub enum GatewaySettings {
     Stub(stub::Settings),
     /// Text messages and calls by Twilio.
     Twilio(twilio::Settings),
+    /// Text messages by Bandwidth.
+    Bandwidth(bandwidth::Settings),
 }
 
 /// The gateways of this process.
@@ -59,6 +61,9 @@ impl Registry {
                 GatewaySettings::Stub(s) => stub::Stub::new(name, s).map(|g| Arc::new(g) as _),
                 GatewaySettings::Twilio(s) => {
                     twilio::Twilio::new(name, s).map(|g| Arc::new(g) as _)
+                }
+                GatewaySettings::Bandwidth(s) => {
+                    bandwidth::Bandwidth::new(name, s).map(|g| Arc::new(g) as _)
                 }
             };
             let gateway = built.map_err(|message| GatewayConfigError {

@@ -1,5 +1,6 @@
 //! Gateways: one suite that each must pass, and what each does for itself.
 
+mod bandwidth;
 mod conformance;
 mod file;
 mod injection;
