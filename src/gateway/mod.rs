@@ -4,6 +4,7 @@ pub mod bandwidth;
 pub mod file;
 pub mod http;
 mod mime;
+pub mod ovh;
 pub mod registry;
 pub mod smtp;
 pub mod stub;

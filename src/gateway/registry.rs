@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Gateway, bandwidth, file, smtp, stub, twilio};
+use super::{Gateway, bandwidth, file, ovh, smtp, stub, twilio};
 use crate::model::message::Channel;
 
 /// One `[gateways.NAME]` table of the configuration.
@@ -22,6 +22,8 @@ pub enum GatewaySettings {
     Twilio(twilio::Settings),
     /// Text messages by Bandwidth.
     Bandwidth(bandwidth::Settings),
+    /// Text messages by OVHcloud.
+    Ovh(ovh::Settings),
 }
 
 /// The gateways of this process.
@@ -65,6 +67,7 @@ impl Registry {
                 GatewaySettings::Bandwidth(s) => {
                     bandwidth::Bandwidth::new(name, s).map(|g| Arc::new(g) as _)
                 }
+                GatewaySettings::Ovh(s) => ovh::Ovh::new(name, s).map(|g| Arc::new(g) as _),
             };
             let gateway = built.map_err(|message| GatewayConfigError {
                 gateway: name.clone(),

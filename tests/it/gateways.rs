@@ -4,6 +4,7 @@ mod bandwidth;
 mod conformance;
 mod file;
 mod injection;
+mod ovh;
 mod smtp_faults;
 mod smtp_mail;
 mod smtp_session;
