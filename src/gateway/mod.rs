@@ -9,6 +9,7 @@ pub mod registry;
 pub mod smtp;
 pub mod stub;
 pub mod twilio;
+pub mod webhook;
 
 use std::time::Instant;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Gateway, bandwidth, file, ovh, smtp, stub, twilio};
+use super::{Gateway, bandwidth, file, ovh, smtp, stub, twilio, webhook};
 use crate::model::message::Channel;
 
 /// One `[gateways.NAME]` table of the configuration.
@@ -24,6 +24,8 @@ pub enum GatewaySettings {
     Bandwidth(bandwidth::Settings),
     /// Text messages by OVHcloud.
     Ovh(ovh::Settings),
+    /// Signed requests to URLs.
+    Webhook(webhook::Settings),
 }
 
 /// The gateways of this process.
@@ -68,6 +70,9 @@ impl Registry {
                     bandwidth::Bandwidth::new(name, s).map(|g| Arc::new(g) as _)
                 }
                 GatewaySettings::Ovh(s) => ovh::Ovh::new(name, s).map(|g| Arc::new(g) as _),
+                GatewaySettings::Webhook(s) => {
+                    webhook::Webhook::new(name, s).map(|g| Arc::new(g) as _)
+                }
             };
             let gateway = built.map_err(|message| GatewayConfigError {
                 gateway: name.clone(),

@@ -10,6 +10,7 @@ mod smtp_mail;
 mod smtp_session;
 mod stub;
 mod twilio;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
