@@ -10,6 +10,7 @@ use postroad::model::message::Channel;
 use postroad::model::outcome::Fault;
 
 use super::*;
+use crate::support::http_double::HttpDouble;
 use crate::support::scratch::Scratch;
 use crate::support::smtp_sink::Answer::{Hang, Reply};
 use crate::support::smtp_sink::Stage;
@@ -17,8 +18,28 @@ use crate::support::smtp_sink::Stage;
 struct Subject {
     gateway: Box<dyn Gateway>,
     channels: &'static [Channel],
+    /// Instead of the usual one of the channel.
+    recipient: Option<String>,
     /// What must live as long as it.
     _keep: Box<dyn Any>,
+}
+
+impl Subject {
+    /// Its messages go to `recipient`.
+    fn to(self, recipient: &str) -> Self {
+        Self {
+            recipient: Some(recipient.into()),
+            ..self
+        }
+    }
+
+    fn message(&self, channel: Channel) -> Rendered {
+        let mut message = message(channel);
+        if let Some(recipient) = &self.recipient {
+            message.recipient.clone_from(recipient);
+        }
+        message
+    }
 }
 
 fn subject(
@@ -29,6 +50,7 @@ fn subject(
     Subject {
         gateway: Box::new(gateway),
         channels,
+        recipient: None,
         _keep: Box::new(keep),
     }
 }
@@ -50,6 +72,11 @@ fn file_in(path: &std::path::Path) -> file::File {
 async fn healthy() -> anyhow::Result<Vec<Subject>> {
     let sink = SmtpSink::start().await?;
     let scratch = Scratch::new()?;
+    let messages = HttpDouble::answering(201, twilio::ACCEPTED).await;
+    let texts = HttpDouble::answering(202, bandwidth::ACCEPTED).await;
+    let jobs = ovh::answering(200, ovh::ACCEPTED).await;
+    let receiver = HttpDouble::start().await;
+    let hook = format!("{}/hook", receiver.url());
     Ok(vec![
         subject(gateway(&sink), &[Channel::Email], sink),
         subject(
@@ -58,6 +85,14 @@ async fn healthy() -> anyhow::Result<Vec<Subject>> {
             scratch,
         ),
         subject(stub_with(""), Channel::ALL, ()),
+        subject(
+            twilio::gateway(&messages),
+            &[Channel::Sms, Channel::Voice],
+            messages,
+        ),
+        subject(bandwidth::gateway(&texts), &[Channel::Sms], texts),
+        subject(ovh::gateway(&jobs), &[Channel::Sms], jobs),
+        subject(webhook::gateway(), &[Channel::Webhook], receiver).to(&hook),
     ])
 }
 
@@ -79,6 +114,18 @@ async fn failing() -> anyhow::Result<Vec<Subject>> {
         subject(smtp(&with_login), &[Channel::Email], login),
         subject(file_in(&taken), Channel::ALL, scratch),
     ];
+    let told = r#"{"code": 21211, "message": "+15005550006: The engine weaves", "errorCode": "correct-horse"}"#;
+    for status in [400, 401, 500] {
+        let api = HttpDouble::answering(status, told).await;
+        subjects.push(subject(twilio::gateway(&api), &[Channel::Sms], api));
+        let api = HttpDouble::answering(status, told).await;
+        subjects.push(subject(bandwidth::gateway(&api), &[Channel::Sms], api));
+        let api = ovh::answering(status, r#"{"message": "+15005550006: The engine weaves"}"#).await;
+        subjects.push(subject(ovh::gateway(&api), &[Channel::Sms], api));
+        let api = HttpDouble::answering(status, told).await;
+        let hook = format!("{}/ada?token={PASSWORD}", api.url());
+        subjects.push(subject(webhook::gateway(), &[Channel::Webhook], api).to(&hook));
+    }
     for answer in ["transient", "permanent", "recipient", "gateway", "unknown"] {
         let stub = stub_with(&format!("answer = '{answer}'"));
         subjects.push(subject(stub, Channel::ALL, ()));
@@ -91,6 +138,13 @@ async fn silent() -> anyhow::Result<Vec<(Subject, Fault)>> {
     let transient = Fault::Transient { retry_after: None };
     let greeting = SmtpSink::start().on(Stage::Connect, Hang).await?;
     let dot = SmtpSink::start().on(Stage::Dot, Hang).await?;
+    let messages = HttpDouble::hanging().await;
+    let texts = HttpDouble::hanging().await;
+    let time = HttpDouble::hanging().await;
+    let jobs = HttpDouble::answering(200, "1457018875").await;
+    jobs.hang();
+    let receiver = HttpDouble::hanging().await;
+    let hook = receiver.url().to_owned();
     Ok(vec![
         (
             subject(gateway(&greeting), &[Channel::Email], greeting),
@@ -108,6 +162,26 @@ async fn silent() -> anyhow::Result<Vec<(Subject, Fault)>> {
             subject(stub_with("latency = '1h'"), Channel::ALL, ()),
             Fault::Unknown,
         ),
+        (
+            subject(twilio::gateway(&messages), &[Channel::Sms], messages),
+            Fault::Unknown,
+        ),
+        (
+            subject(bandwidth::gateway(&texts), &[Channel::Sms], texts),
+            Fault::Unknown,
+        ),
+        (
+            subject(ovh::gateway(&time), &[Channel::Sms], time),
+            transient,
+        ),
+        (
+            subject(ovh::gateway(&jobs), &[Channel::Sms], jobs),
+            Fault::Unknown,
+        ),
+        (
+            subject(webhook::gateway(), &[Channel::Webhook], receiver).to(&hook),
+            Fault::Unknown,
+        ),
     ])
 }
 
@@ -116,7 +190,18 @@ async fn silent() -> anyhow::Result<Vec<(Subject, Fault)>> {
 async fn a_gateway_says_its_name_and_what_it_serves() -> anyhow::Result<()> {
     let subjects = healthy().await?;
     let names: Vec<_> = subjects.iter().map(|s| s.gateway.name()).collect();
-    assert_eq!(names, ["smtp", "file", "stub"]);
+    assert_eq!(
+        names,
+        [
+            "smtp",
+            "file",
+            "stub",
+            "twilio",
+            "bandwidth",
+            "ovh",
+            "webhook"
+        ]
+    );
     for subject in subjects {
         assert_eq!(subject.gateway.channels(), subject.channels);
     }
@@ -128,7 +213,7 @@ async fn a_gateway_says_its_name_and_what_it_serves() -> anyhow::Result<()> {
 async fn a_gateway_accepts_a_plain_message_over_each_of_its_channels() -> anyhow::Result<()> {
     for subject in healthy().await? {
         for channel in subject.channels {
-            let message = message(*channel);
+            let message = subject.message(*channel);
             let accepted = subject.gateway.send(&message, later()).await?;
             assert!(
                 accepted.external_id.is_some_and(|id| !id.is_empty()),
@@ -144,7 +229,7 @@ async fn a_gateway_accepts_a_plain_message_over_each_of_its_channels() -> anyhow
 #[tokio::test]
 async fn an_error_shows_neither_address_nor_body_nor_secret() -> anyhow::Result<()> {
     for subject in failing().await? {
-        let message = message(subject.channels[0]);
+        let message = subject.message(subject.channels[0]);
         let result = subject.gateway.send(&message, later()).await;
         let error = result.expect_err("it fails");
         let shown = error.to_string();
@@ -164,7 +249,7 @@ async fn a_gateway_keeps_the_deadline_when_nothing_answers() -> anyhow::Result<(
         let deadline = soon();
         let result = subject
             .gateway
-            .send(&message(subject.channels[0]), deadline)
+            .send(&subject.message(subject.channels[0]), deadline)
             .await;
         let late = Instant::now().saturating_duration_since(deadline);
         assert_eq!(result.expect_err("no answer").fault, fault);
@@ -179,7 +264,7 @@ async fn nothing_is_sent_after_the_deadline() -> anyhow::Result<()> {
     for subject in healthy().await? {
         let result = subject
             .gateway
-            .send(&message(subject.channels[0]), Instant::now())
+            .send(&subject.message(subject.channels[0]), Instant::now())
             .await;
         let error = result.expect_err("too late");
         assert_eq!(error.fault, Fault::Transient { retry_after: None });
@@ -208,14 +293,40 @@ fn a_gateway_is_built_from_its_table_in_the_configuration() -> anyhow::Result<()
          [dry]
          type = 'stub'
          answer = 'accept'
-         latency = '5ms'",
+         latency = '5ms'
+         [phones]
+         type = 'twilio'
+         account_sid = 'AC0123'
+         auth_token = 'secret'
+         messaging_service_sid = 'MG0123'
+         [phones_us]
+         type = 'bandwidth'
+         account_id = '123'
+         api_token = 'secret'
+         api_secret = 'secret'
+         application_id = '93de2206-9669-4e07-948d-329f4b722ee2'
+         [phones_eu]
+         type = 'ovh'
+         application_key = 'secret'
+         application_secret = 'secret'
+         consumer_key = 'secret'
+         service = 'sms-ab12345-1'
+         [hooks]
+         type = 'webhook'
+         secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'",
     )?;
     let names = |channel| -> Vec<&str> {
         let gateways = registry.for_channel(channel).iter();
         gateways.map(|gateway| gateway.name()).collect()
     };
     assert_eq!(names(Channel::Email), ["dry", "outbox", "relay"]);
-    assert_eq!(names(Channel::Sms), ["dry", "outbox"]);
+    assert_eq!(
+        names(Channel::Sms),
+        ["dry", "outbox", "phones", "phones_eu", "phones_us"]
+    );
+    // Calls need a number to call from.
+    assert_eq!(names(Channel::Voice), ["dry", "outbox"]);
+    assert_eq!(names(Channel::Webhook), ["dry", "hooks", "outbox"]);
 
     for mistake in [
         "[relay]\ntype = 'smtp'",
@@ -223,6 +334,10 @@ fn a_gateway_is_built_from_its_table_in_the_configuration() -> anyhow::Result<()
         "[relay]\ntype = 'smtp'\nurl = 'smtp://post:secret@relay.example?tls=none'",
         "[outbox]\ntype = 'file'\nfrom = 'nobody'",
         "[dry]\ntype = 'stub'\nanswer = 'maybe'",
+        "[phones]\ntype = 'twilio'\naccount_sid = 'AC0'\nauth_token = 'secret'",
+        "[phones]\ntype = 'bandwidth'\naccount_id = '1'\napi_token = 'secret'\napi_secret = 'secret'",
+        "[phones]\ntype = 'ovh'\napplication_secret = 'secret'",
+        "[hooks]\ntype = 'webhook'\nallow_private = 1",
     ] {
         let error = build(mistake).err().expect("a mistake");
         assert!(!format!("{error:#}").contains("secret"), "{error:#}");
