@@ -141,7 +141,9 @@ impl Config {
         if let Some((name, text)) = file {
             overlay(&mut settings, problem::parse(name, text)?);
         }
-        interpolate::interpolate(&mut settings, variable)?;
+        let hidden = environment::hidden(variable)?;
+        let visible = |name: &str| variable(name).filter(|_| !hidden.contains(&name));
+        interpolate::interpolate(&mut settings, &visible)?;
         if let Some(Value::Table(gateways)) = settings.get_mut("gateways") {
             environment::add_gateways(gateways, variable)?;
         }

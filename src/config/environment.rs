@@ -19,18 +19,112 @@ enum Kind {
     Integer,
 }
 
-const KNOWN: &[Known] = &[Known {
-    name: "smtp",
-    any_of: &["SMTP_URL", "SMTP_HOST"],
-    settings: &[
-        ("url", "SMTP_URL", Kind::Text),
-        ("host", "SMTP_HOST", Kind::Text),
-        ("port", "SMTP_PORT", Kind::Integer),
-        ("username", "SMTP_USERNAME", Kind::Text),
-        ("password", "SMTP_PASSWORD", Kind::Text),
-        ("from", "MAIL_FROM", Kind::Text),
-    ],
+const KNOWN: &[Known] = &[
+    Known {
+        name: "smtp",
+        any_of: &["SMTP_URL", "SMTP_HOST"],
+        settings: &[
+            ("url", "SMTP_URL", Kind::Text),
+            ("host", "SMTP_HOST", Kind::Text),
+            ("port", "SMTP_PORT", Kind::Integer),
+            ("username", "SMTP_USERNAME", Kind::Text),
+            ("password", "SMTP_PASSWORD", Kind::Text),
+            ("from", "MAIL_FROM", Kind::Text),
+        ],
+    },
+    Known {
+        name: "twilio",
+        any_of: &["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"],
+        settings: &[
+            ("account_sid", "TWILIO_ACCOUNT_SID", Kind::Text),
+            ("auth_token", "TWILIO_AUTH_TOKEN", Kind::Text),
+            ("from", "TWILIO_FROM_NUMBER", Kind::Text),
+            (
+                "messaging_service_sid",
+                "TWILIO_MESSAGING_SERVICE_SID",
+                Kind::Text,
+            ),
+            ("api_url", "TWILIO_API_URL", Kind::Text),
+        ],
+    },
+    Known {
+        name: "bandwidth",
+        any_of: &["BANDWIDTH_ACCOUNT_ID", "BANDWIDTH_API_TOKEN"],
+        settings: &[
+            ("account_id", "BANDWIDTH_ACCOUNT_ID", Kind::Text),
+            ("api_token", "BANDWIDTH_API_TOKEN", Kind::Text),
+            ("api_secret", "BANDWIDTH_API_SECRET", Kind::Text),
+            ("application_id", "BANDWIDTH_APPLICATION_ID", Kind::Text),
+            ("from", "BANDWIDTH_FROM_NUMBER", Kind::Text),
+            ("api_url", "BANDWIDTH_API_URL", Kind::Text),
+        ],
+    },
+    Known {
+        name: "ovh",
+        // Not the keys: they are often there for another of OVH's services.
+        any_of: &["OVH_SMS_SERVICE", "OVH_SMS_SENDER"],
+        settings: &[
+            ("application_key", "OVH_APPLICATION_KEY", Kind::Text),
+            ("application_secret", "OVH_APPLICATION_SECRET", Kind::Text),
+            ("consumer_key", "OVH_CONSUMER_KEY", Kind::Text),
+            ("service", "OVH_SMS_SERVICE", Kind::Text),
+            ("sender", "OVH_SMS_SENDER", Kind::Text),
+            ("api_url", "OVH_API_URL", Kind::Text),
+        ],
+    },
+    Known {
+        name: "webhook",
+        any_of: &["WEBHOOK_SIGNING_SECRET"],
+        settings: &[("secret", "WEBHOOK_SIGNING_SECRET", Kind::Text)],
+    },
+];
+
+/// A variable that, when it says `false`, leaves out what the environment says of a channel.
+struct Switch {
+    variable: &'static str,
+    /// Gateways that it switches off.
+    gateways: &'static [&'static str],
+    /// Other variables that then count as not set, since they name such gateways.
+    hides: &'static [&'static str],
+}
+
+const SWITCHES: &[Switch] = &[Switch {
+    variable: "SMS_ENABLED",
+    gateways: &["twilio", "bandwidth", "ovh", "sns"],
+    hides: &["SMS_DEFAULT_GATEWAY"],
 }];
+
+impl Switch {
+    /// Whether it is off; on when it is not set.
+    fn is_off(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<bool, ConfigError> {
+        let value = variable(self.variable).map(|value| value.trim().to_ascii_lowercase());
+        match value.as_deref() {
+            None | Some("true" | "1" | "yes" | "on") => Ok(false),
+            Some("false" | "0" | "no" | "off") => Ok(true),
+            Some(_) => Err(ConfigError::new(
+                self.variable,
+                "the environment variable must be true or false",
+            )),
+        }
+    }
+}
+
+/// The variables that are hidden by switches that are off.
+///
+/// # Errors
+///
+/// A switch that is neither on nor off.
+pub(super) fn hidden(
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<&'static str>, ConfigError> {
+    let mut hidden = Vec::new();
+    for switch in SWITCHES {
+        if switch.is_off(variable)? {
+            hidden.extend(switch.hides);
+        }
+    }
+    Ok(hidden)
+}
 
 /// Adds to `gateways` those that the environment configures. One that is there already is left alone, so that a
 /// file's `host` is never mixed with the environment's `url`.
@@ -42,8 +136,15 @@ pub(super) fn add_gateways(
     gateways: &mut Table,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), ConfigError> {
+    let mut off = Vec::new();
+    for switch in SWITCHES {
+        if switch.is_off(variable)? {
+            off.extend(switch.gateways);
+        }
+    }
     for known in KNOWN {
-        let configured = known.any_of.iter().any(|name| variable(name).is_some());
+        let configured =
+            known.any_of.iter().any(|name| variable(name).is_some()) && !off.contains(&known.name);
         if !configured || gateways.contains_key(known.name) {
             continue;
         }

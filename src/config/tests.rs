@@ -235,6 +235,88 @@ fn the_environment_configures_mail_and_the_order_of_gateways() {
     );
 }
 
+const TWILIO: [(&str, &str); 4] = [
+    ("TWILIO_ACCOUNT_SID", "AC0123"),
+    ("TWILIO_AUTH_TOKEN", "hunter2"),
+    ("TWILIO_FROM_NUMBER", "+15005550006"),
+    ("SMS_DEFAULT_GATEWAY", "twilio"),
+];
+
+/// Users of these providers have these names set already.
+#[test]
+fn the_environment_configures_text_messages_calls_and_webhooks() {
+    let config = load("", &TWILIO).unwrap();
+    let registry = Registry::build(&config.gateways, &config.channels).unwrap();
+    assert_eq!(registry.for_channel(Channel::Sms).len(), 1);
+    assert_eq!(registry.for_channel(Channel::Voice).len(), 1);
+    assert!(!config.shown_gateways["twilio"].contains("hunter2"));
+
+    let names = |environment: &[(&str, &str)]| {
+        let config = load("", environment).unwrap();
+        config.gateways.into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&[
+            ("BANDWIDTH_ACCOUNT_ID", "123"),
+            ("BANDWIDTH_API_TOKEN", "t"),
+            ("BANDWIDTH_API_SECRET", "s"),
+            ("BANDWIDTH_APPLICATION_ID", "a"),
+            ("BANDWIDTH_FROM_NUMBER", "+15005550006"),
+            ("OVH_APPLICATION_KEY", "k"),
+            ("OVH_APPLICATION_SECRET", "s"),
+            ("OVH_CONSUMER_KEY", "c"),
+            ("OVH_SMS_SERVICE", "sms-ab12345-1"),
+            ("OVH_SMS_SENDER", "Postroad"),
+            ("OVH_API_URL", "https://ca.api.ovh.com/1.0"),
+            (
+                "WEBHOOK_SIGNING_SECRET",
+                "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+            ),
+        ]),
+        ["bandwidth", "ovh", "webhook"]
+    );
+    // A host that has OVH's keys for its DNS sends no text messages by that.
+    assert!(names(&[("OVH_APPLICATION_KEY", "k"), ("OVH_CONSUMER_KEY", "c")]).is_empty());
+
+    let error = load("", &[("TWILIO_ACCOUNT_SID", "AC0123")]).unwrap_err();
+    assert!(
+        error.starts_with("gateways.twilio: needs auth_token"),
+        "{error}"
+    );
+    let error = load("", &[("WEBHOOK_SIGNING_SECRET", "hunter2")]).unwrap_err();
+    assert!(
+        error.starts_with("gateways.webhook: secret") && !error.contains("hunter2"),
+        "{error}"
+    );
+}
+
+/// A staging environment has all of production's variables, and one that keeps it from texting people.
+#[test]
+fn sms_enabled_false_leaves_out_the_environments_text_messages_only() {
+    let with = |file: &str, switch: &'static str| {
+        load(
+            file,
+            &[TWILIO.as_slice(), &[("SMS_ENABLED", switch)]].concat(),
+        )
+    };
+    for on in ["true", "1", "Yes", ""] {
+        assert!(with("", on).unwrap().gateways.contains_key("twilio"));
+    }
+    for off in ["false", "0", "OFF"] {
+        let config = with("", off).unwrap();
+        assert!(config.gateways.is_empty() && config.channels.is_empty());
+    }
+    // What a file says stands.
+    let file = "[gateways.a]\ntype = 'stub'\n[channels]\nsms = ['a']";
+    let config = with(file, "false").unwrap();
+    assert_eq!(config.channels[&Channel::Sms], ["a"]);
+    let file = "[gateways.a]\ntype = 'twilio'\naccount_sid = '${TWILIO_ACCOUNT_SID}'\nauth_token = '${TWILIO_AUTH_TOKEN}'\nfrom = '+15005550006'";
+    assert!(with(file, "false").unwrap().gateways.contains_key("a"));
+
+    let error = with("", "maybe").unwrap_err();
+    assert!(error.starts_with("SMS_ENABLED: "), "{error}");
+}
+
 /// A file's gateway is not mixed with the environment's.
 #[test]
 fn a_gateway_of_the_file_stands_before_the_environments() {
