@@ -9,6 +9,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode, Url};
 
+use super::public;
 use crate::model::outcome::{Blame, Fault, SendError, shorten};
 use crate::tls;
 
@@ -29,15 +30,16 @@ pub fn client() -> Result<Client, String> {
     build(builder()?)
 }
 
-/// What [`client`] is made of, for a gateway that needs more.
+/// What [`client`] builds, for a gateway that needs something else besides.
 ///
 /// # Errors
 ///
-/// As [`client`].
+/// When the machine has no usable certificates.
 pub fn builder() -> Result<ClientBuilder, String> {
-    let tls = tls::client(true, None)?;
+    let mut tls = (*tls::client(true, None)?).clone();
+    tls.alpn_protocols = vec!["h2".into(), "http/1.1".into()]; // a TLS set-up that is brought along is left as it is
     Ok(Client::builder()
-        .tls_backend_preconfigured((*tls).clone())
+        .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(Duration::from_secs(60))
@@ -45,11 +47,11 @@ pub fn builder() -> Result<ClientBuilder, String> {
         .user_agent(concat!("postroad/", env!("CARGO_PKG_VERSION"))))
 }
 
-/// Builds a client.
+/// Builds it.
 ///
 /// # Errors
 ///
-/// As [`client`].
+/// What was wrong with it.
 pub fn build(builder: ClientBuilder) -> Result<Client, String> {
     builder
         .build()
@@ -141,6 +143,7 @@ impl Answer {
 ///
 /// `Gateway` (`connect_failed`) when no connection could be had: the message did not go out. `Transient`
 /// (`deadline_passed`) when there was no time left to begin. `Unknown` (`no_answer`) once the request may have gone out.
+/// `Permanent`, the recipient's (`address_not_public`), when a client with a guard ([`public`]) would not go there.
 /// A [`SendError`] by which the client's own resolver refused a name is told as it is.
 pub async fn call(request: RequestBuilder, deadline: Instant) -> Result<Answer, SendError> {
     let left = deadline.saturating_duration_since(Instant::now());
@@ -183,6 +186,8 @@ fn judge(error: &reqwest::Error) -> SendError {
     let sources = iter::successors(error.source(), |source| (*source).source());
     if let Some(refused) = sources.filter_map(|s| s.downcast_ref::<SendError>()).next() {
         SendError::new(refused.fault, refused.reason)
+    } else if public::refused(error) {
+        SendError::new(Fault::Permanent(Blame::Recipient), "address_not_public")
     } else if error.is_builder() {
         SendError::new(Fault::Permanent(Blame::Message), "request_invalid")
     } else if error.is_connect() {

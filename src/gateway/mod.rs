@@ -5,6 +5,7 @@ pub mod file;
 pub mod http;
 mod mime;
 pub mod ovh;
+pub mod public;
 pub mod registry;
 pub mod smtp;
 pub mod stub;
