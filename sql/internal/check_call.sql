@@ -135,8 +135,8 @@ begin
           return 'max_attempts must be a whole number from 1 to 100';
         end if;
       when 'push' then
-        if jsonb_typeof(given) <> 'object' then
-          return 'push must be an object';
+        if postroad.check_push(given) is not null then
+          return postroad.check_push(given);
         end if;
       when 'sms' then
         if jsonb_typeof(given) <> 'object' or given - '{media_urls,validity_seconds}'::text[] <> '{}'
@@ -158,3 +158,43 @@ end;
 $$;
 
 comment on function postroad.check_options is 'What is wrong with the options of a message, or null.';
+
+create or replace function postroad.check_push(push jsonb)
+returns text
+language plpgsql
+immutable
+as $$
+declare
+  option text;
+  given jsonb;
+begin
+  if jsonb_typeof(push) <> 'object' then
+    return 'push must be an object';
+  end if;
+  for option, given in select p.key, p.value from jsonb_each(push) as p loop
+    case option
+      when 'sound', 'image', 'click_action', 'collapse_key' then
+        if jsonb_typeof(given) <> 'string' then
+          return format('push.%s must be a string', option);
+        end if;
+      when 'badge' then
+        if jsonb_typeof(given) <> 'number' or (given::text ~ '^[0-9]{1,9}$') is not true then
+          return 'push.badge must be a whole number from 0 to 999999999';
+        end if;
+      when 'ttl' then
+        if jsonb_typeof(given) <> 'number' or (given::text ~ '^[0-9]{1,7}$' and given::integer <= 2419200) is not true then
+          return 'push.ttl must be a whole number of seconds from 0 to 2419200 (28 days)';
+        end if;
+      when 'android', 'apns', 'webpush' then
+        if jsonb_typeof(given) <> 'object' then
+          return format('push.%s must be an object', option);
+        end if;
+      else
+        return format('unknown option push.%s; accepted: badge, sound, image, click_action, collapse_key, ttl, android, apns, webpush', left(option, 40));
+    end case;
+  end loop;
+  return null;
+end;
+$$;
+
+comment on function postroad.check_push is 'What is wrong with the option push of a message, or null.';

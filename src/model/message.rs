@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 /// Declares a closed set of names that SQL, Rust, logs and metrics share.
@@ -162,6 +163,37 @@ pub struct Options {
     pub sms: Sms,
     /// What only a call has.
     pub voice: Voice,
+    /// What a push carries besides subject, body and data.
+    pub push: Push,
+}
+
+/// `options.push` of `enqueue`. The title is the message's subject, the text its body, the rest its data.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Push {
+    /// The number on the app's icon; 0 takes it away.
+    pub badge: Option<u32>,
+    /// Name of a sound that the app brings along, or `default`.
+    pub sound: Option<String>,
+    /// URL of a picture.
+    pub image: Option<String>,
+    /// What a tap opens: a URL, or an action (Android) that is also a category (Apple).
+    pub click_action: Option<String>,
+    /// How long the provider keeps it for a device that is away, in seconds up to [`Push::TTL_MAX`]; 0 is now or never.
+    pub ttl: Option<u32>,
+    /// Of messages with the same key a device that was away gets the last one.
+    pub collapse_key: Option<String>,
+    /// Merged into what is made for Android: FCM's `AndroidConfig`.
+    pub android: Map<String, Value>,
+    /// Merged into what is made for Apple: FCM's `ApnsConfig` (`headers`, `payload`), or, when it has `aps`, the payload itself.
+    pub apns: Map<String, Value>,
+    /// Merged into what is made for browsers: FCM's `WebpushConfig` (`headers`, `data`, `notification`, `fcm_options`).
+    pub webpush: Map<String, Value>,
+}
+
+impl Push {
+    /// 28 days, in seconds: the most that FCM keeps a message.
+    pub const TTL_MAX: u32 = 2_419_200;
 }
 
 /// What only a text message has.

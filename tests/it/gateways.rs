@@ -5,6 +5,7 @@ mod conformance;
 mod file;
 mod injection;
 mod ovh;
+mod push_options;
 mod smtp_faults;
 mod smtp_mail;
 mod smtp_session;
