@@ -1,16 +1,20 @@
 //! Gateways: each hands messages to one provider. A gateway knows no SQL.
 
+pub mod apns;
 pub mod bandwidth;
+pub mod fcm;
 pub mod file;
 pub mod http;
 mod mime;
 pub mod ovh;
 pub mod public;
+pub mod push;
 pub mod registry;
 pub mod smtp;
 pub mod stub;
 pub mod twilio;
 pub mod webhook;
+pub mod webpush;
 
 use std::time::Instant;
 

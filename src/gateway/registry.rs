@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Gateway, bandwidth, file, ovh, smtp, stub, twilio, webhook};
+use super::{Gateway, apns, bandwidth, fcm, file, ovh, smtp, stub, twilio, webhook, webpush};
 use crate::model::message::Channel;
 
 /// One `[gateways.NAME]` table of the configuration.
@@ -14,6 +14,13 @@ use crate::model::message::Channel;
 pub enum GatewaySettings {
     /// Mail by SMTP submission or relay.
     Smtp(smtp::Settings),
+    /// Push by Firebase Cloud Messaging.
+    #[serde(alias = "firebase")]
+    Fcm(fcm::Settings),
+    /// Push to Apple devices.
+    Apns(apns::Settings),
+    /// Push to browsers.
+    Webpush(webpush::Settings),
     /// Each message a file, for development.
     File(file::Settings),
     /// Answers as told, for tests and dry runs.
@@ -61,6 +68,11 @@ impl Registry {
         for (name, settings) in settings {
             let built: Result<Arc<dyn Gateway>, String> = match settings {
                 GatewaySettings::Smtp(s) => smtp::Smtp::new(name, s).map(|g| Arc::new(g) as _),
+                GatewaySettings::Fcm(s) => fcm::Fcm::new(name, s).map(|g| Arc::new(g) as _),
+                GatewaySettings::Apns(s) => apns::Apns::new(name, s).map(|g| Arc::new(g) as _),
+                GatewaySettings::Webpush(s) => {
+                    webpush::WebPush::new(name, s).map(|g| Arc::new(g) as _)
+                }
                 GatewaySettings::File(s) => file::File::new(name, s).map(|g| Arc::new(g) as _),
                 GatewaySettings::Stub(s) => stub::Stub::new(name, s).map(|g| Arc::new(g) as _),
                 GatewaySettings::Twilio(s) => {

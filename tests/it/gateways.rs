@@ -1,10 +1,13 @@
 //! Gateways: one suite that each must pass, and what each does for itself.
 
+mod apns;
 mod bandwidth;
 mod conformance;
+mod fcm;
 mod file;
 mod injection;
 mod ovh;
+mod push;
 mod push_options;
 mod smtp_faults;
 mod smtp_mail;
@@ -12,6 +15,7 @@ mod smtp_session;
 mod stub;
 mod twilio;
 mod webhook;
+mod webpush;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -55,6 +55,30 @@ fn subject(
     }
 }
 
+/// The push gateways, each in front of a provider that answers so.
+async fn push_gateways(fcm: Scripted, apns: Scripted, webpush: Scripted) -> Vec<Subject> {
+    let double = async |(status, body): Scripted| {
+        let double = HttpDouble::start().await;
+        match status {
+            0 => double.hang(),
+            _ => double.answer(status, &[], body),
+        }
+        double
+    };
+    const PUSH: &[Channel] = &[Channel::Push];
+    let (fcm, apns, webpush) = (double(fcm).await, double(apns).await, double(webpush).await);
+    let tokens = push::token_service().await;
+    let subscription = push::subscription(&format!("{}/push", webpush.url()));
+    vec![
+        subject(push::fcm_at(&fcm, &tokens), PUSH, (fcm, tokens)),
+        subject(push::apns_at(&apns), PUSH, apns).to(push::DEVICE),
+        subject(push::webpush_with(&push::webpush_settings()), PUSH, webpush).to(&subscription),
+    ]
+}
+
+/// Status and body; status 0 never answers.
+type Scripted = (u16, &'static str);
+
 fn stub_with(settings: &str) -> stub::Stub {
     let settings = toml::from_str(settings).expect("settings");
     stub::Stub::new("stub", &settings).expect("a stub")
@@ -77,7 +101,7 @@ async fn healthy() -> anyhow::Result<Vec<Subject>> {
     let jobs = ovh::answering(200, ovh::ACCEPTED).await;
     let receiver = HttpDouble::start().await;
     let hook = format!("{}/hook", receiver.url());
-    Ok(vec![
+    let mut subjects = vec![
         subject(gateway(&sink), &[Channel::Email], sink),
         subject(
             file_in(&scratch.path().join("outbox")),
@@ -93,7 +117,10 @@ async fn healthy() -> anyhow::Result<Vec<Subject>> {
         subject(bandwidth::gateway(&texts), &[Channel::Sms], texts),
         subject(ovh::gateway(&jobs), &[Channel::Sms], jobs),
         subject(webhook::gateway(), &[Channel::Webhook], receiver).to(&hook),
-    ])
+    ];
+    let sent = (200, r#"{"name": "projects/p/messages/1"}"#);
+    subjects.extend(push_gateways(sent, (200, ""), (201, "")).await);
+    Ok(subjects)
 }
 
 /// Each as it is when something is wrong, with providers that tell more than they should.
@@ -130,6 +157,8 @@ async fn failing() -> anyhow::Result<Vec<Subject>> {
         let stub = stub_with(&format!("answer = '{answer}'"));
         subjects.push(subject(stub, Channel::ALL, ()));
     }
+    let told = "token-1 of ada: The engine weaves algebraical patterns.";
+    subjects.extend(push_gateways((400, told), (400, told), (400, told)).await);
     Ok(subjects)
 }
 
@@ -145,7 +174,9 @@ async fn silent() -> anyhow::Result<Vec<(Subject, Fault)>> {
     jobs.hang();
     let receiver = HttpDouble::hanging().await;
     let hook = receiver.url().to_owned();
-    Ok(vec![
+    let push = push_gateways((0, ""), (0, ""), (0, "")).await;
+    let push = push.into_iter().map(|subject| (subject, Fault::Unknown));
+    let mut subjects = vec![
         (
             subject(gateway(&greeting), &[Channel::Email], greeting),
             transient,
@@ -182,7 +213,9 @@ async fn silent() -> anyhow::Result<Vec<(Subject, Fault)>> {
             subject(webhook::gateway(), &[Channel::Webhook], receiver).to(&hook),
             Fault::Unknown,
         ),
-    ])
+    ];
+    subjects.extend(push);
+    Ok(subjects)
 }
 
 /// Routing goes by what a gateway says that it serves.
@@ -199,7 +232,10 @@ async fn a_gateway_says_its_name_and_what_it_serves() -> anyhow::Result<()> {
             "twilio",
             "bandwidth",
             "ovh",
-            "webhook"
+            "webhook",
+            "fcm",
+            "apns",
+            "webpush"
         ]
     );
     for subject in subjects {
@@ -290,6 +326,11 @@ fn a_gateway_is_built_from_its_table_in_the_configuration() -> anyhow::Result<()
          [outbox]
          type = 'file'
          path = 'outbox'
+         [browsers]
+         type = 'webpush'
+         vapid_private_key = 'jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI'
+         vapid_subject = 'mailto:push@example.org'
+         push_services = ['push.example']
          [dry]
          type = 'stub'
          answer = 'accept'
@@ -327,6 +368,7 @@ fn a_gateway_is_built_from_its_table_in_the_configuration() -> anyhow::Result<()
     // Calls need a number to call from.
     assert_eq!(names(Channel::Voice), ["dry", "outbox"]);
     assert_eq!(names(Channel::Webhook), ["dry", "hooks", "outbox"]);
+    assert_eq!(names(Channel::Push), ["browsers", "dry", "outbox"]);
 
     for mistake in [
         "[relay]\ntype = 'smtp'",
@@ -338,6 +380,9 @@ fn a_gateway_is_built_from_its_table_in_the_configuration() -> anyhow::Result<()
         "[phones]\ntype = 'bandwidth'\naccount_id = '1'\napi_token = 'secret'\napi_secret = 'secret'",
         "[phones]\ntype = 'ovh'\napplication_secret = 'secret'",
         "[hooks]\ntype = 'webhook'\nallow_private = 1",
+        "[push]\ntype = 'firebase'\nserver_key = 'secret'",
+        "[push]\ntype = 'apns'\nkey_file = 'key.p8'\nkey = 'secret'",
+        "[push]\ntype = 'webpush'\nvapid_private_key = 'secret'\nvapid_subject = 'mailto:a@b.c'",
     ] {
         let error = build(mistake).err().expect("a mistake");
         assert!(!format!("{error:#}").contains("secret"), "{error:#}");

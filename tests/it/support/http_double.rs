@@ -1,4 +1,4 @@
-//! A provider's HTTP API on loopback: it keeps the requests and answers from a script.
+//! A provider's HTTP API on loopback, HTTP/1.1 or HTTP/2 as the client begins: it keeps the requests and answers from a script.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -9,7 +9,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -153,9 +154,9 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
             .unwrap_or_else(PoisonError::into_inner)
             .connections += 1;
         connections.spawn(async move {
-            let service = service_fn(|request| respond(request, &state));
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
+            let service = service_fn(|request| respond(request, Arc::clone(&state)));
+            let server = auto::Builder::new(TokioExecutor::new());
+            let connection = server.serve_connection(TokioIo::new(stream), service);
             let _ = connection.await; // a client that goes away is no concern of a double
         });
     }
@@ -163,7 +164,7 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
 
 async fn respond(
     request: hyper::Request<Incoming>,
-    state: &Mutex<State>,
+    state: Arc<Mutex<State>>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes());
@@ -171,7 +172,10 @@ async fn respond(
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
         state.requests.push(Request {
             method: head.method.to_string(),
-            path: head.uri.to_string(),
+            path: head
+                .uri
+                .path_and_query()
+                .map_or_else(String::new, ToString::to_string),
             headers: head.headers,
             body: body.unwrap_or_default(),
         });
