@@ -77,6 +77,40 @@ const KNOWN: &[Known] = &[
         any_of: &["WEBHOOK_SIGNING_SECRET"],
         settings: &[("secret", "WEBHOOK_SIGNING_SECRET", Kind::Text)],
     },
+    Known {
+        name: "fcm",
+        any_of: &["GOOGLE_APPLICATION_CREDENTIALS", "FCM_SERVER_KEY"],
+        settings: &[
+            (
+                "credentials_file",
+                "GOOGLE_APPLICATION_CREDENTIALS",
+                Kind::Text,
+            ),
+            ("project_id", "FCM_PROJECT_ID", Kind::Text),
+            ("api_url", "FCM_API_URL", Kind::Text),
+            ("server_key", "FCM_SERVER_KEY", Kind::Text),
+        ],
+    },
+    Known {
+        name: "apns",
+        any_of: &["APNS_KEY_FILE"],
+        settings: &[
+            ("key_file", "APNS_KEY_FILE", Kind::Text),
+            ("key_id", "APNS_KEY_ID", Kind::Text),
+            ("team_id", "APNS_TEAM_ID", Kind::Text),
+            ("topic", "APNS_TOPIC", Kind::Text),
+            ("environment", "APNS_ENVIRONMENT", Kind::Text),
+            ("api_url", "APNS_API_URL", Kind::Text),
+        ],
+    },
+    Known {
+        name: "webpush",
+        any_of: &["WEBPUSH_VAPID_PRIVATE_KEY"],
+        settings: &[
+            ("vapid_private_key", "WEBPUSH_VAPID_PRIVATE_KEY", Kind::Text),
+            ("vapid_subject", "WEBPUSH_VAPID_SUBJECT", Kind::Text),
+        ],
+    },
 ];
 
 /// A variable that, when it says `false`, leaves out what the environment says of a channel.
@@ -88,11 +122,18 @@ struct Switch {
     hides: &'static [&'static str],
 }
 
-const SWITCHES: &[Switch] = &[Switch {
-    variable: "SMS_ENABLED",
-    gateways: &["twilio", "bandwidth", "ovh", "sns"],
-    hides: &["SMS_DEFAULT_GATEWAY"],
-}];
+const SWITCHES: &[Switch] = &[
+    Switch {
+        variable: "SMS_ENABLED",
+        gateways: &["twilio", "bandwidth", "ovh", "sns"],
+        hides: &["SMS_DEFAULT_GATEWAY"],
+    },
+    Switch {
+        variable: "PUSH_ENABLED",
+        gateways: &["fcm", "apns", "webpush"],
+        hides: &[],
+    },
+];
 
 impl Switch {
     /// Whether it is off; on when it is not set.

@@ -317,6 +317,49 @@ fn sms_enabled_false_leaves_out_the_environments_text_messages_only() {
     assert!(error.starts_with("SMS_ENABLED: "), "{error}");
 }
 
+/// The names that users of the push gateways know, and the one that used to be enough.
+#[test]
+fn the_environment_configures_push_unless_it_is_switched_off() {
+    let keys = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/rfc7515_a3_key.p8"
+    );
+    let push = [
+        ("APNS_KEY_FILE", keys),
+        ("APNS_KEY_ID", "ABC123DEFG"),
+        ("APNS_TEAM_ID", "DEF123GHIJ"),
+        ("APNS_TOPIC", "org.example.app"),
+        ("APNS_ENVIRONMENT", "sandbox"),
+        (
+            "WEBPUSH_VAPID_PRIVATE_KEY",
+            "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+        ),
+        ("WEBPUSH_VAPID_SUBJECT", "mailto:push@example.org"),
+    ];
+    let with = |name, value| load("", &[&push[..], &[(name, value)]].concat());
+    let config = with("PUSH_ENABLED", "true").unwrap();
+    assert!(config.gateways.keys().eq(["apns", "webpush"]));
+    assert!(!format!("{config:?}").contains("jpsQnnGQ"));
+    assert!(with("PUSH_ENABLED", "False").unwrap().gateways.is_empty());
+    let error = with("PUSH_ENABLED", "maybe").unwrap_err();
+    assert!(
+        error.contains("PUSH_ENABLED must be true or false"),
+        "{error}"
+    );
+
+    let error = with("FCM_SERVER_KEY", "AAAAhunter2").unwrap_err();
+    assert!(
+        error.starts_with("gateways.fcm: ") && error.contains("legacy"),
+        "{error}"
+    );
+    assert!(!error.contains("hunter2"), "{error}");
+    let error = with("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json").unwrap_err();
+    assert!(
+        error.starts_with("gateways.fcm: ") && error.contains("cannot be read"),
+        "{error}"
+    );
+}
+
 /// A file's gateway is not mixed with the environment's.
 #[test]
 fn a_gateway_of_the_file_stands_before_the_environments() {
