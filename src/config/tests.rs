@@ -342,10 +342,7 @@ fn the_environment_configures_push_unless_it_is_switched_off() {
     assert!(!format!("{config:?}").contains("jpsQnnGQ"));
     assert!(with("PUSH_ENABLED", "False").unwrap().gateways.is_empty());
     let error = with("PUSH_ENABLED", "maybe").unwrap_err();
-    assert!(
-        error.contains("PUSH_ENABLED must be true or false"),
-        "{error}"
-    );
+    assert!(error.starts_with("PUSH_ENABLED: "), "{error}");
 
     let error = with("FCM_SERVER_KEY", "AAAAhunter2").unwrap_err();
     assert!(
