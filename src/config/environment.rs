@@ -8,9 +8,9 @@ use super::ConfigError;
 struct Known {
     /// Its type, and its name in the configuration.
     name: &'static str,
-    /// It is configured when one of these is set.
+    /// It is configured when one of these is set; one that ends in `_ENABLED`, when it says so.
     any_of: &'static [&'static str],
-    /// Setting, variable, and what the variable holds.
+    /// Setting, variable, and what the variable holds. Of two variables for a setting the later one wins.
     settings: &'static [(&'static str, &'static str, Kind)],
 }
 
@@ -111,6 +111,63 @@ const KNOWN: &[Known] = &[
             ("vapid_subject", "WEBPUSH_VAPID_SUBJECT", Kind::Text),
         ],
     },
+    Known {
+        name: "postal",
+        any_of: &["POSTAL_API_KEY", "POSTAL_SERVER_KEY"],
+        settings: &[
+            ("api_url", "POSTAL_API_URL", Kind::Text),
+            ("api_key", "POSTAL_SERVER_KEY", Kind::Text),
+            ("api_key", "POSTAL_API_KEY", Kind::Text),
+            ("from", "MAIL_FROM", Kind::Text),
+            ("from", "POSTAL_FROM_ADDRESS", Kind::Text),
+        ],
+    },
+    Known {
+        name: "ses",
+        any_of: &["SES_FROM_ADDRESS"], // not AWS's own: they may be there for other ends
+        settings: &[
+            ("access_key_id", "AWS_ACCESS_KEY_ID", Kind::Text),
+            ("secret_access_key", "AWS_SECRET_ACCESS_KEY", Kind::Text),
+            ("session_token", "AWS_SESSION_TOKEN", Kind::Text),
+            ("region", "AWS_DEFAULT_REGION", Kind::Text),
+            ("region", "AWS_REGION", Kind::Text),
+            ("api_url", "SES_API_URL", Kind::Text),
+            ("configuration_set", "SES_CONFIGURATION_SET", Kind::Text),
+            ("from", "SES_FROM_ADDRESS", Kind::Text),
+        ],
+    },
+    Known {
+        name: "sendgrid",
+        any_of: &["SENDGRID_API_KEY"],
+        settings: &[
+            ("api_key", "SENDGRID_API_KEY", Kind::Text),
+            ("api_url", "SENDGRID_API_URL", Kind::Text),
+            ("from", "MAIL_FROM", Kind::Text),
+        ],
+    },
+    Known {
+        name: "mailgun",
+        any_of: &["MAILGUN_API_KEY"],
+        settings: &[
+            ("api_key", "MAILGUN_API_KEY", Kind::Text),
+            ("domain", "MAILGUN_DOMAIN", Kind::Text),
+            ("region", "MAILGUN_REGION", Kind::Text),
+            ("api_url", "MAILGUN_API_URL", Kind::Text),
+            ("from", "MAIL_FROM", Kind::Text),
+        ],
+    },
+    Known {
+        name: "sns",
+        any_of: &["SNS_ENABLED"], // not AWS's own: they may be there for other ends
+        settings: &[
+            ("access_key_id", "AWS_ACCESS_KEY_ID", Kind::Text),
+            ("secret_access_key", "AWS_SECRET_ACCESS_KEY", Kind::Text),
+            ("session_token", "AWS_SESSION_TOKEN", Kind::Text),
+            ("region", "AWS_DEFAULT_REGION", Kind::Text),
+            ("region", "AWS_REGION", Kind::Text),
+            ("api_url", "SNS_API_URL", Kind::Text),
+        ],
+    },
 ];
 
 /// A variable that, when it says `false`, leaves out what the environment says of a channel.
@@ -138,14 +195,9 @@ const SWITCHES: &[Switch] = &[
 impl Switch {
     /// Whether it is off; on when it is not set.
     fn is_off(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<bool, ConfigError> {
-        let value = variable(self.variable).map(|value| value.trim().to_ascii_lowercase());
-        match value.as_deref() {
-            None | Some("true" | "1" | "yes" | "on") => Ok(false),
-            Some("false" | "0" | "no" | "off") => Ok(true),
-            Some(_) => Err(ConfigError::new(
-                self.variable,
-                "the environment variable must be true or false",
-            )),
+        match variable(self.variable) {
+            Some(text) => Ok(!yes_or_no(self.variable, &text)?),
+            None => Ok(false),
         }
     }
 }
@@ -184,9 +236,14 @@ pub(super) fn add_gateways(
         }
     }
     for known in KNOWN {
-        let configured =
-            known.any_of.iter().any(|name| variable(name).is_some()) && !off.contains(&known.name);
-        if !configured || gateways.contains_key(known.name) {
+        let mut configured = false;
+        for name in known.any_of {
+            configured |= match variable(name) {
+                Some(text) if name.ends_with("_ENABLED") => yes_or_no(name, &text)?,
+                text => text.is_some(),
+            };
+        }
+        if !configured || off.contains(&known.name) || gateways.contains_key(known.name) {
             continue;
         }
         let mut gateway = Table::new();
@@ -207,4 +264,13 @@ pub(super) fn add_gateways(
         gateways.insert(known.name.into(), gateway.into());
     }
     Ok(())
+}
+
+/// Reads a switch.
+fn yes_or_no(name: &str, text: &str) -> Result<bool, ConfigError> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(ConfigError::new(name, "must be true or false")),
+    }
 }

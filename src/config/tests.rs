@@ -357,6 +357,64 @@ fn the_environment_configures_push_unless_it_is_switched_off() {
     );
 }
 
+/// Each provider's users know these names; where there are two, the newer one wins.
+#[test]
+fn the_environment_configures_the_providers_of_mail_and_sms() {
+    let aws = [
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+    let others = [
+        ("MAIL_FROM", "post@road.example"),
+        ("POSTAL_SERVER_KEY", "old"),
+        ("POSTAL_API_KEY", "new"),
+        ("POSTAL_API_URL", "https://postal.example"),
+        ("POSTAL_FROM_ADDRESS", "postal@road.example"),
+        ("SES_FROM_ADDRESS", "ses@road.example"),
+        ("SENDGRID_API_KEY", "k"),
+        ("MAILGUN_API_KEY", "k"),
+        ("MAILGUN_DOMAIN", "mg.road.example"),
+        ("MAILGUN_REGION", "eu"),
+        ("SNS_ENABLED", "true"),
+    ];
+    let config = load("", &[&aws[..], &others].concat()).unwrap();
+    let names: Vec<_> = config.gateways.keys().map(String::as_str).collect();
+    assert_eq!(names, ["mailgun", "postal", "sendgrid", "ses", "sns"]);
+    let GatewaySettings::Postal(postal) = &config.gateways["postal"] else {
+        panic!("{config:?}");
+    };
+    assert_eq!(postal.api_key.expose(), "new");
+    assert_eq!(postal.from.as_deref(), Some("postal@road.example"));
+    let GatewaySettings::Ses(ses) = &config.gateways["ses"] else {
+        panic!("{config:?}");
+    };
+    assert_eq!(ses.region, "eu-central-1");
+    let shown = format!("{config:?}{:?}", config.shown_gateways);
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+/// Credentials of AWS are on many machines for other ends.
+#[test]
+fn credentials_of_aws_alone_configure_nothing() {
+    let aws = [
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+    assert!(load("", &aws).unwrap().gateways.is_empty());
+    let off = [&aws[..], &[("SNS_ENABLED", "false")]].concat();
+    assert!(load("", &off).unwrap().gateways.is_empty());
+    let odd = [&aws[..], &[("SNS_ENABLED", "perhaps")]].concat();
+    assert_eq!(
+        load("", &odd).unwrap_err(),
+        "SNS_ENABLED: must be true or false"
+    );
+    let half = load("", &[("SES_FROM_ADDRESS", "ses@road.example")]).unwrap_err();
+    assert!(half.starts_with("gateways.ses."), "{half}");
+}
+
 /// A file's gateway is not mixed with the environment's.
 #[test]
 fn a_gateway_of_the_file_stands_before_the_environments() {

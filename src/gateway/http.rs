@@ -5,12 +5,13 @@ use std::iter;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode, Url};
 
 use super::public;
 use crate::model::outcome::{Blame, Fault, SendError, shorten};
+use crate::model::secret::Secret;
 use crate::tls;
 
 /// What is read of an answer, in bytes; the rest is left.
@@ -85,6 +86,27 @@ pub fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// The value of a header that authorises a request: never shown, neither by `Debug` nor in HTTP/2's tables.
+///
+/// # Errors
+///
+/// When `text` cannot stand in a header.
+pub fn credential(text: &str) -> Result<HeaderValue, String> {
+    let value = HeaderValue::from_str(text);
+    let mut value = value.map_err(|_| "has characters in its key that no key has".to_owned())?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// A provider's error code, if it is one that may be logged: up to 64 letters, digits, `.`, `-` and `_`.
+pub fn loggable(code: &str) -> &str {
+    let of_code = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    match code.len() <= 64 && code.bytes().all(of_code) {
+        true => code,
+        false => "garbled",
+    }
+}
+
 /// A provider's answer.
 #[derive(Debug)]
 pub struct Answer {
@@ -113,6 +135,37 @@ impl Answer {
             &String::from_utf8_lossy(&self.body),
             crate::model::outcome::PROVIDER_TEXT_MAX,
         )
+    }
+
+    /// The same with `***` for each of `secrets` in the body: some providers quote the key that they refuse.
+    #[must_use]
+    pub fn without(mut self, secrets: &[&Secret]) -> Self {
+        for secret in secrets.iter().map(|secret| secret.expose()) {
+            if !secret.is_empty()
+                && self
+                    .body
+                    .windows(secret.len())
+                    .any(|w| w == secret.as_bytes())
+            {
+                let text = String::from_utf8_lossy(&self.body).replace(secret, "***");
+                self.body = text.into();
+            }
+        }
+        self
+    }
+
+    /// The judgement of a success whose body is not what the provider documents. A page of HTML is not its API's, and
+    /// blames the gateway (`unexpected_answer`); else the message may well have gone out (`answer_garbled`).
+    pub fn garbled(&self) -> SendError {
+        let kind = self.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let is_page = kind.is_some_and(|kind| kind.starts_with(b"text/html"));
+        let (fault, reason) = match is_page {
+            true => (Fault::Gateway { retry_after: None }, "unexpected_answer"),
+            false => (Fault::Unknown, "answer_garbled"),
+        };
+        SendError::new(fault, reason)
+            .with_code(self.status.as_str())
+            .with_text(&self.text())
     }
 
     /// The judgement by status alone, for what a provider's own codes do not tell: 401, 402 and 403 blame our account,
@@ -248,6 +301,29 @@ mod tests {
         for nothing in ["soon", "-1", "Thu, 01 Jan 1970 00:00:00 GMT"] {
             assert_eq!(answer(429, Some(nothing)).retry_after(), None, "{nothing}");
         }
+    }
+
+    /// Postal quotes the key that it refuses; events are read by many.
+    #[test]
+    fn a_secret_in_an_answer_is_masked() {
+        let body = Bytes::from_static(b"no such key: s3cret!");
+        let answer = Answer {
+            body,
+            ..answer(401, None)
+        }
+        .without(&[&"s3cret".into(), &"".into()]);
+        assert_eq!(answer.text(), "no such key: ***!");
+    }
+
+    /// A success that cannot be read may be one, unless it is a page: then something else answered.
+    #[test]
+    fn a_garbled_success_is_unknown_and_a_page_is_the_gateways() {
+        let mut answer = answer(200, None);
+        assert_eq!(answer.garbled().fault, Fault::Unknown);
+        let page = HeaderValue::from_static("text/html; charset=utf-8");
+        answer.headers.insert(CONTENT_TYPE, page);
+        let gateway = Fault::Gateway { retry_after: None };
+        assert_eq!(answer.garbled().fault, gateway);
     }
 
     /// Whose fault it was decides between retry, reroute and giving up.

@@ -1,16 +1,22 @@
 //! Gateways: each hands messages to one provider. A gateway knows no SQL.
 
 pub mod apns;
+mod aws;
 pub mod bandwidth;
 pub mod fcm;
 pub mod file;
 pub mod http;
+pub mod mailgun;
 mod mime;
 pub mod ovh;
+pub mod postal;
 pub mod public;
 pub mod push;
 pub mod registry;
+pub mod sendgrid;
+pub mod ses;
 pub mod smtp;
+pub mod sns;
 pub mod stub;
 pub mod twilio;
 pub mod webhook;

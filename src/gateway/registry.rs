@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Gateway, apns, bandwidth, fcm, file, ovh, smtp, stub, twilio, webhook, webpush};
+use super::{
+    Gateway, apns, bandwidth, fcm, file, mailgun, ovh, postal, sendgrid, ses, smtp, sns, stub,
+    twilio, webhook, webpush,
+};
 use crate::model::message::Channel;
 
 /// One `[gateways.NAME]` table of the configuration.
@@ -21,6 +24,16 @@ pub enum GatewaySettings {
     Apns(apns::Settings),
     /// Push to browsers.
     Webpush(webpush::Settings),
+    /// Mail by Postal's API.
+    Postal(postal::Settings),
+    /// Mail by Amazon SES.
+    Ses(ses::Settings),
+    /// Mail by SendGrid.
+    Sendgrid(sendgrid::Settings),
+    /// Mail by Mailgun.
+    Mailgun(mailgun::Settings),
+    /// SMS by Amazon SNS.
+    Sns(sns::Settings),
     /// Each message a file, for development.
     File(file::Settings),
     /// Answers as told, for tests and dry runs.
@@ -73,6 +86,17 @@ impl Registry {
                 GatewaySettings::Webpush(s) => {
                     webpush::WebPush::new(name, s).map(|g| Arc::new(g) as _)
                 }
+                GatewaySettings::Postal(s) => {
+                    postal::Postal::new(name, s).map(|g| Arc::new(g) as _)
+                }
+                GatewaySettings::Ses(s) => ses::Ses::new(name, s).map(|g| Arc::new(g) as _),
+                GatewaySettings::Sendgrid(s) => {
+                    sendgrid::Sendgrid::new(name, s).map(|g| Arc::new(g) as _)
+                }
+                GatewaySettings::Mailgun(s) => {
+                    mailgun::Mailgun::new(name, s).map(|g| Arc::new(g) as _)
+                }
+                GatewaySettings::Sns(s) => sns::Sns::new(name, s).map(|g| Arc::new(g) as _),
                 GatewaySettings::File(s) => file::File::new(name, s).map(|g| Arc::new(g) as _),
                 GatewaySettings::Stub(s) => stub::Stub::new(name, s).map(|g| Arc::new(g) as _),
                 GatewaySettings::Twilio(s) => {

@@ -49,6 +49,13 @@ pub(in crate::gateway) fn mailbox(text: &str) -> Result<Mailbox, Invalid> {
     ))
 }
 
+/// Reads the setting `from` of a gateway.
+pub(in crate::gateway) fn sender(from: Option<&str>) -> Result<Option<Mailbox>, String> {
+    from.map(mailbox)
+        .transpose()
+        .map_err(|Invalid| "from must be an address, or \"Name <address>\"".into())
+}
+
 /// The content of a quoted string (RFC 5322, section 3.2.4); other text as it is.
 fn unquote(name: &str) -> String {
     let quoted = name

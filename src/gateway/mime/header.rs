@@ -1,6 +1,7 @@
 //! Header fields that callers may set, and none that they may not.
 
-use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::Mailbox;
+use lettre::message::header::{HeaderName, HeaderValue, Headers, Sender};
 
 use super::refused;
 use crate::model::outcome::{Blame, SendError};
@@ -43,6 +44,32 @@ pub(super) fn custom(name: &str, value: &str) -> Result<HeaderValue, SendError> 
         return Err(refused(Blame::Message, "header_not_allowed"));
     }
     text(name, value)
+}
+
+/// The value of a field of the caller's, for providers that write the field themselves.
+pub(super) fn encoded(name: &str, value: &str) -> Result<String, SendError> {
+    custom(name, value).map(on_one_line)
+}
+
+/// The value of a field: in ASCII, encoded (RFC 2047) where it was not, and on one line.
+pub(super) fn on_one_line(field: HeaderValue) -> String {
+    let mut header = Headers::new();
+    header.insert_raw(field);
+    unfolded(&header)
+}
+
+/// A mailbox in ASCII: a name in another script is encoded (RFC 2047).
+pub(in crate::gateway) fn ascii(mailbox: &Mailbox) -> String {
+    let mut header = Headers::new();
+    header.set(Sender::from(mailbox.clone()));
+    unfolded(&header)
+}
+
+/// The value of the only field, on one line.
+fn unfolded(header: &Headers) -> String {
+    let text = header.to_string().replace("\r\n", "");
+    text.split_once(':')
+        .map_or(String::new(), |(_, value)| value.trim().to_owned())
 }
 
 /// A field of free text.
@@ -119,6 +146,29 @@ mod tests {
                 "{name:?}"
             );
         }
+    }
+
+    /// Providers put the value into a header as it is given, and some take ASCII only.
+    #[test]
+    fn a_value_for_a_provider_is_one_line_of_ascii() {
+        let long = "<https://example.org/unsubscribe?id=1>, ".repeat(8);
+        assert_eq!(
+            encoded("List-Unsubscribe", &long).ok().as_deref(),
+            Some(long.trim())
+        );
+        let value = encoded("X-Note", &"Grüße ".repeat(20)).expect("a value");
+        assert!(
+            value.is_ascii() && !value.contains(['\r', '\n']),
+            "{value:?}"
+        );
+        assert!(value.starts_with("=?utf-8?b?"), "{value}");
+        let name = "Jörg, der Lange".to_owned();
+        let mailbox = Mailbox::new(Some(name), "j@example.org".parse().expect("an address"));
+        let mailbox = ascii(&mailbox);
+        assert!(
+            mailbox.is_ascii() && mailbox.ends_with(" <j@example.org>"),
+            "{mailbox}"
+        );
     }
 
     /// Relays differ in what they take for the end of a mail; what is sent must leave no doubt.

@@ -1,18 +1,25 @@
-//! A message → an Internet mail (RFC 5322, MIME), for the gateways that hand over whole mails.
+//! A message → an Internet mail (RFC 5322, MIME), for the gateways that hand over whole mails;
+//! and its parts, checked alike, for those whose provider builds the mail.
 //!
 //! What comes out is 7-bit (non-ASCII text is quoted-printable or base64), has CRLF line ends only and no line
 //! above 998 bytes (RFC 5322, section 2.1.1), whatever went in. One exception: an address whose local part is
 //! not ASCII stands in the header as UTF-8, for which [`Mail::needs_smtputf8`] is set (RFC 6532).
 
 mod address;
+mod fields;
 mod header;
+mod parties;
 mod parts;
 
-pub(super) use address::{Invalid, mailbox};
+pub(super) use address::{Invalid, mailbox, sender};
+pub(super) use fields::Fields;
+pub(super) use header::ascii;
 pub(super) use lettre::Address;
 pub(super) use lettre::message::Mailbox;
+pub(super) use parties::Parties;
+pub(super) use parts::File;
 
-use lettre::message::{Mailboxes, Message, header as fields};
+use lettre::message::{Mailboxes, Message, header::Cc};
 
 use crate::model::message::Rendered;
 use crate::model::outcome::{Blame, Fault, SendError};
@@ -48,23 +55,26 @@ pub(super) struct Mail {
 /// | `invalid_attachment` | message | base64, media type, file name or content id that is none |
 /// | `sender_missing` | gateway | neither the message nor the configuration says from whom |
 pub(super) fn build(message: &Rendered, default_from: Option<&Mailbox>) -> Result<Mail, SendError> {
-    let options = &message.options;
-    let of_message = |Invalid| refused(Blame::Message, "invalid_address");
-    let parse = |text: &String| address::mailbox(text).map_err(of_message);
+    build_with(message, default_from, &[])
+}
 
-    let from = match (&options.from, default_from) {
-        (Some(from), _) => parse(from)?,
-        (None, Some(from)) => from.clone(),
-        (None, None) => {
-            let fault = Fault::Gateway { retry_after: None };
-            return Err(SendError::new(fault, "sender_missing"));
-        }
-    };
-    let recipient = address::address(&message.recipient)
-        .map_err(|Invalid| refused(Blame::Recipient, "invalid_address"))?;
-    let reply_to = options.reply_to.as_ref().map(parse).transpose()?;
-    let cc: Vec<Mailbox> = options.cc.iter().map(parse).collect::<Result<_, _>>()?;
-    let bcc: Vec<Mailbox> = options.bcc.iter().map(parse).collect::<Result<_, _>>()?;
+/// As [`build`], with header fields of ours, which replace the caller's of the same name.
+pub(super) fn build_with(
+    message: &Rendered,
+    default_from: Option<&Mailbox>,
+    ours: &[(&str, &str)],
+) -> Result<Mail, SendError> {
+    let options = &message.options;
+    let parties = Parties::read(message, default_from)?;
+    let copies = parties.copies();
+    let needs_smtputf8 = parties.needs_smtputf8();
+    let Parties {
+        from,
+        recipient,
+        reply_to,
+        cc,
+        bcc: _,
+    } = parties;
 
     let message_id = format!("{}@{}", message.message_id, from.email.domain());
     let mut builder = Message::builder()
@@ -72,34 +82,28 @@ pub(super) fn build(message: &Rendered, default_from: Option<&Mailbox>) -> Resul
         .to(Mailbox::new(None, recipient.clone()))
         .message_id(Some(format!("<{message_id}>")))
         .date_now();
-    if let Some(reply_to) = reply_to.clone() {
+    if let Some(reply_to) = reply_to {
         builder = builder.reply_to(reply_to);
     }
     if !cc.is_empty() {
-        builder = builder.header(fields::Cc::from(Mailboxes::from_iter(cc.clone())));
+        builder = builder.header(Cc::from(Mailboxes::from_iter(cc)));
     }
     if let Some(subject) = &message.subject {
         builder = builder.raw_header(header::text("Subject", subject)?);
     }
     for (name, value) in &options.headers {
-        builder = builder.raw_header(header::custom(name, value)?);
+        let field = header::custom(name, value)?;
+        if !ours.iter().any(|(ours, _)| ours.eq_ignore_ascii_case(name)) {
+            builder = builder.raw_header(field);
+        }
+    }
+    for (name, value) in ours {
+        builder = builder.raw_header(header::text(name, value)?);
     }
     if !options.tags.is_empty() {
         builder = builder.raw_header(header::text("X-Tags", &options.tags.join(", "))?);
     }
     let bytes = parts::finish(builder, message)?.formatted();
-
-    let mut copies: Vec<Address> = Vec::new();
-    for copy in cc.into_iter().chain(bcc) {
-        if copy.email != recipient && !copies.contains(&copy.email) {
-            copies.push(copy.email);
-        }
-    }
-    let needs_smtputf8 = [&from.email, &recipient]
-        .into_iter()
-        .chain(&copies)
-        .chain(reply_to.as_ref().map(|mailbox| &mailbox.email))
-        .any(|address| !address.user().is_ascii());
     if !header::is_safe(&bytes, needs_smtputf8) {
         return Err(refused(Blame::Message, "invalid_header"));
     }

@@ -81,29 +81,56 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// A file of a mail, checked.
+pub(in crate::gateway) struct File<'a> {
+    /// For the reader; without control characters.
+    pub(in crate::gateway) name: &'a str,
+    /// Its media type, no composite one.
+    pub(in crate::gateway) media_type: &'a str,
+    /// What it holds.
+    pub(in crate::gateway) bytes: Vec<u8>,
+    /// By which the html refers to it.
+    pub(in crate::gateway) content_id: Option<&'a str>,
+}
+
+impl<'a> File<'a> {
+    /// Checks it.
+    pub(super) fn read(attachment: &'a message::Attachment) -> Result<Self, SendError> {
+        let invalid = || refused(Blame::Message, "invalid_attachment");
+        if attachment.filename.contains(char::is_control) {
+            return Err(refused(Blame::Message, "invalid_header"));
+        }
+        let content_id = attachment.content_id.as_deref();
+        if content_id.is_some_and(|id| !is_content_id(id)) {
+            return Err(invalid());
+        }
+        let mut base64 = attachment.content.clone();
+        base64.retain(|c| !c.is_ascii_whitespace());
+        Ok(Self {
+            name: &attachment.filename,
+            media_type: media_type(attachment.content_type.as_deref())?,
+            bytes: BASE64.decode(base64).map_err(|_| invalid())?,
+            content_id,
+        })
+    }
+}
+
 fn file(attachment: &message::Attachment) -> Result<SinglePart, SendError> {
     let invalid = || refused(Blame::Message, "invalid_attachment");
-    if attachment.filename.contains(char::is_control) {
-        return Err(refused(Blame::Message, "invalid_header"));
-    }
-    let mut base64 = attachment.content.clone();
-    base64.retain(|c| !c.is_ascii_whitespace());
-    let bytes = BASE64.decode(base64).map_err(|_| invalid())?;
-    let bytes =
-        Body::new_with_encoding(bytes, ContentTransferEncoding::Base64).map_err(|_| invalid())?;
-    let filename = attachment.filename.clone();
-    let kind = media_type(attachment.content_type.as_deref())?;
-    let disposition = match &attachment.content_id {
-        None => Attachment::new(filename),
-        Some(id) if is_content_id(id) => Attachment::new_inline_with_name(id.clone(), filename),
-        Some(_) => return Err(invalid()),
+    let file = File::read(attachment)?;
+    let kind = ContentType::parse(file.media_type).map_err(|_| invalid())?;
+    let bytes = Body::new_with_encoding(file.bytes, ContentTransferEncoding::Base64)
+        .map_err(|_| invalid())?;
+    let disposition = match file.content_id {
+        None => Attachment::new(file.name.to_owned()),
+        Some(id) => Attachment::new_inline_with_name(id.to_owned(), file.name.to_owned()),
     };
     Ok(disposition.body(bytes, kind))
 }
 
 /// The media type to state. Composite types must not be base64 (RFC 2046, section 5), so such a file travels
 /// as bytes of no stated type.
-fn media_type(stated: Option<&str>) -> Result<ContentType, SendError> {
+fn media_type(stated: Option<&str>) -> Result<&str, SendError> {
     const BYTES: &str = "application/octet-stream";
     let stated = stated.unwrap_or(BYTES);
     let composite = ["multipart/", "message/"].iter().any(|prefix| {
@@ -111,11 +138,14 @@ fn media_type(stated: Option<&str>) -> Result<ContentType, SendError> {
             .get(..prefix.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     });
-    let stated = if composite { BYTES } else { stated };
-    if !stated.is_ascii() || stated.contains(char::is_control) {
+    if composite {
+        return Ok(BYTES);
+    }
+    let readable = stated.is_ascii() && !stated.contains(char::is_control);
+    if !readable || ContentType::parse(stated).is_err() {
         return Err(refused(Blame::Message, "invalid_attachment"));
     }
-    ContentType::parse(stated).map_err(|_| refused(Blame::Message, "invalid_attachment"))
+    Ok(stated)
 }
 
 /// Printable ASCII that fits between angle brackets (RFC 2392).

@@ -11,7 +11,6 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use url::Url;
 
-use crate::gateway::mime;
 use crate::model::duration;
 use crate::model::secret::Secret;
 use crate::tls;
@@ -160,13 +159,6 @@ const SUBMISSION: u16 = 587;
 
 /// Relay (RFC 5321).
 const RELAY: u16 = 25;
-
-/// Reads `from`.
-pub(super) fn sender(from: Option<&str>) -> Result<Option<mime::Mailbox>, String> {
-    from.map(mime::mailbox)
-        .transpose()
-        .map_err(|mime::Invalid| "from must be an address, or \"Name <address>\"".into())
-}
 
 struct Target {
     host: String,

@@ -63,7 +63,7 @@ impl Smtp {
     pub fn new(name: &str, settings: &Settings) -> Result<Self, String> {
         Ok(Self {
             name: name.into(),
-            from: config::sender(settings.from.as_deref())?,
+            from: mime::sender(settings.from.as_deref())?,
             config: Config::new(settings)?,
             permits: Semaphore::new(settings.connections.into()),
             kept: Mutex::default(),

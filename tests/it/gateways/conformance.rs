@@ -92,10 +92,29 @@ fn file_in(path: &std::path::Path) -> file::File {
     file::File::new("file", &settings).expect("a file gateway")
 }
 
+/// A provider that answers so.
+async fn answering(status: u16, headers: &[(&str, &str)], body: &str) -> HttpDouble {
+    let double = HttpDouble::start().await;
+    double.answer(status, headers, body.to_owned());
+    double
+}
+
+/// A provider that takes each request and answers none.
+async fn hanging() -> HttpDouble {
+    let double = HttpDouble::start().await;
+    double.hang();
+    double
+}
+
 /// Each as it is when all goes well.
 async fn healthy() -> anyhow::Result<Vec<Subject>> {
     let sink = SmtpSink::start().await?;
     let scratch = Scratch::new()?;
+    let postal = answering(200, &[], postal::SUCCESS).await;
+    let ses = answering(200, &[], ses::SUCCESS).await;
+    let sendgrid = answering(202, &sendgrid::SUCCESS, "").await;
+    let mailgun = answering(200, &[], mailgun::SUCCESS).await;
+    let sns = answering(200, &[], sns::SUCCESS).await;
     let messages = HttpDouble::answering(201, twilio::ACCEPTED).await;
     let texts = HttpDouble::answering(202, bandwidth::ACCEPTED).await;
     let jobs = ovh::answering(200, ovh::ACCEPTED).await;
@@ -117,11 +136,24 @@ async fn healthy() -> anyhow::Result<Vec<Subject>> {
         subject(bandwidth::gateway(&texts), &[Channel::Sms], texts),
         subject(ovh::gateway(&jobs), &[Channel::Sms], jobs),
         subject(webhook::gateway(), &[Channel::Webhook], receiver).to(&hook),
+        subject(postal::postal(&postal), &[Channel::Email], postal),
+        subject(ses::ses(&ses), &[Channel::Email], ses),
+        subject(sendgrid::sendgrid(&sendgrid), &[Channel::Email], sendgrid),
+        subject(mailgun::mailgun(&mailgun), &[Channel::Email], mailgun),
+        subject(sns::sns(&sns), &[Channel::Sms], sns),
     ];
     let sent = (200, r#"{"name": "projects/p/messages/1"}"#);
     subjects.extend(push_gateways(sent, (200, ""), (201, "")).await);
     Ok(subjects)
 }
+
+/// What no provider should say, in each of the places where providers say something.
+const TOLD_IN_JSON: &str = r#"{"__type":"ada@example.org","message":"engine","errors":[{"field":"ada@example.org","message":"engine"}],"status":"error","data":{"code":"ada@example.org: engine",
+    "message":"ada@example.org: The engine weaves algebraical patterns."}}"#;
+
+/// The same from SNS.
+const TOLD_IN_XML: &str = "<Error><Code>OptedOut</Code>
+    <Message>ada@example.org: The engine weaves algebraical patterns.</Message></Error>";
 
 /// Each as it is when something is wrong, with providers that tell more than they should.
 async fn failing() -> anyhow::Result<Vec<Subject>> {
@@ -134,12 +166,22 @@ async fn failing() -> anyhow::Result<Vec<Subject>> {
         ..settings(&login)
     };
     let scratch = Scratch::new()?;
+    let postal = answering(200, &[], TOLD_IN_JSON).await;
+    let ses = answering(400, &[], TOLD_IN_JSON).await;
+    let sendgrid = answering(400, &[], TOLD_IN_JSON).await;
+    let mailgun = answering(400, &[], TOLD_IN_JSON).await;
+    let sns = answering(400, &[], TOLD_IN_XML).await;
     let taken = scratch.path().join("outbox");
     std::fs::write(&taken, "not a folder")?;
     let mut subjects = vec![
         subject(gateway(&sink), &[Channel::Email], sink),
         subject(smtp(&with_login), &[Channel::Email], login),
         subject(file_in(&taken), Channel::ALL, scratch),
+        subject(postal::postal(&postal), &[Channel::Email], postal),
+        subject(ses::ses(&ses), &[Channel::Email], ses),
+        subject(sendgrid::sendgrid(&sendgrid), &[Channel::Email], sendgrid),
+        subject(mailgun::mailgun(&mailgun), &[Channel::Email], mailgun),
+        subject(sns::sns(&sns), &[Channel::Sms], sns),
     ];
     let told = r#"{"code": 21211, "message": "+15005550006: The engine weaves", "errorCode": "correct-horse"}"#;
     for status in [400, 401, 500] {
@@ -167,6 +209,11 @@ async fn silent() -> anyhow::Result<Vec<(Subject, Fault)>> {
     let transient = Fault::Transient { retry_after: None };
     let greeting = SmtpSink::start().on(Stage::Connect, Hang).await?;
     let dot = SmtpSink::start().on(Stage::Dot, Hang).await?;
+    let postal = hanging().await;
+    let ses = hanging().await;
+    let sendgrid = hanging().await;
+    let mailgun = hanging().await;
+    let sns = hanging().await;
     let messages = HttpDouble::hanging().await;
     let texts = HttpDouble::hanging().await;
     let time = HttpDouble::hanging().await;
@@ -213,6 +260,26 @@ async fn silent() -> anyhow::Result<Vec<(Subject, Fault)>> {
             subject(webhook::gateway(), &[Channel::Webhook], receiver).to(&hook),
             Fault::Unknown,
         ),
+        (
+            subject(postal::postal(&postal), &[Channel::Email], postal),
+            Fault::Unknown,
+        ),
+        (
+            subject(ses::ses(&ses), &[Channel::Email], ses),
+            Fault::Unknown,
+        ),
+        (
+            subject(sendgrid::sendgrid(&sendgrid), &[Channel::Email], sendgrid),
+            Fault::Unknown,
+        ),
+        (
+            subject(mailgun::mailgun(&mailgun), &[Channel::Email], mailgun),
+            Fault::Unknown,
+        ),
+        (
+            subject(sns::sns(&sns), &[Channel::Sms], sns),
+            Fault::Unknown,
+        ),
     ];
     subjects.extend(push);
     Ok(subjects)
@@ -233,6 +300,11 @@ async fn a_gateway_says_its_name_and_what_it_serves() -> anyhow::Result<()> {
             "bandwidth",
             "ovh",
             "webhook",
+            "postal",
+            "ses",
+            "sendgrid",
+            "mailgun",
+            "sns",
             "fcm",
             "apns",
             "webpush"
@@ -354,16 +426,45 @@ fn a_gateway_is_built_from_its_table_in_the_configuration() -> anyhow::Result<()
          service = 'sms-ab12345-1'
          [hooks]
          type = 'webhook'
-         secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'",
+         secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+         [postal]
+         type = 'postal'
+         api_url = 'https://postal.example'
+         api_key = 'secret'
+         from = 'post@road.example'
+         [ses]
+         type = 'ses'
+         access_key_id = 'AKIDEXAMPLE'
+         secret_access_key = 'secret'
+         region = 'eu-central-1'
+         configuration_set = 'events'
+         ip_pools = { alerts = 'alerts-set' }
+         [grid]
+         type = 'sendgrid'
+         api_key = 'secret'
+         [gun]
+         type = 'mailgun'
+         api_key = 'secret'
+         domain = 'mg.road.example'
+         region = 'eu'
+         [sns]
+         type = 'sns'
+         access_key_id = 'AKIDEXAMPLE'
+         secret_access_key = 'secret'
+         region = 'eu-central-1'
+         sender_id = 'Postroad'",
     )?;
     let names = |channel| -> Vec<&str> {
         let gateways = registry.for_channel(channel).iter();
         gateways.map(|gateway| gateway.name()).collect()
     };
-    assert_eq!(names(Channel::Email), ["dry", "outbox", "relay"]);
+    assert_eq!(
+        names(Channel::Email),
+        ["dry", "grid", "gun", "outbox", "postal", "relay", "ses"]
+    );
     assert_eq!(
         names(Channel::Sms),
-        ["dry", "outbox", "phones", "phones_eu", "phones_us"]
+        ["dry", "outbox", "phones", "phones_eu", "phones_us", "sns"]
     );
     // Calls need a number to call from.
     assert_eq!(names(Channel::Voice), ["dry", "outbox"]);
@@ -383,6 +484,14 @@ fn a_gateway_is_built_from_its_table_in_the_configuration() -> anyhow::Result<()
         "[push]\ntype = 'firebase'\nserver_key = 'secret'",
         "[push]\ntype = 'apns'\nkey_file = 'key.p8'\nkey = 'secret'",
         "[push]\ntype = 'webpush'\nvapid_private_key = 'secret'\nvapid_subject = 'mailto:a@b.c'",
+        "[postal]\ntype = 'postal'\napi_key = 'secret'",
+        "[grid]\ntype = 'sendgrid'\napi_key = \"secret\\n\"",
+        "[gun]\ntype = 'mailgun'\napi_key = 'secret'",
+        "[gun]\ntype = 'mailgun'\napi_key = 'secret'\ndomain = 'x.org'\nregion = 'moon'",
+        "[sns]\ntype = 'sns'\naccess_key_id = 'a'\nsecret_access_key = 'secret'\nregion = 'x'\nsender_id = '1'",
+        "[ses]\ntype = 'ses'\naccess_key_id = 'a'\nsecret_access_key = 'secret'",
+        "[ses]\ntype = 'ses'\naccess_key_id = 'a'\nsecret_access_key = 'secret'\nregion = 'a/b'",
+        "[postal]\ntype = 'postal'\napi_url = 'http://postal.example'\napi_key = 'secret'",
     ] {
         let error = build(mistake).err().expect("a mistake");
         assert!(!format!("{error:#}").contains("secret"), "{error:#}");

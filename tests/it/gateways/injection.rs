@@ -9,7 +9,7 @@ use super::*;
 
 /// A field of a message that can be set to any text.
 #[derive(Clone, Copy, Debug)]
-enum Field {
+pub(super) enum Field {
     Recipient,
     Subject,
     From,
@@ -26,7 +26,7 @@ enum Field {
     Html,
 }
 
-const FIELDS: [Field; 14] = [
+pub(super) const FIELDS: [Field; 14] = [
     Field::Recipient,
     Field::Subject,
     Field::From,
@@ -44,7 +44,7 @@ const FIELDS: [Field; 14] = [
 ];
 
 /// A mail whose `field` is `text`.
-fn mail_where(field: Field, text: &str) -> Rendered {
+pub(super) fn mail_where(field: Field, text: &str) -> Rendered {
     let text = text.to_owned();
     let mut message = mail();
     let mut options = Options::default();
@@ -103,7 +103,7 @@ async fn a_line_end_in_a_field_is_refused_before_anything_is_sent() -> anyhow::R
 }
 
 /// Pieces that mean something to a parser of mail or SMTP, with some that do not.
-fn hostile() -> impl Strategy<Value = String> {
+pub(super) fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\r\n".to_owned()),
         Just("\n".into()),

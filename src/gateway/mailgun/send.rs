@@ -1,0 +1,102 @@
+//! A message → a form (<https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages>).
+
+use reqwest::multipart::{Form, Part};
+use reqwest::{Client, RequestBuilder};
+
+use super::config::Config;
+use crate::gateway::mime::{self, Fields, File, Mailbox};
+use crate::model::message::Rendered;
+use crate::model::outcome::{Blame, Fault, SendError};
+
+/// What Mailgun takes: so many tags, of so many characters.
+const TAGS_MAX: usize = 10;
+const TAG_MAX: usize = 128;
+
+/// The request that sends `message`, without credentials.
+pub(super) fn request(
+    client: &Client,
+    config: &Config,
+    message: &Rendered,
+) -> Result<RequestBuilder, SendError> {
+    let fields = Fields::read(message, config.from.as_ref())?;
+    let common = parameters(config, message, &fields);
+    if fields.has_inline_images() {
+        let mail = mime::build(message, config.from.as_ref())?;
+        let whole = Part::bytes(mail.bytes).file_name("message.mime");
+        let recipients = [mail.recipient].into_iter().chain(mail.copies);
+        let form = recipients.fold(form(common), |form, to| form.text("to", to.to_string()));
+        let request = client.post(config.mime_url.clone());
+        return Ok(request.multipart(form.part("message", whole)));
+    }
+    let mut pairs = by_fields(&fields);
+    pairs.extend(common);
+    let request = client.post(config.messages_url.clone());
+    if fields.files.is_empty() {
+        return Ok(request.form(&pairs));
+    }
+    let mut form = form(pairs);
+    for file in fields.files {
+        form = form.part("attachment", part(file)?);
+    }
+    Ok(request.multipart(form))
+}
+
+/// What both calls take.
+fn parameters(config: &Config, message: &Rendered, fields: &Fields<'_>) -> Vec<(String, String)> {
+    let ascii = |tag: &&str| tag.replace(|c: char| !matches!(c, ' '..='~'), "_");
+    let tags = fields
+        .tags
+        .iter()
+        .map(ascii)
+        .filter(|tag| tag.len() <= TAG_MAX);
+    let mut pairs: Vec<_> = tags
+        .take(TAGS_MAX)
+        .map(|tag| ("o:tag".into(), tag))
+        .collect();
+    if let Some(pool) = message.ip_pool.as_deref() {
+        pairs.push(("o:sending-ip-pool".into(), config.ip_pool(pool).into()));
+    }
+    pairs.push(("v:postroad_id".into(), message.message_id.to_string()));
+    pairs
+}
+
+/// What `messages` makes the mail of.
+fn by_fields(fields: &Fields<'_>) -> Vec<(String, String)> {
+    let parties = &fields.parties;
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    let mut push = |name: &str, value: String| pairs.push((name.into(), value));
+    push("from", parties.from.to_string());
+    push("to", parties.recipient.to_string());
+    for copy in &parties.cc {
+        push("cc", copy.to_string());
+    }
+    for copy in &parties.bcc {
+        push("bcc", copy.to_string());
+    }
+    push("subject", fields.subject.into());
+    if let Some(text) = fields.text {
+        push("text", text.into());
+    }
+    if let Some(html) = fields.html {
+        push("html", html.into());
+    }
+    if let Some(reply_to) = parties.reply_to.as_ref().map(Mailbox::to_string) {
+        push("h:Reply-To", reply_to);
+    }
+    for (name, value) in &fields.headers {
+        push(&format!("h:{name}"), value.clone());
+    }
+    pairs
+}
+
+fn form(pairs: Vec<(String, String)>) -> Form {
+    let fields = pairs.into_iter();
+    fields.fold(Form::new(), |form, (name, value)| form.text(name, value))
+}
+
+fn part(file: File<'_>) -> Result<Part, SendError> {
+    Part::bytes(file.bytes)
+        .file_name(file.name.to_owned())
+        .mime_str(file.media_type)
+        .map_err(|_| SendError::new(Fault::Permanent(Blame::Message), "invalid_attachment"))
+}
