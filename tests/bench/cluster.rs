@@ -50,7 +50,8 @@ pub(crate) struct Db {
 }
 
 impl Cluster {
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    /// Starts it, with `more` settings beside ours.
+    pub(crate) async fn start(more: &[(String, String)]) -> anyhow::Result<Self> {
         let id = Uuid::now_v7().simple().to_string();
         let root = env::temp_dir().join(format!("postroad-bench-{}", &id[20..]));
         let reaper = reaper(&root)?;
@@ -59,6 +60,10 @@ impl Cluster {
         let client = Database::new(&embedded.url(), "bench")?.connect().await?;
         for setting in SETTINGS {
             let statement = format!("alter system set {setting}");
+            client.batch_execute(&statement).await?;
+        }
+        for (name, value) in more {
+            let statement = format!("alter system set {name} = '{value}'");
             client.batch_execute(&statement).await?;
         }
         drop(client);

@@ -84,7 +84,7 @@ fn main() -> ExitCode {
 async fn run(options: Options) -> anyhow::Result<bool> {
     let started = Instant::now();
     eprintln!("starting Postgres");
-    let cluster = Cluster::start().await?;
+    let cluster = Cluster::start(&options.set).await?;
     let mut report = Report::new(&cluster, &options).await?;
     let bench = Bench {
         cluster,

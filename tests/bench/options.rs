@@ -21,6 +21,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     rounds: Option<u8>,
 
+    /// A setting of Postgres to try, such as jit=off; may be given again
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) set: Vec<(String, String)>,
+
     /// Where the figures are written as JSON
     #[arg(long, value_name = "FILE", default_value = "target/bench.json")]
     pub(crate) json: PathBuf,
@@ -37,6 +41,11 @@ Subjects:
   c  drain/s                     f  P0 latency, idle and behind  i  notifications
 
 Exit codes: 0 measured, 2 something broke. A bar that is missed is printed as missed, and is no error.";
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
 
 impl Options {
     /// Reads the command line; what to exit with when there is nothing to run.

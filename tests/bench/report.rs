@@ -41,6 +41,7 @@ impl Report {
                 ("load before", load.split(' ').next().unwrap_or("").into()),
                 ("PostgreSQL", version.get(0)),
                 ("settings", "fsync, synchronous_commit, full_page_writes on; shared_buffers 2GB; max_wal_size 8GB; checkpoint_timeout 15min".into()),
+                ("beside them", options.set.iter().map(|(name, value)| format!("{name}={value} ")).collect()),
                 ("rounds", options.rounds().to_string()),
                 ("sizes", options.size("full", "quick: too small to judge by").into()),
             ],
