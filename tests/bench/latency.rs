@@ -99,12 +99,12 @@ pub(crate) async fn latencies(db: &Db, probes: &[Probe]) -> anyhow::Result<Laten
         if rows.len() == ids.len() {
             break rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         }
-        anyhow::ensure!(
-            Instant::now() < deadline,
-            "{} of {} probes have no event after {PATIENCE:?}",
-            ids.len() - rows.len(),
-            ids.len()
-        );
+        if Instant::now() > deadline {
+            anyhow::bail!(
+                "probes without an event after {PATIENCE:?}: {}",
+                statuses(db, &ids).await?
+            );
+        }
         sleep(Duration::from_millis(100)).await;
     };
     let mut milliseconds: Vec<f64> = probes
@@ -113,6 +113,14 @@ pub(crate) async fn latencies(db: &Db, probes: &[Probe]) -> anyhow::Result<Laten
         .collect();
     milliseconds.sort_by(f64::total_cmp);
     Ok(Latencies(milliseconds))
+}
+
+/// Where the probes are.
+async fn statuses(db: &Db, ids: &[Uuid]) -> anyhow::Result<String> {
+    let query = "
+        select coalesce(string_agg(s.status || ' ' || s.count, ', '), 'none')
+        from (select t.status, count(*) from unnest($1::uuid[]) as u (id), postroad.status(u.id) as t group by 1) as s";
+    Ok(db.client.query_one(query, &[&ids]).await?.get(0))
 }
 
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {

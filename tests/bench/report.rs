@@ -31,14 +31,13 @@ impl Report {
             let value = found.and_then(|line| line.split_once(':'));
             value.map_or_else(|| "unknown".into(), |(_, value)| value.trim().to_owned())
         };
-        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         Ok(Self {
             facts: vec![
                 ("cores", cores.to_string()),
                 ("processor", line("/proc/cpuinfo", "model name")),
                 ("memory", line("/proc/meminfo", "MemTotal")),
-                ("load before", load.split(' ').next().unwrap_or("").into()),
+                ("load before", load()),
                 ("PostgreSQL", version.get(0)),
                 ("settings", "fsync, synchronous_commit, full_page_writes on; shared_buffers 2GB; max_wal_size 8GB; checkpoint_timeout 15min".into()),
                 ("beside them", options.set.iter().map(|(name, value)| format!("{name}={value} ")).collect()),
@@ -70,6 +69,7 @@ impl Report {
     }
 
     pub(crate) fn took(&mut self, time: Duration) {
+        self.facts.push(("load after", load()));
         self.facts
             .push(("took", format!("{:.0} s", time.as_secs_f64())));
     }
@@ -136,4 +136,10 @@ impl Report {
         fs::write(path, format!("{all:#}\n"))
             .with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// How many processes wanted to run in the last minute; on a quiet machine it is near 0 before the bench.
+fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or_default().to_owned()
 }
