@@ -38,9 +38,13 @@ impl Bench {
     }
 }
 
+/// Enough for the probes at some 50,000 a second, and for a while before and after them.
+fn backlog(bench: &Bench) -> usize {
+    bench.options.size(1_500_000, 200_000)
+}
+
 async fn pass(bench: &Bench) -> anyhow::Result<Pass> {
-    // A third goes out before and after the probes.
-    let count = bench.options.size(1_500_000, 200_000);
+    let count = backlog(bench);
     let probe_count = bench.options.size(1000, 100);
     let ramp = Duration::from_millis(bench.options.size(2000, 500));
     let alone = Duration::from_millis(bench.options.size(4000, 1000));
@@ -130,12 +134,16 @@ async fn dried_at(db: &Db) -> anyhow::Result<Option<f64>> {
 
 pub(crate) async fn measure_memory(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let passes = bench.passes().await?;
+    let waiting = format!(
+        "e. worker memory, {} M waiting",
+        backlog(bench) as f64 / 1e6
+    );
     let figure = |name: &str, of: fn(&Pass) -> u64| {
         let values = passes.iter().map(|pass| of(pass) as f64 / MIB).collect();
         Figure::new(name, "MiB", values).bar(Bar::AtMost(64.0))
     };
     Ok(vec![
-        figure("e. worker memory, 1 M waiting", |p| p.waiting.now),
+        figure(&waiting, |p| p.waiting.now),
         figure("e. worker memory, its peak in a drain", |p| p.draining.peak),
         figure("e. worker memory, idle afterwards", |p| p.idle.now),
     ])

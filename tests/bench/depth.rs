@@ -103,7 +103,7 @@ async fn fill(db: &Db, mut from: i64, depth: i64) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
-    let depth = bench.options.size(10_000_000, 500_000);
+    let depth = bench.options.size(10_000_000, 1_000_000);
     let db = bench.cluster.fresh("depth").await?;
     fill(&db, 0, SHALLOW).await?;
     let shallow = claim(&db).await?;
