@@ -202,7 +202,7 @@ begin
     if wrong is not null then
       raise exception 'options: %', wrong
         using errcode = 'PR005',
-          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push.';
+          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push, sms, voice.';
     end if;
   end if;
 
@@ -284,8 +284,19 @@ begin
           return 'max_attempts must be a whole number from 1 to 100';
         end if;
       when 'push' then
-        if jsonb_typeof(given) <> 'object' then
-          return 'push must be an object';
+        if postroad.check_push(given) is not null then
+          return postroad.check_push(given);
+        end if;
+      when 'sms' then
+        if jsonb_typeof(given) <> 'object' or given - '{media_urls,validity_seconds}'::text[] <> '{}'
+            or coalesce(jsonb_typeof(given -> 'media_urls') <> 'array', false) or jsonb_path_exists(given, '$.media_urls[*] ? (@.type() != "string")')
+            or coalesce((given ->> 'validity_seconds') !~ '^[0-9]{1,6}$' or jsonb_typeof(given -> 'validity_seconds') <> 'number'
+              or (given ->> 'validity_seconds')::numeric not between 1 and 172800, false) then
+          return 'sms must be an object with media_urls (an array of strings) and validity_seconds (1 to 172800)';
+        end if;
+      when 'voice' then
+        if jsonb_typeof(given) <> 'object' or given - '{language,voice}'::text[] <> '{}' or jsonb_path_exists(given, '$.* ? (@.type() != "string")') then
+          return 'voice must be an object with language and voice (strings)';
         end if;
       else
         return format('unknown option %L', left(option, 40));
@@ -300,6 +311,52 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.check_options(options jsonb) IS 'What is wrong with the options of a message, or null.';
+
+--
+-- Name: check_push(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.check_push(push jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+declare
+  option text;
+  given jsonb;
+begin
+  if jsonb_typeof(push) <> 'object' then
+    return 'push must be an object';
+  end if;
+  for option, given in select p.key, p.value from jsonb_each(push) as p loop
+    case option
+      when 'sound', 'image', 'click_action', 'collapse_key' then
+        if jsonb_typeof(given) <> 'string' then
+          return format('push.%s must be a string', option);
+        end if;
+      when 'badge' then
+        if jsonb_typeof(given) <> 'number' or (given::text ~ '^[0-9]{1,9}$') is not true then
+          return 'push.badge must be a whole number from 0 to 999999999';
+        end if;
+      when 'ttl' then
+        if jsonb_typeof(given) <> 'number' or (given::text ~ '^[0-9]{1,7}$' and given::integer <= 2419200) is not true then
+          return 'push.ttl must be a whole number of seconds from 0 to 2419200 (28 days)';
+        end if;
+      when 'android', 'apns', 'webpush' then
+        if jsonb_typeof(given) <> 'object' then
+          return format('push.%s must be an object', option);
+        end if;
+      else
+        return format('unknown option push.%s; accepted: badge, sound, image, click_action, collapse_key, ttl, android, apns, webpush', left(option, 40));
+    end case;
+  end loop;
+  return null;
+end;
+$_$;
+
+--
+-- Name: FUNCTION check_push(push jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.check_push(push jsonb) IS 'What is wrong with the option push of a message, or null.';
 
 --
 -- Name: claim(smallint, uuid, bigint, integer, integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1019,7 +1076,7 @@ subject (at most 998 characters), body (plain text), html (email only): literal,
 webhook carry as JSON. message_type: transactional (default), emergency, alert, newsletter, campaign; gives the priority unless priority is given
 (P0 emergency, P1 alert, P2 newsletter, P3 campaign, P4 transactional). scheduled_for: not before (default: now). expires_at: not after (default: never).
 idempotency_key: up to 255 characters, remembered 7 days for each tenant. recipient_type, recipient_id, source_type, source_id, tenant_id: yours, kept with the message.
-ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push.
+ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push, sms, voice.
 
 Returns message_id, status and reason. status: queued, scheduled, suppressed (recorded, not sent; reason says why), duplicate (the key was seen: message_id is the first
 one), invalid (nothing was recorded; reason says what is wrong with the data; key_reused: the key was seen with another message).
@@ -4900,6 +4957,12 @@ REVOKE ALL ON FUNCTION postroad.check_call(channel text, message_type text, prio
 --
 
 REVOKE ALL ON FUNCTION postroad.check_options(options jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION check_push(push jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.check_push(push jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer); Type: ACL; Schema: postroad; Owner: -

@@ -38,6 +38,13 @@ pub trait Gateway: Send + Sync {
     /// The channels that it serves.
     fn channels(&self) -> &[Channel];
 
+    /// Whether it can send to a recipient written like this: of push gateways each knows only its own tokens. Routing
+    /// passes over one that cannot.
+    fn takes(&self, recipient: &str) -> bool {
+        let _ = recipient;
+        true
+    }
+
     /// Hands `message` to the provider, and returns once the provider has answered.
     ///
     /// `Ok` means that the provider took responsibility (RFC 5321, section 6.1), not that anyone

@@ -192,6 +192,7 @@ fn route<'a>(
     routing.order(&Choice {
         chosen: chosen.filter(|gateway| gateway.channels().contains(&message.channel)),
         configured: gateways.for_channel(message.channel),
+        recipient: &message.recipient,
         domain: domain_of(message),
         is_last_attempt: message.attempt > 1
             && message.attempt >= message.options.max_attempts.unwrap_or(policy.max_attempts),

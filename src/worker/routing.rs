@@ -47,6 +47,8 @@ pub struct Choice<'a> {
     pub chosen: Option<&'a Arc<dyn Gateway>>,
     /// The channel's gateways in configured order.
     pub configured: &'a [Arc<dyn Gateway>],
+    /// The recipient: not every push gateway takes every token.
+    pub recipient: &'a str,
     /// The domain of a mail's recipient.
     pub domain: Option<&'a str>,
     /// This is the last attempt: it begins with another gateway than the ones before.
@@ -79,7 +81,9 @@ impl Routing {
             .iter()
             .filter(|g| choice.chosen.is_none_or(|c| c.name() != g.name()));
         wanted.extend(known.by_weight(others.collect()));
-        wanted.retain(|g| !known.gateways.get(g.name()).is_some_and(|t| t.is_paused));
+        wanted.retain(|g| {
+            g.takes(choice.recipient) && !known.gateways.get(g.name()).is_some_and(|t| t.is_paused)
+        });
 
         let now = Instant::now();
         if let Some(probed) = wanted.iter().position(|g| known.takes_probe(g.name())) {

@@ -112,6 +112,10 @@ impl Gateway for Apns {
         &[Channel::Push]
     }
 
+    fn takes(&self, recipient: &str) -> bool {
+        Form::of(recipient) == Form::ApnsToken
+    }
+
     /// Answers with the `apns-id`, which is the message's id, as external id.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
         let device = message.recipient.as_str();

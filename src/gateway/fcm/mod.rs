@@ -101,6 +101,10 @@ impl Gateway for Fcm {
         &[Channel::Push]
     }
 
+    fn takes(&self, recipient: &str) -> bool {
+        Form::of(recipient) == Form::Fcm
+    }
+
     /// Answers with FCM's name of the message, `projects/…/messages/…`, as external id. A token that is refused before
     /// its time is replaced once.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {

@@ -103,6 +103,10 @@ impl Gateway for WebPush {
         &[Channel::Push]
     }
 
+    fn takes(&self, recipient: &str) -> bool {
+        Form::of(recipient) == Form::Subscription
+    }
+
     /// Answers with the push service's URL of the message, or else with the message's id, as external id.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
         Form::Subscription.check(&message.recipient)?;
