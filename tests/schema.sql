@@ -380,6 +380,9 @@ begin
     raise exception 'worker % is not registered, or was taken for dead', worker_id
       using errcode = 'PR010', hint = 'Register with a new worker_id.';
   end if;
+  -- A claim need not survive a crash of the server: lost, its messages are in the queue again, and what was sent of them meanwhile is either recorded
+  -- (a completion, whose commit is durable, brings the claim with it) or as unknown as after any crash. Intents, too, are durable.
+  perform set_config('synchronous_commit', 'off', true);
   some_paused := exists (select from postroad.pauses);
   if some_paused and exists (
     select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P' || claim.priority
@@ -702,12 +705,22 @@ begin
   );
 
   if cardinality(retry_seconds) = 0 and cardinality(held) = cardinality(given) then
-    insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
-    select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
-      case when u.event_type = 'bounced' then 'hard' end, u.detail
-    from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details)
-      as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail)
-    on conflict do nothing;                      -- called again after a lost reply
+    -- Nearly always all of them are new: an insert that need not look for conflicts costs a third less, and 48 bytes of WAL a message.
+    begin
+      insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
+      select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
+        case when u.event_type = 'bounced' then 'hard' end, u.detail
+      from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details)
+        as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail);
+    exception
+      when unique_violation then                 -- called again after a lost reply
+        insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
+        select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
+          case when u.event_type = 'bounced' then 'hard' end, u.detail
+        from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details)
+          as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail)
+        on conflict do nothing;
+    end;
   else
     perform from postroad.pauses as x where x.pause_id = any (pause_ids) order by x.pause_id for share;   -- a resume waits, then finds what is parked here
     with outcome as materialized (

@@ -107,6 +107,9 @@ begin
     raise exception 'worker %% is not registered, or was taken for dead', worker_id
       using errcode = 'PR010', hint = 'Register with a new worker_id.';
   end if;
+  -- A claim need not survive a crash of the server: lost, its messages are in the queue again, and what was sent of them meanwhile is either recorded
+  -- (a completion, whose commit is durable, brings the claim with it) or as unknown as after any crash. Intents, too, are durable.
+  perform set_config('synchronous_commit', 'off', true);
   some_paused := exists (select from postroad.pauses);
   if some_paused and exists (
     select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P' || claim.priority

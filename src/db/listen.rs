@@ -29,6 +29,8 @@ const DEAD: Duration = Duration::from_secs(5);
 const PROBE: Duration = Duration::from_secs(60);
 /// A notification to oneself that takes longer does not arrive.
 const DEAF: Duration = Duration::from_secs(2);
+/// The longest that a claim of another priority waits for P0, in milliseconds.
+const P0_PASSES_IN_MS: u32 = 15;
 /// On it, with the worker id behind, a worker notifies itself.
 const PROBE_CHANNEL: &str = "postroad_probe_";
 
@@ -132,12 +134,29 @@ struct Heard {
     probe: Notify,
     /// Notifications do not arrive: a pooler is in between, perhaps.
     is_deaf: AtomicBool,
+    /// P0 has something to do.
+    is_p0_busy: AtomicBool,
 }
 
 impl Session {
     /// Waits for a notification that what is known of a gateway changed.
     pub async fn health_changed(&self) {
         self.heard.health.notified().await;
+    }
+
+    /// Says whether P0 has something to do.
+    pub fn set_p0_busy(&self, is_busy: bool) {
+        self.heard.is_p0_busy.store(is_busy, Ordering::Relaxed);
+    }
+
+    /// Waits while P0 has something to do, for a while: the processors and the disk are its own meanwhile.
+    pub async fn let_p0_pass(&self) {
+        for _ in 0..P0_PASSES_IN_MS {
+            if !self.heard.is_p0_busy.load(Ordering::Relaxed) {
+                return;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Whether notifications do not arrive, so that pools must look more often.
@@ -189,6 +208,7 @@ pub fn session(
         health: Notify::new(),
         probe: Notify::new(),
         is_deaf: AtomicBool::new(false),
+        is_p0_busy: AtomicBool::new(false),
     });
     let keeper = Keeper {
         database,
@@ -363,6 +383,9 @@ impl Heard {
             _ if channel.starts_with(PROBE_CHANNEL) => self.probe.notify_one(),
             _ => {
                 for (priority, notify) in &self.pools {
+                    if *priority == Priority::P0 && channel == "postroad_p0" {
+                        self.is_p0_busy.store(true, Ordering::Relaxed);
+                    }
                     if channel
                         .strip_prefix("postroad_p")
                         .and_then(|p| p.parse().ok())

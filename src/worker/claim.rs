@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::complete::Note;
 use super::contents::Contents;
+use super::settings;
 use crate::db::DbError;
 use crate::db::calls::{self, ClaimedRow};
 use crate::db::listen::{Key, Live, Session};
@@ -99,6 +100,9 @@ impl Claimer {
                 }
                 gate_at = Some(Instant::now());
             }
+            if self.priority != Priority::P0 {
+                self.session.let_p0_pass().await;
+            }
             let wanted = *self.wanted.borrow();
             let lingers = empty_looks < LINGER.len();
             let claimed = if lingers {
@@ -113,6 +117,9 @@ impl Claimer {
                 keys.hold(Some(Key::Asleep), self.priority).await;
                 self.claim(&live, wanted, &mut contents).await
             };
+            if self.priority == Priority::P0 {
+                self.session.set_p0_busy(matches!(claimed, Ok(1..)));
+            }
             match claimed {
                 Ok(0) if lingers => {
                     self.pause(LINGER[empty_looks], &shutdown).await;
@@ -123,7 +130,13 @@ impl Claimer {
                         empty_looks = 0;
                     }
                 }
-                Ok(_) => empty_looks = 0,
+                Ok(count) => {
+                    empty_looks = 0;
+                    let pace = settings::pace(self.priority);
+                    if count < wanted.min(settings::PACED_BELOW) && !pace.is_zero() {
+                        self.pause(pace, &shutdown).await;
+                    }
+                }
                 Err(error) => {
                     if error.code() == Some("PR010") {
                         live.invalidate();

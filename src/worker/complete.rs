@@ -10,6 +10,7 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::claim::release;
+use super::settings::PACED_BELOW;
 use crate::db::DbError;
 use crate::db::calls::{self, Outcome};
 
@@ -41,12 +42,25 @@ pub enum Note {
     },
 }
 
-/// Writes outcomes until the sender is gone and all are written.
-pub async fn run(db: Pool, mut notes: mpsc::UnboundedReceiver<Note>, written: impl Fn(usize)) {
+/// Writes outcomes, gathering few for `pace`, until the sender is gone and all are written.
+pub async fn run(
+    db: Pool,
+    mut notes: mpsc::UnboundedReceiver<Note>,
+    pace: Duration,
+    written: impl Fn(usize),
+) {
     let mut left: HashMap<Uuid, usize> = HashMap::new();
     let mut received = Vec::new();
     let mut releases = JoinSet::new();
     while notes.recv_many(&mut received, FLUSH_MAX).await > 0 {
+        if received.len() < PACED_BELOW && !pace.is_zero() && !notes.is_closed() {
+            sleep(pace).await;
+            while received.len() < FLUSH_MAX
+                && let Ok(note) = notes.try_recv()
+            {
+                received.push(note);
+            }
+        }
         let mut outcomes = Vec::with_capacity(received.len());
         let mut handed_back = (Vec::new(), Vec::new());
         let mut finished = Vec::new();

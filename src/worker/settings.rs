@@ -48,3 +48,16 @@ pub struct PoolPolicy {
     /// The delays between attempts.
     pub backoff: Backoff,
 }
+
+/// How long a pool that keeps up waits for more, before it claims or writes a few messages: without it, a steady trickle
+/// costs the database a claim and a commit each. P0 never waits.
+pub const fn pace(priority: Priority) -> Duration {
+    match priority {
+        Priority::P0 => Duration::ZERO,
+        Priority::P1 | Priority::P4 => Duration::from_millis(3),
+        Priority::P2 | Priority::P3 => Duration::from_millis(15),
+    }
+}
+
+/// Messages from which on nothing is waited for.
+pub const PACED_BELOW: usize = 200;
