@@ -89,6 +89,36 @@ $_$;
 COMMENT ON FUNCTION postroad.advance_floors(candidates bigint[], enqueuers text[]) IS 'Second half: raises each floor to the noted value, never above the lowest row that waits; false, and nothing done, while one of the noted enqueuers is open.';
 
 --
+-- Name: alarms(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.alarms() RETURNS SETOF text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return query
+  select format('%s leases of P%s are older than 10 minutes, the oldest since %s: see postroad.in_flight', count(*), l.priority, min(l.leased_at))
+  from postroad.leases as l
+  where l.leased_at < clock_timestamp() - interval '10 minutes'
+  group by l.priority
+  order by l.priority;
+  return query
+  select format('P%s is overdue: its oldest message waits since %s: see postroad.queue_stats', p, d.oldest_at)
+  from generate_series(0, 4) as p, postroad.queue_depth(p::smallint) as d
+  where clock_timestamp() - d.oldest_at > postroad.overdue_after(p::smallint)
+  order by p;
+end;
+$$;
+
+--
+-- Name: FUNCTION alarms(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.alarms() IS 'What an operator must look at, a sentence each: leases older than 10 minutes (an alarm, which never releases them), priorities whose oldest message is overdue. The elected
+maintainer logs them once a minute.';
+
+--
 -- Name: begin_bulk(text, text, text, text, text, jsonb, text, text, timestamp with time zone, timestamp with time zone, text, bigint, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1546,7 +1576,21 @@ begin
   verdict := case when cardinality(gateways) = 0 or gateways <@ paused_gateways then 'wait' else 'pass' end;
   reason := case
     when cardinality(gateways) = 0 then format('no_gateway: no worker has a gateway for %s', m.channel)
-    else array_to_string(gateways, ', ') || case when cardinality(paused_gateways) > 0 then '; paused: ' || array_to_string(paused_gateways, ', ') else '' end
+    else concat_ws('; ',
+      array_to_string(gateways, ', '),
+      'paused: ' || nullif(array_to_string(paused_gateways, ', '), ''),
+      (
+        select string_agg(format('%s''s breaker is open since %s (%s)', s.gateway, s.changed_at, s.cause), '; ' order by s.gateway)
+        from postroad.gateway_states as s
+        where s.is_open
+          and s.gateway = any (gateways)
+      ),
+      (
+        select 'weights: ' || string_agg(format('%s %s', s.gateway, s.weight), ', ' order by s.weight desc, s.gateway)
+        from postroad.gateway_states as s
+        where s.weight is not null
+          and s.gateway = any (gateways)
+      ))
   end;
   return next;
 
@@ -2035,7 +2079,7 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.pause(scope text, key text, reason text) IS 'Pauses a scope: priority (P0 … P4: not claimed), channel, source (a source_type, or source_type:source_id), tenant, domain (of email addresses): their messages are parked;
-gateway: not used while another one can be. Messages already handed to a gateway are not held. Returns the id of the pause; paused again, its reason is replaced.
+gateway: not used; messages that have no other one wait. Messages already handed to a gateway are not held. Returns the id of the pause; paused again, its reason is replaced.
 Raises PR001 (no key or reason) and PR002 (unknown scope, priority or channel).';
 
 --
@@ -4943,6 +4987,13 @@ GRANT ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[
 
 REVOKE ALL ON FUNCTION postroad.advance_floors(candidates bigint[], enqueuers text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.advance_floors(candidates bigint[], enqueuers text[]) TO postroad_worker;
+
+--
+-- Name: FUNCTION alarms(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.alarms() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.alarms() TO postroad_worker;
 
 --
 -- Name: FUNCTION begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -

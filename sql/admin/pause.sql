@@ -38,7 +38,7 @@ $$;
 
 comment on function postroad.pause is
 $$Pauses a scope: priority (P0 … P4: not claimed), channel, source (a source_type, or source_type:source_id), tenant, domain (of email addresses): their messages are parked;
-gateway: not used while another one can be. Messages already handed to a gateway are not held. Returns the id of the pause; paused again, its reason is replaced.
+gateway: not used; messages that have no other one wait. Messages already handed to a gateway are not held. Returns the id of the pause; paused again, its reason is replaced.
 Raises PR001 (no key or reason) and PR002 (unknown scope, priority or channel).$$;
 
 revoke all on function postroad.pause from public;

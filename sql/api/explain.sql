@@ -133,7 +133,21 @@ begin
   verdict := case when cardinality(gateways) = 0 or gateways <@ paused_gateways then 'wait' else 'pass' end;
   reason := case
     when cardinality(gateways) = 0 then format('no_gateway: no worker has a gateway for %s', m.channel)
-    else array_to_string(gateways, ', ') || case when cardinality(paused_gateways) > 0 then '; paused: ' || array_to_string(paused_gateways, ', ') else '' end
+    else concat_ws('; ',
+      array_to_string(gateways, ', '),
+      'paused: ' || nullif(array_to_string(paused_gateways, ', '), ''),
+      (
+        select string_agg(format('%s''s breaker is open since %s (%s)', s.gateway, s.changed_at, s.cause), '; ' order by s.gateway)
+        from postroad.gateway_states as s
+        where s.is_open
+          and s.gateway = any (gateways)
+      ),
+      (
+        select 'weights: ' || string_agg(format('%s %s', s.gateway, s.weight), ', ' order by s.weight desc, s.gateway)
+        from postroad.gateway_states as s
+        where s.weight is not null
+          and s.gateway = any (gateways)
+      ))
   end;
   return next;
 

@@ -660,3 +660,25 @@ pub async fn purge_idempotency_keys(client: &Client) -> Result<i32, DbError> {
         .await?
         .try_get(0)?)
 }
+
+/// What an operator must look at, a sentence each.
+///
+/// # Errors
+///
+/// When the call failed.
+pub async fn alarms(client: &Client) -> Result<Vec<String>, DbError> {
+    let rows = client.query("select * from postroad.alarms()", &[]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Brings the rates and latencies of `channel_health` up to date.
+///
+/// # Errors
+///
+/// When the call failed; it may be called again.
+pub async fn refresh_channel_health(client: &Client) -> Result<(), DbError> {
+    client
+        .execute("select postroad.refresh_channel_health()", &[])
+        .await?;
+    Ok(())
+}

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::floors::Floors;
@@ -13,7 +14,7 @@ use crate::db::{Database, DbError, calls};
 const ASK: Duration = Duration::from_secs(2);
 /// How often floors are advanced.
 const FLOORS: Duration = Duration::from_millis(200);
-/// How often partitions are looked at.
+/// How often partitions, alarms and the figures of gateways are looked at.
 const PARTITIONS: Duration = Duration::from_secs(60);
 
 /// The class of our keys, and 1: the maintainer.
@@ -50,12 +51,16 @@ async fn term(
     loop {
         if partitions_at.is_none_or(|at| at.elapsed() > PARTITIONS) {
             partitions_at = Some(Instant::now());
-            if let Err(error) = partitions::keep_up(&client, settings).await {
+            for done in [
+                partitions::keep_up(&client, settings).await,
+                watch(&client).await,
+            ] {
+                let Err(error) = done else { continue };
                 if client.is_closed() {
                     return Err(error);
                 }
                 // The floors must rise all the same.
-                tracing::warn!(%error, "partitions could not be kept up; it is tried again");
+                tracing::warn!(%error, "upkeep failed; it is tried again in a minute");
             }
         }
         floors.advance(&client).await?;
@@ -63,4 +68,12 @@ async fn term(
             return Ok(());
         }
     }
+}
+
+/// Says what an operator must look at, and brings the figures of gateways up to date.
+async fn watch(client: &Client) -> Result<(), DbError> {
+    for alarm in calls::alarms(client).await? {
+        tracing::warn!("{alarm}");
+    }
+    calls::refresh_channel_health(client).await
 }

@@ -295,3 +295,33 @@ async fn a_worker_that_is_not_registered_claims_nothing() -> anyhow::Result<()> 
     assert_eq!(raised.code, "PR010");
     Ok(())
 }
+
+/// An old lease is a worker that hangs, or one that nobody rescues: somebody must look, but nothing may be sent twice for it.
+#[tokio::test]
+async fn an_old_lease_is_an_alarm_and_stays() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.enqueue_to("ada@example.org", "").await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    assert!(
+        db.client
+            .rows("select * from postroad.alarms()")
+            .await?
+            .is_empty()
+    );
+    let older = format!(
+        "update postroad.leases set leased_at = leased_at - interval '11 minutes' where lease_id = '{lease}'"
+    );
+    db.client.rows(&older).await?;
+    let alarms = db.client.rows("select * from postroad.alarms()").await?;
+    assert!(
+        alarms.len() == 1 && alarms[0].starts_with("1 leases of P4"),
+        "{alarms:?}"
+    );
+    assert_eq!(
+        db.client
+            .row("select overdue, messages from postroad.in_flight")
+            .await?,
+        "t|1"
+    );
+    Ok(())
+}

@@ -100,6 +100,21 @@ async fn weights_and_pauses_move_traffic_on_all_nodes() -> anyhow::Result<()> {
     admin
         .batch_execute("select postroad.set_gateway_weight('first', 0)")
         .await?;
+    let id = net
+        .site
+        .db
+        .enqueue(1, "scheduled_for => now() + interval '1 h'")
+        .await?[0];
+    let gate = format!("select reason from postroad.explain('{id}') where gate = 'gateway'");
+    assert_eq!(
+        net.site.db.value::<String>(&gate).await?,
+        "first, second; weights: first 0"
+    );
+    net.site
+        .db
+        .client
+        .execute("select postroad.cancel($1)", &[&id])
+        .await?;
     until("the second gateway gets the mail", async || {
         let before = net.second.mails().len();
         net.site.db.enqueue(4, "").await?;
