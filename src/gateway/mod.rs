@@ -17,6 +17,7 @@ pub mod sendgrid;
 pub mod ses;
 pub mod smtp;
 pub mod sns;
+pub mod source;
 pub mod stub;
 pub mod twilio;
 pub mod webhook;

@@ -6,6 +6,7 @@ pub mod event;
 pub mod health;
 pub mod message;
 pub mod outcome;
+pub mod report;
 pub mod rfc3339;
 pub mod secret;
 pub mod sms;
