@@ -1010,46 +1010,40 @@ CREATE FUNCTION postroad.enqueue(channel text, recipient text, subject text DEFA
     AS $_$
 declare
   p smallint;
-  normalized text collate "C";
-  is_listed boolean;
 begin
-  -- Each call is a transaction of its own, most often, and each expression is set up anew in it: so the plain case is told by one expression,
-  -- and what it does not need is not looked at.
-  if num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
-    and channel in ('email', 'sms') and octet_length(body) < 100000
-    and (html is null or channel = 'email' and octet_length(html) < 100000)
-    and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
-  then
-    p := case message_type
-      when 'transactional' then 4 when 'campaign' then 3 when 'newsletter' then 2 when 'alert' then 1 when 'emergency' then 0
-    end;
-  end if;
+  -- Each call is a transaction of its own, most often, and each expression is set up anew in it, by the size of it: so the plain case is told by one,
+  -- and few follow.
+  p := case
+    when num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
+      and octet_length(body) < 100000 and (html is null or channel = 'email' and octet_length(html) < 100000)
+      and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
+      and case channel                           -- as normalize_recipient spells it already
+        when 'email' then octet_length(recipient) <= 64
+          and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
+        when 'sms' then recipient ~ '^\+[1-9][0-9]{6,14}$'
+      end
+      then array_position('{emergency,alert,newsletter,campaign,transactional}', message_type) - 1
+  end;
   if p is null then
     select c.priority_number, c.reason into p, reason
     from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
       scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
-  end if;
-  if reason is null then
-    if channel = 'email' and octet_length(recipient) <= 64
-      and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$' then
-      normalized := recipient;                      -- plain, and spelled as normalize_email spells it
-    else
-      normalized := postroad.normalize_recipient(channel, recipient);
-    end if;
-    if normalized is null then
+    if reason is null then
       reason := case when btrim(recipient) <> '' then 'invalid_recipient' else 'recipient_missing' end;
+      recipient := postroad.normalize_recipient(channel, recipient);
     end if;
-  end if;
-  if reason is not null then
-    status := 'invalid';
-    return;
+    if recipient is null or reason not in ('invalid_recipient', 'recipient_missing') then
+      status := 'invalid';
+      return;
+    end if;
+    reason := null;
   end if;
 
   message_id := postroad.uuid_v7();
   if idempotency_key is not null then
     select k.message_id, k.verdict, k.reason into message_id, status, reason
     from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
-      channel, normalized, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
+      channel, recipient, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
       recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
     if status is not null then
       return;
@@ -1061,41 +1055,34 @@ begin
     recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
   values (
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
-    normalized, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
-  returning (                                    -- the cheapest of probes; few addresses are on the list at all
-    select true
-    from postroad.suppression_list as s
-    where s.address = case enqueue.channel when 'email' then lower(normalized) else normalized end
-    limit 1
-  ) into is_listed;
-  if is_listed then
-    reason := postroad.suppressed_by(channel, normalized, tenant_id);
-  end if;
-
-  if reason is not null then
-    insert into postroad.delivery_events (message_id, event_type, reason)
-    values (message_id, 'suppressed', reason);
-    status := 'suppressed';
-    return;
-  elsif scheduled_for is not null and scheduled_for > clock_timestamp() then
-    insert into postroad.scheduled (message_id, due_at, priority)
-    values (message_id, scheduled_for, p);
-    status := 'scheduled';
-    return;
-  end if;
+    recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options);
 
   insert into postroad.message_queue (seq, message_id, priority, size_kb)
-  values (
-    case p
-      when 0 then nextval('postroad.queue_seq_p0')
-      when 1 then nextval('postroad.queue_seq_p1')
-      when 2 then nextval('postroad.queue_seq_p2')
-      when 3 then nextval('postroad.queue_seq_p3')
-      when 4 then nextval('postroad.queue_seq_p4')
-    end,
+  select nextval(('{postroad.queue_seq_p0,postroad.queue_seq_p1,postroad.queue_seq_p2,postroad.queue_seq_p3,postroad.queue_seq_p4}'::regclass[])[p + 1]),
     message_id, p,
     least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
-      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
+      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767)
+  where not (scheduled_for > clock_timestamp()) is true
+    and not exists (                             -- the cheapest of probes: few addresses are on the list at all
+      select
+      from postroad.suppression_list as s
+      where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end
+    );
+  if not found then
+    reason := postroad.suppressed_by(channel, recipient, tenant_id);
+    if reason is not null then
+      insert into postroad.delivery_events (message_id, event_type, reason)
+      values (message_id, 'suppressed', reason);
+      status := 'suppressed';
+      return;
+    elsif scheduled_for > clock_timestamp() then
+      insert into postroad.scheduled (message_id, due_at, priority)
+      values (message_id, scheduled_for, p);
+      status := 'scheduled';
+      return;
+    end if;
+    perform postroad.requeue(message_id, p, 0::smallint);
+  end if;
   status := 'queued';
 
   -- As postroad.wake, without the call.
