@@ -724,7 +724,7 @@ CREATE FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_ty
     AS $$
 declare
   held uuid[];
-  given uuid[] := array(select distinct u.id from unnest(lease_ids) as u (id));
+  given uuid[] := array(select distinct u.id from (select unnest(lease_ids) as id) as u);
 begin
   held := array(
     select l.lease_id
@@ -740,8 +740,10 @@ begin
       insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
       select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
         case when u.event_type = 'bounced' then 'hard' end, u.detail
-      from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details)
-        as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail);
+      from (                                     -- in the select list arrays are read as they are; in FROM they would be written out and read again
+        select unnest(message_ids) as message_id, unnest(lease_ids) as lease_id, unnest(event_types) as event_type, unnest(attempts) as attempt,
+          unnest(gateways) as gateway, unnest(external_ids) as external_id, unnest(reasons) as reason, unnest(details) as detail
+      ) as u;
     exception
       when unique_violation then                 -- called again after a lost reply
         insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
@@ -1161,7 +1163,7 @@ begin
       select case jsonb_typeof(e.item) when 'string' then e.item #>> '{}' else e.item ->> 'address' end as address,
         e.item ->> 'type' as type, e.item ->> 'locale' as locale, nullif(e.item -> 'data', 'null') as data, i.id,
         postroad.is_bigint(i.id) as has_good_id
-      from jsonb_array_elements(recipients) as e (item),
+      from (select jsonb_array_elements(recipients) as item offset 0) as e,
         lateral (select e.item ->> 'id' offset 0) as i (id)
     ) as f
   ) as a,
@@ -1242,8 +1244,8 @@ begin
     return;
   end if;
 
-  -- Slices of so many pages that one holds some 16 MiB, out of line values included: neither arrays nor sorts grow with the table.
-  slice_pages := greatest(least(16 * 1024 * 1024 / greatest(parts.bytes / greatest(parts.all_pages, 1), 1), 256) / greatest(parts.count, 1), 1);
+  -- Slices of so many pages that one holds some 4 MiB, out of line values included: neither arrays nor sorts grow with the table.
+  slice_pages := greatest(least(4 * 1024 * 1024 / greatest(parts.bytes / greatest(parts.all_pages, 1), 1), 256) / greatest(parts.count, 1), 1);
   -- One statement, and so one snapshot: a row that somebody moves meanwhile is not seen twice. An address that is twice in the table is sent
   -- to once: a narrow pass finds the keys that repeat (usually none), and only then another one looks for the rows to pass over.
   execute format($q$
@@ -1280,7 +1282,7 @@ begin
     from done as d
   $q$,
     'hashtextextended(' || case                  -- equal for addresses that are one when normalised
-      when channel = 'email' then $e$lower(btrim(t.address::text, E' \t\r\n'))$e$
+      when channel = 'email' then $e$lower(btrim(t.address::text, E' \t\r\n') collate "C")$e$
       when channel in ('sms', 'voice') then $e$regexp_replace(regexp_replace(t.address::text, '[ ().-]', '', 'g'), '^00', '+')$e$
       else 'btrim(t.address::text)'
     end || ', 0)',
@@ -1309,7 +1311,7 @@ $_$;
 
 COMMENT ON FUNCTION postroad.enqueue_bulk_from(channel text, recipients regclass, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) IS 'postroad.enqueue_bulk with the recipients in a table (temporary ones too) of the caller''s, of any size: columns address, and if wanted id, type, data, locale.
 The fastest way in, and the one beyond the 256 MB that jsonb holds. An idempotency key stands for the call and the table''s name, not for its rows.
-It is read in slices of some 16 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
+It is read in slices of some 4 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
 
 --
 -- Name: enqueue_rows(uuid, text, text[], bigint[], text[], text[], jsonb[], text, smallint, timestamp with time zone, timestamp with time zone, text, bigint, bigint, text, text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1346,7 +1348,7 @@ begin
     ) as reason
     from (
       select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
-      from unnest(addresses) as u (address)
+      from (select unnest(addresses) as address) as u
       offset 0                                   -- normalised once
     ) as n
     offset 0
@@ -1361,7 +1363,7 @@ begin
     into normalized, reasons, suppressed
     from (
       select x.address, x.reason, x.nth, min(x.nth) over (partition by x.address) as first_nth
-      from unnest(normalized, reasons) with ordinality as x (address, reason, nth)
+      from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as x
     ) as u;
   end if;
 
@@ -1372,27 +1374,30 @@ begin
     enqueue_rows.scheduled_for, enqueue_rows.expires_at, enqueue_rows.batch_id, enqueue_rows.batch_id, enqueue_rows.priority,
     enqueue_rows.channel, enqueue_rows.message_type, u.address, u.type, enqueue_rows.source_type, enqueue_rows.ip_pool,
     enqueue_rows.gateway, coalesce(u.locale, enqueue_rows.locale), u.data
-  from unnest(normalized, ids, types, locales, enqueue_rows.data) with ordinality as u (address, id, type, locale, data, nth)
+  from (                                         -- in the select list arrays are read as they are; in FROM they would be written out and read again
+    select unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale, unnest(enqueue_rows.data) as data,
+      generate_subscripts(normalized, 1) as nth
+  ) as u
   where u.address is not null;
 
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, 'suppressed', u.reason
-    from unnest(reasons) with ordinality as u (reason, nth)
+    from (select unnest(reasons) as reason, generate_subscripts(reasons, 1) as nth) as u
     where u.reason is not null;
   end if;
 
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   else
     insert into postroad.message_queue (seq, message_id, priority, size_kb)
     select postroad.next_seq(enqueue_rows.priority), (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.priority,
       average_kb
-    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   end if;
@@ -1777,7 +1782,7 @@ CREATE FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) RETURNS vo
 begin
   insert into postroad.intents (lease_id, message_ids)
   select u.lease_id, array_agg(u.message_id)
-  from unnest(lease_ids, message_ids) as u (lease_id, message_id)
+  from (select unnest(lease_ids) as lease_id, unnest(message_ids) as message_id) as u
   group by u.lease_id;
 end;
 $$;
@@ -1880,17 +1885,17 @@ CREATE FUNCTION postroad.normalize_email(address text) RETURNS text
     AS $_$
   select case
     -- Nearly all: plain ASCII, spelled as we spell it, and short enough for every limit at once.
-    when length(address) <= 64
+    when octet_length(address) <= 64
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+(\.[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
     -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
     when address !~ '[\u0080-\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff0-\uffff]'
       and btrim(address, E' \t\r\n') ~ '^[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+(\.[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+)*@([A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?\.)*[A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?$'
       and octet_length(btrim(address, E' \t\r\n')) <= 254
-      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n')) = 'localhost')
+      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
       and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
       and btrim(split_part(address, '@', 2), E' \t\r\n') !~ '[^.]{64}'
-    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2))
+    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2) collate "C")
   end
 $_$;
 
@@ -1898,7 +1903,7 @@ $_$;
 -- Name: FUNCTION normalize_email(address text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case, or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
+COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case (ASCII''s letters, whatever the locale of the database), or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
 a domain of letter-digit-hyphen labels of up to 63 with at least one dot (or localhost), 254 bytes in all. Letters may be of any script, in any database.
 Quoted local parts and address literals are not accepted.';
 

@@ -70,7 +70,7 @@ begin
       select case jsonb_typeof(e.item) when 'string' then e.item #>> '{}' else e.item ->> 'address' end as address,
         e.item ->> 'type' as type, e.item ->> 'locale' as locale, nullif(e.item -> 'data', 'null') as data, i.id,
         postroad.is_bigint(i.id) as has_good_id
-      from jsonb_array_elements(recipients) as e (item),
+      from (select jsonb_array_elements(recipients) as item offset 0) as e,
         lateral (select e.item ->> 'id' offset 0) as i (id)
     ) as f
   ) as a,

@@ -52,7 +52,7 @@ begin
     ) as reason
     from (
       select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
-      from unnest(addresses) as u (address)
+      from (select unnest(addresses) as address) as u
       offset 0                                   -- normalised once
     ) as n
     offset 0
@@ -67,7 +67,7 @@ begin
     into normalized, reasons, suppressed
     from (
       select x.address, x.reason, x.nth, min(x.nth) over (partition by x.address) as first_nth
-      from unnest(normalized, reasons) with ordinality as x (address, reason, nth)
+      from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as x
     ) as u;
   end if;
 
@@ -78,27 +78,30 @@ begin
     enqueue_rows.scheduled_for, enqueue_rows.expires_at, enqueue_rows.batch_id, enqueue_rows.batch_id, enqueue_rows.priority,
     enqueue_rows.channel, enqueue_rows.message_type, u.address, u.type, enqueue_rows.source_type, enqueue_rows.ip_pool,
     enqueue_rows.gateway, coalesce(u.locale, enqueue_rows.locale), u.data
-  from unnest(normalized, ids, types, locales, enqueue_rows.data) with ordinality as u (address, id, type, locale, data, nth)
+  from (                                         -- in the select list arrays are read as they are; in FROM they would be written out and read again
+    select unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale, unnest(enqueue_rows.data) as data,
+      generate_subscripts(normalized, 1) as nth
+  ) as u
   where u.address is not null;
 
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, 'suppressed', u.reason
-    from unnest(reasons) with ordinality as u (reason, nth)
+    from (select unnest(reasons) as reason, generate_subscripts(reasons, 1) as nth) as u
     where u.reason is not null;
   end if;
 
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   else
     insert into postroad.message_queue (seq, message_id, priority, size_kb)
     select postroad.next_seq(enqueue_rows.priority), (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.priority,
       average_kb
-    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   end if;

@@ -19,7 +19,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   held uuid[];
-  given uuid[] := array(select distinct u.id from unnest(lease_ids) as u (id));
+  given uuid[] := array(select distinct u.id from (select unnest(lease_ids) as id) as u);
 begin
   held := array(
     select l.lease_id
@@ -35,8 +35,10 @@ begin
       insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
       select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
         case when u.event_type = 'bounced' then 'hard' end, u.detail
-      from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details)
-        as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail);
+      from (                                     -- in the select list arrays are read as they are; in FROM they would be written out and read again
+        select unnest(message_ids) as message_id, unnest(lease_ids) as lease_id, unnest(event_types) as event_type, unnest(attempts) as attempt,
+          unnest(gateways) as gateway, unnest(external_ids) as external_id, unnest(reasons) as reason, unnest(details) as detail
+      ) as u;
     exception
       when unique_violation then                 -- called again after a lost reply
         insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)

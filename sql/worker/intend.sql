@@ -7,7 +7,7 @@ as $$
 begin
   insert into postroad.intents (lease_id, message_ids)
   select u.lease_id, array_agg(u.message_id)
-  from unnest(lease_ids, message_ids) as u (lease_id, message_id)
+  from (select unnest(lease_ids) as lease_id, unnest(message_ids) as message_id) as u
   group by u.lease_id;
 end;
 $$;
