@@ -7,9 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 
-use super::public;
+use super::{exchange, public};
 use crate::model::outcome::{Blame, Fault, SendError, shorten};
 use crate::model::secret::Secret;
 use crate::tls;
@@ -206,11 +206,16 @@ pub async fn call(request: RequestBuilder, deadline: Instant) -> Result<Answer, 
             "deadline_passed",
         ));
     }
-    let mut response = request
-        .timeout(left)
-        .send()
-        .await
-        .map_err(|error| judge(&error))?;
+    let request = request.timeout(left);
+    let sent = match exchange::is_recorded() {
+        true => send_recorded(request).await,
+        false => request.send().await,
+    };
+    let mut response = sent.map_err(|error| {
+        let error = judge(&error);
+        exchange::remark(&error.to_string());
+        error
+    })?;
     let (status, headers) = (response.status(), response.headers().clone());
     let mut body = BytesMut::new();
     loop {
@@ -228,11 +233,19 @@ pub async fn call(request: RequestBuilder, deadline: Instant) -> Result<Answer, 
             Err(error) => return Err(judge(&error)),
         }
     }
+    exchange::answer(status, &headers, &body);
     Ok(Answer {
         status,
         headers,
         body: body.freeze(),
     })
+}
+
+async fn send_recorded(request: RequestBuilder) -> reqwest::Result<Response> {
+    let (client, request) = request.build_split();
+    let request = request?;
+    exchange::request(&request);
+    client.execute(request).await
 }
 
 fn judge(error: &reqwest::Error) -> SendError {

@@ -3,6 +3,8 @@
 pub mod apns;
 mod aws;
 pub mod bandwidth;
+pub mod check;
+pub mod exchange;
 pub mod fcm;
 pub mod file;
 pub mod http;
@@ -27,6 +29,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 
+use self::check::{Checked, Wrong};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, SendError};
 
@@ -57,4 +60,45 @@ pub trait Gateway: Send + Sync {
     /// the worker does next. A `deadline` that passes before the provider could have the message is
     /// `Transient`; one that passes once the message is under way is `Unknown`.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError>;
+
+    /// Asks the provider whether it takes the credentials, without sending anything.
+    ///
+    /// # Errors
+    ///
+    /// The setting that is wrong, as far as the answer tells.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        let _ = deadline;
+        Ok(Checked::NotAsked("it has no credentials to be checked"))
+    }
+
+    /// Its provider's call for several messages at once, if it has one.
+    fn batch(&self) -> Option<&dyn Batch> {
+        None
+    }
+}
+
+/// A provider's call for several messages that share their content.
+#[async_trait]
+pub trait Batch: Send + Sync {
+    /// The most messages in one call; 2 or more.
+    fn most(&self) -> usize;
+
+    /// Whether `message` may travel with others of the same content: only if the provider then makes of it what it
+    /// would make of it alone.
+    fn carries(&self, message: &Rendered) -> bool;
+
+    /// Hands all of `messages` to the provider in one call: an answer each, in their order.
+    ///
+    /// They differ in nothing but id, recipient and tenant; no two have the same recipient, and the first one is
+    /// [carried](Self::carries).
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the call as a whole, as [`Gateway::send`] tells it: each message's then. But whose a
+    /// `Permanent` one is, nobody knows while there are several; none of them went out.
+    async fn send_batch(
+        &self,
+        messages: &[&Rendered],
+        deadline: Instant,
+    ) -> Result<Vec<Result<Accepted, SendError>>, SendError>;
 }

@@ -54,6 +54,8 @@ pub enum GatewaySettings {
 pub struct Registry {
     by_name: BTreeMap<String, Arc<dyn Gateway>>,
     by_channel: BTreeMap<Channel, Vec<Arc<dyn Gateway>>>,
+    /// The channels with a gateway that has a call for several messages.
+    batched: Vec<Channel>,
 }
 
 /// A gateway that cannot be built from its settings.
@@ -140,10 +142,24 @@ impl Registry {
             };
             by_channel.insert(*channel, gateways);
         }
+        let has_batch =
+            |channel: &&Channel| by_name.values().any(|g| serves_in_batches(g, **channel));
         Ok(Self {
+            batched: Channel::ALL.iter().filter(has_batch).copied().collect(),
             by_name,
             by_channel,
         })
+    }
+
+    /// Whether a gateway for `channel` has a call for several messages.
+    pub fn has_batch(&self, channel: Channel) -> bool {
+        self.batched.contains(&channel)
+    }
+
+    /// The most messages that one call of a gateway takes; 1 where each takes one.
+    pub fn largest_batch(&self) -> usize {
+        let batches = self.by_name.values().filter_map(|g| g.batch());
+        batches.map(|batch| batch.most()).max().unwrap_or(1)
     }
 
     /// The gateways of `channel`, first choice first; empty when it has none.
@@ -156,12 +172,21 @@ impl Registry {
         self.by_name.get(name)
     }
 
+    /// All of them, by name.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Gateway>> {
+        self.by_name.values()
+    }
+
     /// Each channel with the names of its gateways, first choice first.
     pub fn names(&self) -> impl Iterator<Item = (Channel, Vec<&str>)> {
         self.by_channel
             .iter()
             .map(|(channel, gateways)| (*channel, gateways.iter().map(|g| g.name()).collect()))
     }
+}
+
+fn serves_in_batches(gateway: &Arc<dyn Gateway>, channel: Channel) -> bool {
+    gateway.batch().is_some() && gateway.channels().contains(&channel)
 }
 
 fn named(

@@ -45,7 +45,7 @@ pub enum Blame {
 /// A send that was not accepted.
 ///
 /// Its `Display` is fit for a log: it names the reason and the code, never an address, a body or a secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}{}", code.as_deref().map(|code| format!(" (code {code})")).unwrap_or_default())]
 pub struct SendError {
     /// Decides what the worker does next.

@@ -16,7 +16,7 @@ use crate::gateway::Gateway;
 use crate::gateway::registry::Registry;
 use crate::model::event::EventType;
 use crate::model::message::{Channel, MessageType, OnUnknown, Options, Priority, Rendered};
-use crate::model::outcome::{Blame, Fault, SendError};
+use crate::model::outcome::{Accepted, Blame, Fault, SendError};
 
 /// A message that has all it needs to be sent.
 pub struct Ready {
@@ -28,6 +28,12 @@ pub struct Ready {
     pub chosen: Option<String>,
     /// What follows when it cannot be known whether it went out.
     pub on_unknown: OnUnknown,
+    /// The gateways that it still tries in this attempt; absent until they are chosen.
+    pub(super) route: Option<Vec<Arc<dyn Gateway>>>,
+    /// The gateway that it tried last in this attempt, and what that said.
+    pub(super) last: Option<Box<(String, SendError)>>,
+    /// So many messages may share a call with it, itself included.
+    pub(super) at_most: usize,
 }
 
 /// What becomes of a claimed message: it is sent, or it has an outcome already.
@@ -85,6 +91,9 @@ pub fn prepare(lease_id: Uuid, priority: Priority, claimed: Claimed) -> Next {
     Next::Send(Box::new(Ready {
         lease_id,
         chosen: row.gateway,
+        route: None,
+        last: None,
+        at_most: usize::MAX,
         on_unknown: options
             .on_unknown
             .unwrap_or_else(|| message_type.on_unknown()),
@@ -114,14 +123,19 @@ fn no_options() -> Arc<Options> {
 /// Hands a message to its gateways, one after the other while the fault is theirs; an emergency or a transactional one
 /// also while the fault is nobody's for long.
 pub async fn deliver(
-    ready: Box<Ready>,
+    mut ready: Box<Ready>,
     gateways: &Registry,
     routing: &Routing,
     policy: &PoolPolicy,
 ) -> Outcome {
+    let chosen = ready.route.take();
     let message = &ready.message;
-    let mut last: Option<(&str, SendError)> = None;
-    for gateway in route(&ready, gateways, routing, policy) {
+    let route: Vec<&Arc<dyn Gateway>> = match &chosen {
+        Some(route) => route.iter().collect(),
+        None => draw(&ready, gateways, routing, policy),
+    };
+    let mut last = ready.last.as_deref().cloned();
+    for gateway in route {
         let deadline = Instant::now() + policy.send_timeout;
         let call = routing.begin(
             gateway.name(),
@@ -137,26 +151,11 @@ pub async fn deliver(
         });
         call.ended(&answer);
         match answer {
-            Ok(accepted) => {
-                let mut outcome = Outcome::new(
-                    ready.lease_id,
-                    message.message_id,
-                    EventType::Sent,
-                    message.attempt,
-                );
-                outcome.gateway = Some(gateway.name().to_owned());
-                outcome.external_id = accepted.external_id;
-                outcome.detail = detail(None, accepted.provider_text.as_deref());
-                return outcome;
-            }
+            Ok(accepted) => return sent(&ready, gateway.name(), accepted),
             Err(error) => {
-                let goes_on = match error.fault {
-                    Fault::Gateway { .. } => true,
-                    Fault::Transient { .. } => tries_every_gateway(message),
-                    Fault::Permanent(_) | Fault::Unknown => false,
-                };
+                let goes_on = goes_on(message, &error);
                 tracing::debug!(message_id = %message.message_id, gateway = gateway.name(), %error, "not accepted");
-                last = Some((gateway.name(), error));
+                last = Some((gateway.name().to_owned(), error));
                 if !goes_on {
                     break;
                 }
@@ -164,7 +163,7 @@ pub async fn deliver(
         }
     }
     match last {
-        Some((gateway, error)) => judge(&ready, gateway, error, policy),
+        Some((gateway, error)) => judge(&ready, &gateway, error, policy),
         None => {
             let mut outcome = Outcome::new(
                 ready.lease_id,
@@ -180,13 +179,36 @@ pub async fn deliver(
     }
 }
 
+pub(super) fn sent(ready: &Ready, gateway: &str, accepted: Accepted) -> Outcome {
+    let message = &ready.message;
+    let mut outcome = Outcome::new(
+        ready.lease_id,
+        message.message_id,
+        EventType::Sent,
+        message.attempt,
+    );
+    outcome.gateway = Some(gateway.to_owned());
+    outcome.external_id = accepted.external_id;
+    outcome.detail = detail(None, accepted.provider_text.as_deref());
+    outcome
+}
+
+/// Whether the next gateway is tried in the same attempt.
+pub(super) fn goes_on(message: &Rendered, error: &SendError) -> bool {
+    match error.fault {
+        Fault::Gateway { .. } => true,
+        Fault::Transient { .. } => tries_every_gateway(message),
+        Fault::Permanent(_) | Fault::Unknown => false,
+    }
+}
+
 /// The gateways to try: the caller's choice first, those in order before the others, paused ones left out.
-fn route<'a>(
-    ready: &'a Ready,
-    gateways: &'a Registry,
+pub(super) fn draw<'g>(
+    ready: &Ready,
+    gateways: &'g Registry,
     routing: &Routing,
     policy: &PoolPolicy,
-) -> Vec<&'a Arc<dyn Gateway>> {
+) -> Vec<&'g Arc<dyn Gateway>> {
     let message = &ready.message;
     let chosen = ready.chosen.as_deref().and_then(|name| gateways.get(name));
     routing.order(&Choice {
@@ -207,7 +229,7 @@ fn tries_every_gateway(message: &Rendered) -> bool {
 }
 
 /// Where a mail goes: a gateway may be in order, and refused by one destination.
-fn domain_of(message: &Rendered) -> Option<&str> {
+pub(super) fn domain_of(message: &Rendered) -> Option<&str> {
     match message.channel {
         Channel::Email => message.recipient.rsplit_once('@').map(|(_, domain)| domain),
         _ => None,
@@ -215,7 +237,12 @@ fn domain_of(message: &Rendered) -> Option<&str> {
 }
 
 /// Turns a fault into an outcome.
-fn judge(ready: &Ready, gateway: &str, error: SendError, policy: &PoolPolicy) -> Outcome {
+pub(super) fn judge(
+    ready: &Ready,
+    gateway: &str,
+    error: SendError,
+    policy: &PoolPolicy,
+) -> Outcome {
     let message = &ready.message;
     let attempts_left =
         message.attempt < message.options.max_attempts.unwrap_or(policy.max_attempts);

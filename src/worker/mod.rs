@@ -1,8 +1,9 @@
 //! START HERE. A pool a priority, each a thread of its own: it waits, claims, delivers and completes.
 //!
-//! `claim` brings batches, `pool` keeps sends in flight, `deliver` is one message's way through its gateways,
-//! `complete` writes what became of them. Nothing is shared between two priorities but the process's session.
+//! `claim` brings batches, `pool` keeps sends in flight, `deliver` is one message's way through its gateways, `batch` that
+//! of several by one call, `complete` writes what became of them. Nothing is shared between two priorities but the process's session.
 
+mod batch;
 pub mod claim;
 pub mod complete;
 mod contents;

@@ -16,6 +16,7 @@ use tokio::time::{interval, sleep, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::batch::{self, Gathering};
 use super::claim::{Batch, Claimer};
 use super::complete::{self, Note};
 use super::deliver::{self, Next, Ready};
@@ -70,6 +71,19 @@ struct Held {
     claimed_at: Instant,
 }
 
+/// What ended with one slot.
+enum Ended {
+    One(Outcome),
+    /// A call for several; some may be left to send.
+    Several {
+        messages: Vec<Next>,
+        live: Arc<Live>,
+        claimed_at: Instant,
+    },
+}
+
+type Sends<'a> = FuturesUnordered<Pin<Box<dyn Future<Output = Ended> + Send + 'a>>>;
+
 type Intending = Pin<Box<dyn Future<Output = Vec<Held>> + Send>>;
 
 /// What changes while it runs.
@@ -89,6 +103,8 @@ struct Running<'a> {
     gateway_faults: usize,
     /// Sends in flight that a stalled gateway holds.
     stalled: usize,
+    /// The most messages that one call takes.
+    largest_batch: usize,
 }
 
 impl Pool {
@@ -135,8 +151,9 @@ impl Pool {
             was_full: false,
             gateway_faults: 0,
             stalled: 0,
+            largest_batch: self.gateways.largest_batch(),
         };
-        let mut in_flight = FuturesUnordered::new();
+        let mut in_flight: Sends<'_> = FuturesUnordered::new();
         let mut intending: Option<Intending> = None;
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -150,7 +167,7 @@ impl Pool {
             });
             tokio::select! {
                 biased;
-                Some(outcome) = in_flight.next(), if !in_flight.is_empty() => running.ended(outcome),
+                Some(ended) = in_flight.next(), if !in_flight.is_empty() => running.ended(ended),
                 held = async { intending.as_mut().expect("checked").await }, if intending.is_some() => {
                     intending = None;
                     running.ready.extend(held);
@@ -174,7 +191,7 @@ impl Pool {
                 break;
             }
             tokio::select! {
-                Some(outcome) = in_flight.next(), if !in_flight.is_empty() => running.ended(outcome),
+                Some(ended) = in_flight.next(), if !in_flight.is_empty() => running.ended(ended),
                 held = async { intending.as_mut().expect("checked").await }, if intending.is_some() => {
                     intending = None;
                     running.ready.extend(held);
@@ -227,7 +244,29 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn ended(&mut self, outcome: Outcome) {
+    fn ended(&mut self, ended: Ended) {
+        match ended {
+            Ended::One(outcome) => self.answered(outcome),
+            Ended::Several {
+                messages,
+                live,
+                claimed_at,
+            } => {
+                for message in messages.into_iter().rev() {
+                    match message {
+                        Next::Done(outcome) => self.answered(*outcome),
+                        Next::Send(ready) => self.ready.push_front(Held {
+                            ready,
+                            live: Arc::clone(&live),
+                            claimed_at,
+                        }),
+                    }
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, outcome: Outcome) {
         self.ended += 1;
         if outcome.event_type == EventType::Deferred && !outcome.counted {
             self.gateway_faults += 1;
@@ -266,10 +305,7 @@ impl<'a> Running<'a> {
     }
 
     /// Starts what may be sent now: free slots, a fresh session, room for outcomes.
-    async fn start_sends(
-        &mut self,
-        in_flight: &mut FuturesUnordered<Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>>,
-    ) {
+    async fn start_sends(&mut self, in_flight: &mut Sends<'a>) {
         while self.unwritten.load(Ordering::Relaxed) < UNWRITTEN_MAX {
             let is_free = in_flight.len() < self.width
                 || in_flight.len() < self.slots()
@@ -284,22 +320,50 @@ impl<'a> Running<'a> {
                 self.ready.push_front(held);
                 break;
             }
-            let pool = self.pool;
-            let mut send: Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> =
-                Box::pin(async move {
-                    deliver::deliver(held.ready, &pool.gateways, &pool.routing, &pool.policy).await
-                });
+            let mut send = self.send(held);
             match poll!(&mut send) {
-                Poll::Ready(outcome) => self.ended(outcome),
+                Poll::Ready(ended) => self.ended(ended),
                 Poll::Pending => in_flight.push(send),
             }
         }
         self.was_full |= in_flight.len() >= self.slots();
     }
 
+    /// The send of a message, and of those that may share its call.
+    fn send(&mut self, mut held: Held) -> Pin<Box<dyn Future<Output = Ended> + Send + 'a>> {
+        let pool = self.pool;
+        let gathering = Gathering {
+            gateways: &pool.gateways,
+            routing: &pool.routing,
+            policy: &pool.policy,
+        };
+        let live = Arc::clone(&held.live);
+        let others = gathering.take(&mut held.ready, &mut self.ready, |other| {
+            Arc::ptr_eq(&other.live, &live).then_some(&mut *other.ready)
+        });
+        if others.is_empty() {
+            return Box::pin(async move {
+                let sending =
+                    deliver::deliver(held.ready, &pool.gateways, &pool.routing, &pool.policy);
+                Ended::One(sending.await)
+            });
+        }
+        let claimed_at = held.claimed_at;
+        let all = [held].into_iter().chain(others).map(|held| held.ready);
+        let all: Vec<_> = all.collect();
+        Box::pin(async move {
+            Ended::Several {
+                messages: batch::deliver(all, &pool.routing, &pool.policy).await,
+                live,
+                claimed_at,
+            }
+        })
+    }
+
     /// Moves what needs no intent to the ready ones, and records the intent of what does.
     fn intend(&mut self) -> Option<Intending> {
-        let ahead = ((self.rate * INTEND_AHEAD) as usize).clamp(self.width, AHEAD_MAX);
+        let least = self.width.max(self.largest_batch).min(AHEAD_MAX);
+        let ahead = ((self.rate * INTEND_AHEAD) as usize).clamp(least, AHEAD_MAX);
         if self.ready.len() >= ahead {
             return None;
         }

@@ -42,15 +42,15 @@ struct Tracked {
 }
 
 /// What a message brings to the choice of its gateway.
-pub struct Choice<'a> {
+pub struct Choice<'g, 'm> {
     /// The gateway that the caller chose.
-    pub chosen: Option<&'a Arc<dyn Gateway>>,
+    pub chosen: Option<&'g Arc<dyn Gateway>>,
     /// The channel's gateways in configured order.
-    pub configured: &'a [Arc<dyn Gateway>],
+    pub configured: &'g [Arc<dyn Gateway>],
     /// The recipient: not every push gateway takes every token.
-    pub recipient: &'a str,
+    pub recipient: &'m str,
     /// The domain of a mail's recipient.
-    pub domain: Option<&'a str>,
+    pub domain: Option<&'m str>,
     /// This is the last attempt: it begins with another gateway than the ones before.
     pub is_last_attempt: bool,
 }
@@ -73,9 +73,9 @@ impl Routing {
 
     /// The gateways to try, one after the other: those in order first; where none is, the least bad one. Paused ones
     /// never.
-    pub fn order<'a>(&self, choice: &Choice<'a>) -> Vec<&'a Arc<dyn Gateway>> {
+    pub fn order<'g>(&self, choice: &Choice<'g, '_>) -> Vec<&'g Arc<dyn Gateway>> {
         let mut known = self.known();
-        let mut wanted: Vec<&Arc<dyn Gateway>> = choice.chosen.into_iter().collect();
+        let mut wanted: Vec<&'g Arc<dyn Gateway>> = choice.chosen.into_iter().collect();
         let others = choice
             .configured
             .iter()
@@ -155,6 +155,11 @@ impl Routing {
             .gateways
             .get(gateway)
             .is_none_or(|tracked| !tracked.is_paused && tracked.breaker.is_closed())
+    }
+
+    /// Whether a gateway's breaker is open: it is not even probed.
+    pub fn is_open(&self, gateway: &str) -> bool {
+        self.known().open_until(gateway).is_some()
     }
 
     /// Looks for gateways that take calls and do not answer.
@@ -317,6 +322,11 @@ impl Tracked {
 impl Call<'_> {
     /// Notes how it ended.
     pub fn ended(self, answer: &Result<Accepted, SendError>) {
+        self.answered(self.domain, answer);
+    }
+
+    /// Notes how it ended for one of its messages, which went to `domain`.
+    pub fn answered(&self, domain: Option<&str>, answer: &Result<Accepted, SendError>) {
         let now = Instant::now();
         let latency = now - self.began;
         let mut known = self.routing.known();
@@ -349,7 +359,7 @@ impl Call<'_> {
             tracked.breaker.succeeded(now, latency)
         };
         tracked.changed(self.gateway, change);
-        if let Some(domain) = self.domain
+        if let Some(domain) = domain
             && (is_domains || tracked.domains.contains_key(domain))
         {
             if tracked.domains.len() >= DOMAINS_MAX {

@@ -2,6 +2,7 @@
 
 mod apns;
 mod bandwidth;
+mod batches;
 mod conformance;
 mod fcm;
 mod file;

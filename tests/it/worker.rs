@@ -1,5 +1,6 @@
 //! Workers as processes: what they send, and what becomes of it when they, Postgres or a gateway fail.
 
+mod batches;
 mod bulk;
 mod connections;
 mod crashes;

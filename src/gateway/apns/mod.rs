@@ -38,6 +38,7 @@ pub use self::config::{Environment, Settings};
 use self::send::Push;
 use super::push::{self, Form, invalid, jwt};
 use super::{Gateway, http};
+use crate::gateway::check::{Checked, Wrong};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, SendError};
 use crate::model::secret::Secret;
@@ -114,6 +115,12 @@ impl Gateway for Apns {
 
     fn takes(&self, recipient: &str) -> bool {
         Form::of(recipient) == Form::ApnsToken
+    }
+
+    async fn check(&self, _: Instant) -> Result<Checked, Wrong> {
+        Ok(Checked::NotAsked(
+            "its key can be read; APNs has no call that sends nothing",
+        ))
     }
 
     /// Answers with the `apns-id`, which is the message's id, as external id.

@@ -27,6 +27,7 @@ use reqwest::header::CONTENT_TYPE;
 
 use self::config::Config;
 pub use self::config::Settings;
+use super::check::{self, Checked, Wrong};
 use super::{Gateway, http};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, Blame, Fault, SendError};
@@ -61,6 +62,24 @@ impl Gateway for Bandwidth {
 
     fn channels(&self) -> &[Channel] {
         &[Channel::Sms]
+    }
+
+    /// `GET …/media`: the account's list of media, empty for most.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        let Config {
+            messages_url,
+            api_token,
+            api_secret,
+            ..
+        } = &self.config;
+        let url = messages_url
+            .join("media")
+            .map_err(|_| check::unexpected())?;
+        let request = self.client.get(url);
+        let request = request.basic_auth(api_token.expose(), Some(api_secret.expose()));
+        let answer = http::call(request, deadline).await;
+        check::answered(answer, "api_token and api_secret", "account_id")?;
+        Ok(Checked::Taken)
     }
 
     /// Answers with Bandwidth's message id as external id.

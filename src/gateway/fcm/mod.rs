@@ -37,6 +37,7 @@ use url::Url;
 use self::config::Config;
 pub use self::config::Settings;
 use self::token::Tokens;
+use super::check::{self, Checked, Wrong};
 use super::push::{self, Form};
 use super::{Gateway, http};
 use crate::model::message::{Channel, Rendered};
@@ -103,6 +104,17 @@ impl Gateway for Fcm {
 
     fn takes(&self, recipient: &str) -> bool {
         Form::of(recipient) == Form::Fcm
+    }
+
+    /// Asks for an access token, and sends to a topic with `validate_only`, which sends nothing.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        let token = self.tokens.get(deadline).await;
+        let token = token.map_err(|error| Wrong::new("credentials_file", error))?;
+        let body =
+            br#"{"validate_only": true, "message": {"topic": "postroad", "data": {"check": "1"}}}"#;
+        let answer = self.call(body, &token, deadline).await;
+        check::answered(answer, "credentials_file", "project_id")?;
+        Ok(Checked::Taken)
     }
 
     /// Answers with FCM's name of the message, `projects/…/messages/…`, as external id. A token that is refused before

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout_at;
 
 use super::config::Account;
+use crate::gateway::exchange;
 use crate::gateway::http::{self, Answer};
 use crate::gateway::push::jwt;
 use crate::model::outcome::{Fault, SendError};
@@ -184,7 +185,8 @@ impl Tokens {
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
             ("assertion", &assertion),
         ]);
-        let answer = http::call(request, limit).await.map_err(|error| Refused {
+        let asking = exchange::hidden("asks for an access token", http::call(request, limit));
+        let answer = asking.await.map_err(|error| Refused {
             code: error.code,
             ..Refused::new("token_unavailable", None)
         })?;

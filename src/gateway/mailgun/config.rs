@@ -31,6 +31,13 @@ pub struct Settings {
     /// IP pool of a message → Mailgun's id of it, where it differs.
     #[serde(default)]
     pub ip_pools: BTreeMap<String, String>,
+    /// Whether mails that share their content go out by one call; yes by default.
+    #[serde(default = "yes")]
+    pub batch: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Mailgun's regions.
@@ -49,11 +56,13 @@ pub enum Region {
 /// What requests are made with.
 pub(super) struct Config {
     pub(super) messages_url: Url,
+    pub(super) domain_url: Url,
     pub(super) mime_url: Url,
     pub(super) key: Secret,
     pub(super) authorization: HeaderValue,
     pub(super) from: Option<mime::Mailbox>,
     ip_pools: BTreeMap<String, String>,
+    pub(super) batch: bool,
 }
 
 impl Config {
@@ -75,11 +84,15 @@ impl Config {
         let login = STANDARD.encode(format!("api:{}", settings.api_key.expose()));
         Ok(Self {
             messages_url: url("messages")?,
+            domain_url: base
+                .join(&format!("v3/domains/{domain}"))
+                .map_err(|error| format!("api_url: {error}"))?,
             mime_url: url("messages.mime")?,
             authorization: http::credential(&format!("Basic {login}"))?,
             key: settings.api_key.clone(),
             from: mime::sender(settings.from.as_deref())?,
             ip_pools: settings.ip_pools.clone(),
+            batch: settings.batch,
         })
     }
 

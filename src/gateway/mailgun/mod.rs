@@ -1,7 +1,8 @@
 //! Mail by Mailgun (`messages`; `messages.mime` for inline images, whose content ids `messages` does not carry).
 //!
 //! Our message id travels as the variable `postroad_id`, which events return among `user-variables`, and recipients
-//! may see in the mail's header; tags are Mailgun's, which takes ten of 128 ASCII characters.
+//! may see in the mail's header; tags are Mailgun's, which takes ten of 128 ASCII characters. Mails that share their
+//! content go out by one call, with the id among the variables of each recipient.
 //!
 //! # Reasons
 //!
@@ -22,15 +23,18 @@ mod classify;
 mod config;
 mod send;
 
+use std::iter;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use reqwest::RequestBuilder;
 use reqwest::header::AUTHORIZATION;
 
 use self::config::Config;
 pub use self::config::{Region, Settings};
-use super::{Gateway, http};
-use crate::model::message::{Channel, Rendered};
+use super::check::{self, Checked, Wrong};
+use super::{Batch, Gateway, http, mime};
+use crate::model::message::{Attachment, Channel, Rendered};
 use crate::model::outcome::{Accepted, SendError};
 
 /// Hands mails to Mailgun for one domain.
@@ -65,9 +69,77 @@ impl Gateway for Mailgun {
         &[Channel::Email]
     }
 
+    /// `GET /v3/domains/{domain}`. A domain's sending key may not ask for it: it is tried with a call to `messages` that
+    /// names nobody, which is refused for that only when the key is good.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        let authorized = |request: RequestBuilder| {
+            request.header(AUTHORIZATION, self.config.authorization.clone())
+        };
+        let request = authorized(self.client.get(self.config.domain_url.clone()));
+        let answer = http::call(request, deadline).await;
+        match check::answered(answer, "api_key", "domain") {
+            Ok(_) => Ok(Checked::Taken),
+            Err(refused) if refused.error.reason == "unauthorized" => {
+                let nobody: [(&str, &str); 0] = [];
+                let url = self.config.messages_url.clone();
+                let request = authorized(self.client.post(url).form(&nobody));
+                let answer = http::call(request, deadline).await;
+                match answer.map(|answer| answer.status.as_u16()) {
+                    Ok(400) => Ok(Checked::TakenBut("a sending key")),
+                    _ => Err(refused),
+                }
+            }
+            Err(wrong) => Err(wrong),
+        }
+    }
+
     /// Answers with Mailgun's id without angle brackets, as events name it, as external id.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
         let request = send::request(&self.client, &self.config, message)?;
+        self.call(request, deadline).await
+    }
+
+    fn batch(&self) -> Option<&dyn Batch> {
+        self.config.batch.then_some(self as &dyn Batch)
+    }
+}
+
+#[async_trait]
+impl Batch for Mailgun {
+    fn most(&self) -> usize {
+        send::BATCH_MAX
+    }
+
+    /// Not with copies, nor with inline images, nor where the text says `%recipient…`: only in a batch is that a variable.
+    fn carries(&self, message: &Rendered) -> bool {
+        let is_inline = |file: &Attachment| file.content_id.is_some();
+        mime::goes_to_one(message)
+            && !message.options.attachments.iter().any(is_inline)
+            && !send::has_variables(message)
+    }
+
+    /// All have the same external id: what tells them apart in events is `postroad_id`, and the recipient.
+    async fn send_batch(
+        &self,
+        messages: &[&Rendered],
+        deadline: Instant,
+    ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
+        let recipients = mime::Recipients::read(messages);
+        let Some((first, _)) = recipients.readable.first() else {
+            return Ok(recipients.answers([]));
+        };
+        let request = send::batch_request(&self.client, &self.config, first, &recipients.readable)?;
+        let accepted = self.call(request, deadline).await?;
+        Ok(recipients.answers(iter::repeat_with(|| Ok(accepted.clone()))))
+    }
+}
+
+impl Mailgun {
+    async fn call(
+        &self,
+        request: RequestBuilder,
+        deadline: Instant,
+    ) -> Result<Accepted, SendError> {
         let request = request.header(AUTHORIZATION, self.config.authorization.clone());
         let answer = http::call(request, deadline).await?;
         classify::judge(&answer.without(&[&self.config.key]))

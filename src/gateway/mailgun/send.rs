@@ -12,6 +12,15 @@ use crate::model::outcome::{Blame, Fault, SendError};
 const TAGS_MAX: usize = 10;
 const TAG_MAX: usize = 128;
 
+/// Mails of one call.
+pub(super) const BATCH_MAX: usize = 1000;
+
+/// By which our message id comes back in events.
+const ID: &str = "v:postroad_id";
+
+/// What the names of a recipient's variables begin with, after a `%`.
+const VARIABLE: &str = "recipient";
+
 /// The request that sends `message`, without credentials.
 pub(super) fn request(
     client: &Client,
@@ -19,7 +28,8 @@ pub(super) fn request(
     message: &Rendered,
 ) -> Result<RequestBuilder, SendError> {
     let fields = Fields::read(message, config.from.as_ref())?;
-    let common = parameters(config, message, &fields);
+    let mut common = parameters(config, message, &fields);
+    common.push((ID.into(), message.message_id.to_string()));
     if fields.has_inline_images() {
         let mail = mime::build(message, config.from.as_ref())?;
         let whole = Part::bytes(mail.bytes).file_name("message.mime");
@@ -28,8 +38,58 @@ pub(super) fn request(
         let request = client.post(config.mime_url.clone());
         return Ok(request.multipart(form.part("message", whole)));
     }
-    let mut pairs = by_fields(&fields);
+    let mut pairs = by_fields(&fields, [&fields.parties.recipient]);
     pairs.extend(common);
+    posted(client, config, pairs, fields)
+}
+
+/// The request that sends each of `messages`, whose content is that of `first`, to its recipient. The variables of the
+/// recipients hold the ids, and keep the recipients from seeing each other (User Manual, "Batch sending").
+pub(super) fn batch_request(
+    client: &Client,
+    config: &Config,
+    first: &Rendered,
+    messages: &[(&Rendered, mime::Address)],
+) -> Result<RequestBuilder, SendError> {
+    let fields = Fields::read(first, config.from.as_ref())?;
+    let mut pairs = by_fields(&fields, messages.iter().map(|(_, to)| to));
+    pairs.extend(parameters(config, first, &fields));
+    pairs.push((ID.into(), "%recipient.postroad_id%".into()));
+    let variables: serde_json::Map<String, serde_json::Value> = messages
+        .iter()
+        .map(|(message, to)| {
+            let own = serde_json::json!({ "postroad_id": message.message_id.to_string() });
+            (to.to_string(), own)
+        })
+        .collect();
+    let variables = serde_json::Value::Object(variables).to_string();
+    pairs.push(("recipient-variables".into(), variables));
+    posted(client, config, pairs, fields)
+}
+
+/// Whether Mailgun would put a recipient's variable in what stands here literally.
+pub(super) fn has_variables(message: &Rendered) -> bool {
+    let options = &message.options;
+    let texts = [&message.subject, &message.body, &message.html];
+    let texts = texts.into_iter().flatten().map(AsRef::as_ref);
+    let parties = options.from.iter().chain(&options.reply_to);
+    let more = options.headers.values().chain(&options.tags).chain(parties);
+    let is_variable = |rest: &str| {
+        let name = rest.get(..VARIABLE.len());
+        name.is_some_and(|name| name.eq_ignore_ascii_case(VARIABLE))
+    };
+    texts
+        .chain(more.map(String::as_str))
+        .any(|text| text.split('%').skip(1).any(is_variable))
+}
+
+/// A call of `messages`.
+fn posted(
+    client: &Client,
+    config: &Config,
+    pairs: Vec<(String, String)>,
+    fields: Fields<'_>,
+) -> Result<RequestBuilder, SendError> {
     let request = client.post(config.messages_url.clone());
     if fields.files.is_empty() {
         return Ok(request.form(&pairs));
@@ -56,17 +116,21 @@ fn parameters(config: &Config, message: &Rendered, fields: &Fields<'_>) -> Vec<(
     if let Some(pool) = message.ip_pool.as_deref() {
         pairs.push(("o:sending-ip-pool".into(), config.ip_pool(pool).into()));
     }
-    pairs.push(("v:postroad_id".into(), message.message_id.to_string()));
     pairs
 }
 
 /// What `messages` makes the mail of.
-fn by_fields(fields: &Fields<'_>) -> Vec<(String, String)> {
+fn by_fields<'a>(
+    fields: &Fields<'_>,
+    recipients: impl IntoIterator<Item = &'a mime::Address>,
+) -> Vec<(String, String)> {
     let parties = &fields.parties;
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut push = |name: &str, value: String| pairs.push((name.into(), value));
     push("from", parties.from.to_string());
-    push("to", parties.recipient.to_string());
+    for recipient in recipients {
+        push("to", recipient.to_string());
+    }
     for copy in &parties.cc {
         push("cc", copy.to_string());
     }

@@ -100,6 +100,19 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The recipient of `message`, as [`Fields::read`] reads it: for one of a batch, whose other fields are read once.
+pub(super) fn recipient(message: &Rendered) -> Result<Address, SendError> {
+    address::address(&message.recipient)
+        .ok()
+        .filter(is_dot_atom)
+        .ok_or_else(|| refused(Blame::Recipient, "invalid_address"))
+}
+
+/// Whether nobody gets a copy: in a batch each copy would come once a message, or once for all.
+pub(in crate::gateway) fn goes_to_one(message: &Rendered) -> bool {
+    message.options.cc.is_empty() && message.options.bcc.is_empty()
+}
+
 /// Whether the local part stands without quotes (RFC 5322, section 3.4.1; RFC 6532 for other scripts).
 fn is_dot_atom(address: &Address) -> bool {
     !address

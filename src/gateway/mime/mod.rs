@@ -6,13 +6,15 @@
 //! not ASCII stands in the header as UTF-8, for which [`Mail::needs_smtputf8`] is set (RFC 6532).
 
 mod address;
+mod batch;
 mod fields;
 mod header;
 mod parties;
 mod parts;
 
 pub(super) use address::{Invalid, mailbox, sender};
-pub(super) use fields::Fields;
+pub(super) use batch::Recipients;
+pub(super) use fields::{Fields, goes_to_one};
 pub(super) use header::ascii;
 pub(super) use lettre::Address;
 pub(super) use lettre::message::Mailbox;

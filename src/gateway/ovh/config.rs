@@ -43,6 +43,7 @@ pub(super) struct Config {
     pub(super) time_url: Url,
     /// `…/sms/{service}/jobs`.
     pub(super) jobs_url: Url,
+    pub(super) service_url: Url,
     pub(super) keys: Keys,
     pub(super) sender: Option<String>,
 }
@@ -75,6 +76,7 @@ impl Config {
         };
         Ok(Self {
             time_url: below("auth/time")?,
+            service_url: below(&format!("sms/{service}"))?,
             jobs_url: below(&format!("sms/{service}/jobs"))?,
             keys: Keys {
                 application_key: needed("application_key", &settings.application_key)?,

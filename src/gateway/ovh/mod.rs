@@ -25,12 +25,13 @@ mod sign;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, RequestBuilder, Url};
 
 use self::config::Config;
 pub use self::config::Settings;
 use self::sign::Clock;
+use super::check::{self, Checked, Wrong};
 use super::http::Answer;
 use super::{Gateway, http};
 use crate::model::message::{Channel, Rendered};
@@ -61,24 +62,31 @@ impl Ovh {
 
     /// Posts the job under a fresh timestamp.
     async fn post(&self, job: &str, deadline: Instant) -> Result<Answer, SendError> {
-        let Config {
-            time_url,
-            jobs_url,
-            keys,
-            ..
-        } = &self.config;
-        let timestamp = self.clock.now(&self.client, time_url, deadline).await?;
-        let signature = sign::signature(keys, "POST", jobs_url, job, timestamp);
+        let url = &self.config.jobs_url;
         let request = self
             .client
-            .post(jobs_url.clone())
-            .header(CONTENT_TYPE, "application/json; charset=utf-8")
+            .post(url.clone())
+            .header(CONTENT_TYPE, "application/json; charset=utf-8");
+        let request = self.signed(request, "POST", url, job, deadline).await?;
+        http::call(request.body(job.to_owned()), deadline).await
+    }
+
+    async fn signed(
+        &self,
+        request: RequestBuilder,
+        method: &str,
+        url: &Url,
+        body: &str,
+        deadline: Instant,
+    ) -> Result<RequestBuilder, SendError> {
+        let Config { time_url, keys, .. } = &self.config;
+        let timestamp = self.clock.now(&self.client, time_url, deadline).await?;
+        let signature = sign::signature(keys, method, url, body, timestamp);
+        Ok(request
             .header("X-Ovh-Application", keys.application_key.expose())
             .header("X-Ovh-Consumer", keys.consumer_key.expose())
             .header("X-Ovh-Timestamp", timestamp)
-            .header("X-Ovh-Signature", signature)
-            .body(job.to_owned());
-        http::call(request, deadline).await
+            .header("X-Ovh-Signature", signature))
     }
 }
 
@@ -90,6 +98,18 @@ impl Gateway for Ovh {
 
     fn channels(&self) -> &[Channel] {
         &[Channel::Sms]
+    }
+
+    /// `GET /sms/{service}`.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        let url = &self.config.service_url;
+        let request = self.client.get(url.clone());
+        let request = self.signed(request, "GET", url, "", deadline).await;
+        let request = request.map_err(|error| Wrong::new("api_url", error))?;
+        let answer = http::call(request, deadline).await;
+        let keys = "application_key, application_secret, consumer_key";
+        check::answered(answer, keys, "service")?;
+        Ok(Checked::Taken)
     }
 
     /// Answers with OVH's id of the message as external id, and the credits that it cost as text.

@@ -24,6 +24,7 @@ pub struct Settings {
 pub(super) struct Config {
     pub(super) message_url: Url,
     pub(super) raw_url: Url,
+    pub(super) lookup_url: Url,
     pub(super) key: Secret,
     pub(super) key_header: HeaderValue,
     pub(super) from: Option<mime::Mailbox>,
@@ -36,6 +37,7 @@ impl Config {
         Ok(Self {
             message_url: url("api/v1/send/message")?,
             raw_url: url("api/v1/send/raw")?,
+            lookup_url: url("api/v1/messages/message")?,
             key_header: http::credential(settings.api_key.expose())?,
             key: settings.api_key.clone(),
             from: mime::sender(settings.from.as_deref())?,

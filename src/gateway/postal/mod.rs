@@ -27,6 +27,7 @@ use async_trait::async_trait;
 
 use self::config::Config;
 pub use self::config::Settings;
+use super::check::{self, Checked, Wrong};
 use super::{Gateway, http};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, SendError};
@@ -61,6 +62,33 @@ impl Gateway for Postal {
 
     fn channels(&self) -> &[Channel] {
         &[Channel::Email]
+    }
+
+    /// Asks for a message that is not there: Postal looks at the key first.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        let request = self
+            .client
+            .post(self.config.lookup_url.clone())
+            .header("X-Server-API-Key", self.config.key_header.clone())
+            .header("Content-Type", "application/json")
+            .body(r#"{"id": 0}"#);
+        let answer = http::call(request, deadline).await;
+        let answer = check::answered(answer, "api_key", "api_url")?;
+        match classify::judge(&answer.without(&[&self.config.key]), "") {
+            Err(error) if matches!(error.reason, "unauthorized" | "account_suspended") => {
+                Err(Wrong::new(
+                    "api_key",
+                    SendError {
+                        provider_text: None,
+                        ..error
+                    },
+                ))
+            }
+            Err(error) if matches!(error.reason, "unexpected_answer" | "answer_garbled") => {
+                Err(check::unexpected())
+            }
+            _ => Ok(Checked::Taken),
+        }
     }
 
     /// Answers with the recipient's number at Postal as external id, and with Postal's token as text.

@@ -24,29 +24,39 @@ pub struct Settings {
     /// IP pool of a message → SendGrid's name of it, where it differs.
     #[serde(default)]
     pub ip_pools: BTreeMap<String, String>,
+    /// Whether mails that share their content go out by one call; yes by default.
+    #[serde(default = "yes")]
+    pub batch: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What requests are made with.
 pub(super) struct Config {
     pub(super) url: Url,
+    pub(super) scopes_url: Url,
     pub(super) key: Secret,
     pub(super) authorization: HeaderValue,
     pub(super) from: Option<mime::Mailbox>,
     ip_pools: BTreeMap<String, String>,
+    pub(super) batch: bool,
 }
 
 impl Config {
     pub(super) fn new(settings: &Settings) -> Result<Self, String> {
         let url = settings.api_url.as_deref();
         let base = http::base_url(url.unwrap_or("https://api.sendgrid.com"))?;
+        let url = |path: &str| base.join(path).map_err(|error| format!("api_url: {error}"));
         Ok(Self {
-            url: base
-                .join("v3/mail/send")
-                .map_err(|error| format!("api_url: {error}"))?,
+            url: url("v3/mail/send")?,
+            scopes_url: url("v3/scopes")?,
             authorization: http::credential(&format!("Bearer {}", settings.api_key.expose()))?,
             key: settings.api_key.clone(),
             from: mime::sender(settings.from.as_deref())?,
             ip_pools: settings.ip_pools.clone(),
+            batch: settings.batch,
         })
     }
 

@@ -1,7 +1,8 @@
 //! Mail by SendGrid (`POST /v3/mail/send`).
 //!
 //! Our message id travels as the custom argument `postroad_id`, which is a field of each event; tags are categories,
-//! of which SendGrid takes ten. SendGrid takes no mail without a subject or with empty content.
+//! of which SendGrid takes ten. SendGrid takes no mail without a subject or with empty content. Mails that share
+//! their content are personalizations of one call; SendGrid replaces nothing in a mail that names no template.
 //!
 //! # Reasons
 //!
@@ -20,6 +21,7 @@ mod classify;
 mod config;
 mod send;
 
+use std::iter;
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -27,9 +29,10 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 
 use self::config::Config;
 pub use self::config::Settings;
-use super::{Gateway, http};
+use super::check::{self, Checked, Wrong};
+use super::{Batch, Gateway, http, mime};
 use crate::model::message::{Channel, Rendered};
-use crate::model::outcome::{Accepted, SendError};
+use crate::model::outcome::{Accepted, Fault, SendError};
 
 /// Hands mails to SendGrid.
 pub struct Sendgrid {
@@ -63,9 +66,69 @@ impl Gateway for Sendgrid {
         &[Channel::Email]
     }
 
+    /// `GET /v3/scopes`: what the key may do.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        #[derive(serde::Deserialize)]
+        struct Scopes {
+            scopes: Vec<String>,
+        }
+        let request = self.client.get(self.config.scopes_url.clone());
+        let request = request.header(AUTHORIZATION, self.config.authorization.clone());
+        let answer = http::call(request, deadline).await;
+        let answer = check::answered(answer, "api_key", "api_url")?;
+        let granted: Scopes =
+            serde_json::from_slice(&answer.body).map_err(|_| check::unexpected())?;
+        match granted.scopes.iter().any(|scope| scope == "mail.send") {
+            true => Ok(Checked::Taken),
+            false => {
+                let fault = Fault::Gateway { retry_after: None };
+                Err(Wrong::new(
+                    "api_key",
+                    SendError::new(fault, "not_permitted_to_send"),
+                ))
+            }
+        }
+    }
+
     /// Answers with `X-Message-Id` as external id, with which the `sg_message_id` of its events begins.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
-        let body = send::body(&self.config, message)?;
+        self.post(send::body(&self.config, message)?, deadline)
+            .await
+    }
+
+    fn batch(&self) -> Option<&dyn Batch> {
+        self.config.batch.then_some(self as &dyn Batch)
+    }
+}
+
+#[async_trait]
+impl Batch for Sendgrid {
+    fn most(&self) -> usize {
+        send::PERSONALIZATIONS_MAX
+    }
+
+    fn carries(&self, message: &Rendered) -> bool {
+        mime::goes_to_one(message)
+    }
+
+    /// All have the same external id: what tells them apart in events is `postroad_id`, and the recipient.
+    async fn send_batch(
+        &self,
+        messages: &[&Rendered],
+        deadline: Instant,
+    ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
+        let recipients = mime::Recipients::read(messages);
+        let Some((first, _)) = recipients.readable.first() else {
+            return Ok(recipients.answers([]));
+        };
+        let body = send::batch_body(&self.config, first, &recipients.readable)?;
+        let accepted = self.post(body, deadline).await?;
+        Ok(recipients.answers(iter::repeat_with(|| Ok(accepted.clone()))))
+    }
+}
+
+impl Sendgrid {
+    async fn post(&self, body: Vec<u8>, deadline: Instant) -> Result<Accepted, SendError> {
         let request = self
             .client
             .post(self.config.url.clone())

@@ -8,13 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::config::Config;
-use crate::gateway::mime::{Fields, File, Mailbox, Parties};
+use crate::gateway::mime::{self, Fields, File, Mailbox, Parties};
 use crate::model::message::Rendered;
 use crate::model::outcome::{Blame, Fault, SendError};
 
 #[derive(Serialize)]
 struct Mail<'a> {
-    personalizations: [Personalization<'a>; 1],
+    personalizations: Vec<Personalization<'a>>,
     from: Address<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<Address<'a>>,
@@ -26,7 +26,8 @@ struct Mail<'a> {
     headers: BTreeMap<&'a str, &'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     categories: Vec<&'a str>,
-    custom_args: CustomArgs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_args: Option<CustomArgs>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip_pool_name: Option<&'a str>,
 }
@@ -38,6 +39,8 @@ struct Personalization<'a> {
     cc: Vec<Address<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     bcc: Vec<Address<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_args: Option<CustomArgs>,
 }
 
 #[derive(Serialize)]
@@ -71,23 +74,59 @@ struct CustomArgs {
     postroad_id: String,
 }
 
+/// Mails of one call.
+pub(super) const PERSONALIZATIONS_MAX: usize = 1000;
+
 /// What SendGrid takes: so many categories, of so many characters.
 const CATEGORIES_MAX: usize = 10;
 const CATEGORY_MAX: usize = 255;
 
-/// The body of the request, in JSON.
+/// The body of the request that sends `message`, in JSON.
 pub(super) fn body(config: &Config, message: &Rendered) -> Result<Vec<u8>, SendError> {
     let fields = Fields::read(message, config.from.as_ref())?;
-    let text = fields.text.map(|value| ("text/plain", value));
-    let html = fields.html.map(|value| ("text/html", value));
-    let content = text.into_iter().chain(html); // in this order, or it is refused
+    let mail = Mail {
+        custom_args: Some(CustomArgs::of(message)),
+        ..mail(
+            config,
+            message,
+            &fields,
+            vec![personalization(&fields.parties)],
+        )
+    };
+    written(&mail)
+}
+
+/// The body of the request that sends each of `messages`, whose content is that of `first`, to its recipient.
+pub(super) fn batch_body(
+    config: &Config,
+    first: &Rendered,
+    messages: &[(&Rendered, mime::Address)],
+) -> Result<Vec<u8>, SendError> {
+    let fields = Fields::read(first, config.from.as_ref())?;
+    let personalizations = messages.iter().map(|(message, to)| Personalization {
+        custom_args: Some(CustomArgs::of(message)),
+        ..to_recipient(to)
+    });
+    written(&mail(config, first, &fields, personalizations.collect()))
+}
+
+/// A mail without custom arguments of its own.
+fn mail<'a>(
+    config: &'a Config,
+    message: &'a Rendered,
+    fields: &'a Fields<'a>,
+    personalizations: Vec<Personalization<'a>>,
+) -> Mail<'a> {
+    let plain = fields.text.map(|text| ("text/plain", text));
+    let html = fields.html.map(|html| ("text/html", html));
+    let content = plain.into_iter().chain(html); // in this order, or it is refused
     let headers = fields.headers.iter();
     let categories = fields
         .tags
         .iter()
         .filter(|t| t.chars().count() <= CATEGORY_MAX);
-    let mail = Mail {
-        personalizations: [personalization(&fields.parties)],
+    Mail {
+        personalizations,
         from: address(&fields.parties.from),
         reply_to: fields.parties.reply_to.as_ref().map(address),
         subject: fields.subject,
@@ -99,13 +138,34 @@ pub(super) fn body(config: &Config, message: &Rendered) -> Result<Vec<u8>, SendE
             .map(|(name, value)| (*name, value.as_str()))
             .collect(),
         categories: categories.copied().take(CATEGORIES_MAX).collect(),
-        custom_args: CustomArgs {
-            postroad_id: message.message_id.to_string(),
-        },
+        custom_args: None,
         ip_pool_name: message.ip_pool.as_deref().map(|pool| config.ip_pool(pool)),
-    };
+    }
+}
+
+fn written(mail: &Mail<'_>) -> Result<Vec<u8>, SendError> {
     let refused = |_| SendError::new(Fault::Permanent(Blame::Message), "rejected");
-    serde_json::to_vec(&mail).map_err(refused)
+    serde_json::to_vec(mail).map_err(refused)
+}
+
+impl CustomArgs {
+    fn of(message: &Rendered) -> Self {
+        Self {
+            postroad_id: message.message_id.to_string(),
+        }
+    }
+}
+
+fn to_recipient(recipient: &mime::Address) -> Personalization<'_> {
+    Personalization {
+        to: [Address {
+            email: recipient.as_ref(),
+            name: None,
+        }],
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        custom_args: None,
+    }
 }
 
 /// Each address once, since SendGrid refuses a mail that names one twice.
@@ -122,12 +182,9 @@ fn personalization(parties: &Parties) -> Personalization<'_> {
     let cc = parties.cc.iter().filter(&mut once).map(copy).collect();
     let bcc = parties.bcc.iter().filter(&mut once).map(copy).collect();
     Personalization {
-        to: [Address {
-            email: recipient,
-            name: None,
-        }],
         cc,
         bcc,
+        ..to_recipient(&parties.recipient)
     }
 }
 

@@ -13,7 +13,8 @@ use crate::model::secret::Secret;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Who signs. Needs the permission `ses:SendEmail`, and `ses:SendRawEmail` for files.
+    /// Who signs. Needs the permission `ses:SendEmail`, `ses:SendRawEmail` for files, and `ses:SendBulkEmail` for
+    /// mails that share their content; without the last one they go out one by one.
     pub access_key_id: Secret,
     /// Its secret.
     pub secret_access_key: Secret,
@@ -34,15 +35,25 @@ pub struct Settings {
     /// IP pool of a message → configuration set, instead of the one above.
     #[serde(default)]
     pub ip_pools: BTreeMap<String, String>,
+    /// Whether mails that share their content go out by one call; yes by default.
+    #[serde(default = "yes")]
+    pub batch: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What requests are made with.
 pub(super) struct Config {
     pub(super) url: Url,
+    pub(super) bulk_url: Url,
+    pub(super) account_url: Url,
     pub(super) signer: Signer,
     pub(super) from: Option<mime::Mailbox>,
     configuration_set: Option<String>,
     ip_pools: BTreeMap<String, String>,
+    pub(super) batch: bool,
 }
 
 impl Config {
@@ -54,14 +65,16 @@ impl Config {
             secret_access_key: settings.secret_access_key.clone(),
             session_token: settings.session_token.clone(),
         };
+        let url = |path: &str| base.join(path).map_err(|error| format!("api_url: {error}"));
         Ok(Self {
-            url: base
-                .join("v2/email/outbound-emails")
-                .map_err(|error| format!("api_url: {error}"))?,
+            url: url("v2/email/outbound-emails")?,
+            bulk_url: url("v2/email/outbound-bulk-emails")?,
+            account_url: url("v2/email/account")?,
             signer: Signer::new(credentials, &settings.region, "ses")?,
             from: mime::sender(settings.from.as_deref())?,
             configuration_set: settings.configuration_set.clone(),
             ip_pools: settings.ip_pools.clone(),
+            batch: settings.batch,
         })
     }
 

@@ -33,6 +33,54 @@ struct Destination<'a> {
     bcc_addresses: Vec<String>,
 }
 
+/// The parameters of `SendBulkEmail`
+/// (<https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendBulkEmail.html>).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SendBulkEmail<'a> {
+    from_email_address: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    reply_to_addresses: Vec<String>,
+    default_content: DefaultContent<'a>,
+    bulk_email_entries: Vec<Entry<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    configuration_set_name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DefaultContent<'a> {
+    template: Template<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Template<'a> {
+    template_content: TemplateContent<'a>,
+    /// JSON in a string: there is nothing to replace, but SES wants it said.
+    template_data: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    headers: Vec<Header<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct TemplateContent<'a> {
+    subject: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    html: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry<'a> {
+    destination: Destination<'a>,
+    /// All of its tags: whether they would be added to those of all entries, the reference does not say.
+    replacement_tags: Vec<Tag>,
+}
+
 #[derive(Serialize)]
 enum Content<'a> {
     #[serde(rename_all = "PascalCase")]
@@ -80,6 +128,12 @@ struct Tag {
 const HEADERS_MAX: usize = 15;
 const HEADER_VALUE_MAX: usize = 995;
 
+/// Mails of one call of `SendBulkEmail`.
+pub(super) const BATCH_MAX: usize = 50;
+
+/// In bytes: a template that travels with the call may make 1 MB of JSON, which escapes characters.
+const TEMPLATE_MAX: usize = 400_000;
+
 /// In characters, of a tag's name.
 const TAG_MAX: usize = 256;
 
@@ -116,6 +170,60 @@ pub(super) fn body(config: &Config, message: &Rendered) -> Result<Vec<u8>, SendE
     serde_json::to_vec(&request).map_err(|_| refused("rejected"))
 }
 
+/// The body of the request that sends each of `messages`, whose content is that of `first`, to its recipient.
+pub(super) fn batch_body(
+    config: &Config,
+    first: &Rendered,
+    messages: &[(&Rendered, mime::Address)],
+) -> Result<Vec<u8>, SendError> {
+    let fields = Fields::read(first, config.from.as_ref())?;
+    let refused = |reason| SendError::new(Fault::Permanent(Blame::Message), reason);
+    let is_ascii = |(_, to): &(&Rendered, mime::Address)| to.user().is_ascii();
+    if needs_raw(&fields) || fields.parties.needs_smtputf8() || !messages.iter().all(is_ascii) {
+        return Err(refused("smtputf8_required")); // by itself each is told what it is
+    }
+    let entries = messages.iter().map(|(message, to)| Entry {
+        destination: Destination {
+            to_addresses: [to.as_ref()],
+            cc_addresses: Vec::new(),
+            bcc_addresses: Vec::new(),
+        },
+        replacement_tags: tags(message, &fields),
+    });
+    let request = SendBulkEmail {
+        from_email_address: mime::ascii(&fields.parties.from),
+        reply_to_addresses: fields.parties.reply_to.iter().map(mime::ascii).collect(),
+        default_content: DefaultContent {
+            template: Template {
+                template_content: TemplateContent {
+                    subject: fields.subject,
+                    text: fields.text,
+                    html: fields.html,
+                },
+                template_data: "{}",
+                headers: headers(&fields),
+            },
+        },
+        bulk_email_entries: entries.collect(),
+        configuration_set_name: config.configuration_set(first.ip_pool.as_deref()),
+    };
+    serde_json::to_vec(&request).map_err(|_| refused("rejected"))
+}
+
+/// Whether SES would make of `message` as a template what it would make of it as a mail: only without `{{`, with which
+/// a replacement begins, within a template's size, and without what needs `Raw` content.
+pub(super) fn is_literal_template(message: &Rendered) -> bool {
+    let options = &message.options;
+    let texts = [&message.subject, &message.body, &message.html];
+    let texts = || texts.into_iter().flatten().map(AsRef::as_ref);
+    let mut values = options.headers.iter();
+    options.attachments.is_empty()
+        && options.headers.len() <= HEADERS_MAX
+        && !values.any(|(name, value)| name.contains("{{") || value.contains("{{"))
+        && texts().map(str::len).sum::<usize>() <= TEMPLATE_MAX
+        && !texts().any(|text: &str| text.contains("{{"))
+}
+
 fn needs_raw(fields: &Fields<'_>) -> bool {
     let is_long = |(_, value): &(&str, String)| value.len() > HEADER_VALUE_MAX || value.is_empty();
     !fields.files.is_empty()
@@ -123,21 +231,25 @@ fn needs_raw(fields: &Fields<'_>) -> bool {
         || fields.headers.iter().any(is_long)
 }
 
+fn headers<'a>(fields: &'a Fields<'_>) -> Vec<Header<'a>> {
+    let headers = fields.headers.iter();
+    headers
+        .map(|(name, value)| Header { name, value })
+        .collect()
+}
+
 fn simple<'a>(fields: &'a Fields<'_>) -> Content<'a> {
     let text = |data| Text {
         data,
         charset: "UTF-8",
     };
-    let headers = fields.headers.iter();
     Content::Simple {
         subject: text(fields.subject),
         body: Body {
             text: fields.text.map(text),
             html: fields.html.map(text),
         },
-        headers: headers
-            .map(|(name, value)| Header { name, value })
-            .collect(),
+        headers: headers(fields),
     }
 }
 

@@ -39,6 +39,7 @@ use tokio::time::timeout_at;
 use self::config::Config;
 pub use self::config::{Settings, Tls};
 use self::session::Session;
+use super::check::{Checked, Wrong};
 use super::{Gateway, mime};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, Fault, PROVIDER_TEXT_MAX, SendError, shorten};
@@ -123,6 +124,24 @@ impl Gateway for Smtp {
 
     fn channels(&self) -> &[Channel] {
         &[Channel::Email]
+    }
+
+    /// Connects, greets, encrypts, logs in and says goodbye.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        let session = self.open(deadline).await.map_err(|error| {
+            let setting = match error.reason {
+                "auth_refused" => "username and password",
+                "auth_not_offered" => "username",
+                "tls_failed" | "tls_not_offered" | "credentials_not_encrypted" => "tls",
+                _ => "host and port",
+            };
+            Wrong::new(setting, error)
+        })?;
+        session.quit(deadline).await;
+        Ok(match self.config.login {
+            Some(_) => Checked::Taken,
+            None => Checked::TakenBut("without a login"),
+        })
     }
 
     /// Answers with the Message-ID, without brackets, as external id, and with the server's reply as text.

@@ -9,6 +9,7 @@ use tokio::time::timeout_at;
 use self::open::Offers;
 use super::classify::{Failure, Stage};
 use super::wire::{Cause, Reply, Wire};
+use crate::gateway::exchange;
 use crate::gateway::mime::{Address, Mail};
 use crate::model::outcome::{Blame, Fault, SendError};
 
@@ -125,6 +126,7 @@ impl Session {
 
     /// Writes `mail`, which ends in the final dot, and knows whether that dot can have left.
     async fn write_mail(&mut self, mail: &[u8], deadline: Instant) -> Result<(), Failure> {
+        exchange::out(|| String::from_utf8_lossy(mail).into_owned());
         let mut written = 0;
         while written < mail.len() {
             let stage = match written > mail.len() - FINAL_DOT.len() {
@@ -136,6 +138,11 @@ impl Session {
         }
         let flushing = self.wire.flush();
         within(Stage::FinalDot, deadline, async { Ok(flushing.await?) }).await
+    }
+
+    /// Says goodbye. Whether the server answers does not matter.
+    pub(super) async fn quit(mut self, limit: Instant) {
+        let _ = self.command(Stage::Open, "QUIT\r\n", limit).await;
     }
 
     /// Forgets the transaction that failed. Returns whether the session is fit for the next.
@@ -155,6 +162,11 @@ impl Session {
     }
 
     async fn write(&mut self, stage: Stage, line: &str, limit: Instant) -> Result<(), Failure> {
+        exchange::out(|| match stage {
+            Stage::Auth if line.starts_with("AUTH PLAIN ") => "AUTH PLAIN ***".into(),
+            Stage::Auth if !line.starts_with("AUTH ") => "***".into(),
+            _ => line.into(),
+        });
         let writing = self.wire.write_all(line.as_bytes());
         let written = within(stage, limit, async { Ok(writing.await?) }).await;
         match written {

@@ -10,6 +10,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use crate::gateway::exchange;
+
 /// One connection to a server, plain or encrypted.
 pub(super) struct Wire {
     stream: Stream,
@@ -90,6 +92,7 @@ impl Wire {
         let stream = TlsConnector::from(Arc::clone(config))
             .connect(server_name, stream)
             .await?;
+        exchange::remark("encrypted from here on");
         Ok(Self {
             stream: Stream::Tls(Box::new(stream)),
             received: Vec::new(),
@@ -127,7 +130,11 @@ impl Wire {
     pub(super) async fn reply(&mut self) -> Result<Reply, Cause> {
         loop {
             if let Some((reply, length)) = Reply::parse(&self.received)? {
-                self.received.drain(..length);
+                let text = self.received.drain(..length);
+                if exchange::is_recorded() {
+                    exchange::came(|| String::from_utf8_lossy(text.as_slice()).into_owned());
+                }
+                drop(text);
                 return Ok(reply);
             }
             if self.received.len() > REPLY_MAX {

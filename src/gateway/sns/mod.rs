@@ -25,11 +25,14 @@ mod send;
 use std::time::{Instant, SystemTime};
 
 use async_trait::async_trait;
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use self::config::Config;
 pub use self::config::{Settings, SmsType};
-use super::{Gateway, http};
+use super::Gateway;
+use super::check::{self, Checked, Wrong};
+use super::http::{self, Answer};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, SendError};
 
@@ -65,10 +68,32 @@ impl Gateway for Sns {
         &[Channel::Sms]
     }
 
+    /// `GetSMSAttributes`. Who may not call it has good credentials all the same.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        let body = "Action=GetSMSAttributes&Version=2010-03-31";
+        let answer = self.post(body.to_owned(), deadline).await;
+        let is_denied = |answer: &Answer| {
+            answer.status == StatusCode::FORBIDDEN
+                && answer.text().contains("<Code>AuthorizationError</Code>")
+        };
+        if answer.as_ref().is_ok_and(is_denied) {
+            return Ok(Checked::TakenBut("sns:GetSMSAttributes is not permitted"));
+        }
+        check::answered(answer, "access_key_id, secret_access_key", "region")?;
+        Ok(Checked::Taken)
+    }
+
     /// Answers with SNS's message id as external id.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
-        let Config { signer, url, .. } = &self.config;
         let body = send::body(&self.config, message)?;
+        let answer = self.post(body, deadline).await?;
+        classify::judge(&answer)
+    }
+}
+
+impl Sns {
+    async fn post(&self, body: String, deadline: Instant) -> Result<Answer, SendError> {
+        let Config { signer, url, .. } = &self.config;
         let mut headers = HeaderMap::new();
         let kind = "application/x-www-form-urlencoded; charset=utf-8";
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -81,6 +106,6 @@ impl Gateway for Sns {
         );
         let request = self.client.post(url.clone()).headers(headers).body(body);
         let answer = http::call(request, deadline).await?;
-        classify::judge(&answer.without(&signer.secrets()))
+        Ok(answer.without(&signer.secrets()))
     }
 }

@@ -30,6 +30,7 @@ use reqwest::Client;
 
 use self::config::Config;
 pub use self::config::Settings;
+use super::check::{self, Checked, Wrong};
 use super::{Gateway, http};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, Blame, Fault, SendError};
@@ -67,6 +68,46 @@ impl Gateway for Twilio {
         match self.config.from {
             Some(_) => &[Channel::Sms, Channel::Voice],
             None => &[Channel::Sms],
+        }
+    }
+
+    /// The account, or with an API key, which may not see it, its numbers.
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        let Config {
+            account_url,
+            username,
+            password,
+            ..
+        } = &self.config;
+        let is_key = username.starts_with("SK");
+        let url = match is_key {
+            true => account_url.join("IncomingPhoneNumbers.json?PageSize=1"),
+            false => {
+                let path = account_url.path().trim_end_matches('/');
+                account_url.join(&format!("{path}.json"))
+            }
+        };
+        let url = url.map_err(|_| check::unexpected())?;
+        let request = self.client.get(url);
+        let request = request.basic_auth(username, Some(password.expose()));
+        let answer = http::call(request, deadline).await;
+        let credentials = if is_key {
+            "api_key_sid and api_key_secret"
+        } else {
+            "auth_token"
+        };
+        let answer = check::answered(answer, credentials, "account_sid")?;
+        let account: serde_json::Value =
+            serde_json::from_slice(&answer.body).map_err(|_| check::unexpected())?;
+        match account["status"].as_str() {
+            Some("active") | None => Ok(Checked::Taken),
+            Some(_) => {
+                let fault = Fault::Gateway { retry_after: None };
+                Err(Wrong::new(
+                    "account_sid",
+                    SendError::new(fault, "account_inactive"),
+                ))
+            }
         }
     }
 

@@ -48,6 +48,7 @@ use self::subscription::Subscription;
 use self::vapid::Vapid;
 use super::push::{Form, jwt};
 use super::{Gateway, http, public};
+use crate::gateway::check::{Checked, Wrong};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, Blame, Fault, SendError};
 
@@ -105,6 +106,12 @@ impl Gateway for WebPush {
 
     fn takes(&self, recipient: &str) -> bool {
         Form::of(recipient) == Form::Subscription
+    }
+
+    async fn check(&self, _: Instant) -> Result<Checked, Wrong> {
+        Ok(Checked::NotAsked(
+            "its key can be read; push services are asked with the first message",
+        ))
     }
 
     /// Answers with the push service's URL of the message, or else with the message's id, as external id.

@@ -25,6 +25,7 @@ pub(super) fn mailgun(double: &HttpDouble) -> Mailgun {
         api_url: Some(double.url().into()),
         from: Some("Postroad <post@road.example>".into()),
         ip_pools: [("alerts".into(), "60140bc1fee3e84dec5abeeb".into())].into(),
+        batch: true,
     };
     Mailgun::new("mailgun", &settings).expect("settings that make sense")
 }

@@ -23,6 +23,7 @@ pub(super) fn sendgrid(double: &HttpDouble) -> Sendgrid {
         api_url: Some(double.url().into()),
         from: Some("Postroad <post@road.example>".into()),
         ip_pools: [("alerts".into(), "pool-7".into())].into(),
+        batch: true,
     };
     Sendgrid::new("sendgrid", &settings).expect("settings that make sense")
 }

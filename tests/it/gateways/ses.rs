@@ -28,6 +28,7 @@ fn settings(double: &HttpDouble) -> Settings {
         from: Some("Postroad <post@road.example>".into()),
         configuration_set: Some("events".into()),
         ip_pools: [("alerts".into(), "events-alerts".into())].into(),
+        batch: true,
     }
 }
 

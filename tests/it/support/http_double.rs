@@ -50,13 +50,17 @@ impl Request {
     }
 }
 
-#[derive(Clone, Debug)]
+/// Status and body by what was asked.
+type Reply = dyn Fn(&Request) -> (u16, String) + Send + Sync;
+
+#[derive(Clone)]
 enum Answer {
     Reply {
         status: u16,
         headers: Vec<(String, String)>,
         body: Bytes,
     },
+    By(Arc<Reply>),
     Hang,
 }
 
@@ -109,6 +113,14 @@ impl HttpDouble {
             headers: headers.map(|(n, v)| ((*n).into(), (*v).into())).collect(),
             body: body.into(),
         });
+    }
+
+    /// Adds to the script an answer by what was asked: status and body.
+    pub(crate) fn answer_by(
+        &self,
+        reply: impl Fn(&Request) -> (u16, String) + Send + Sync + 'static,
+    ) {
+        self.add(Answer::By(Arc::new(reply)));
     }
 
     /// Adds silence to the script.
@@ -170,7 +182,7 @@ async fn respond(
     let body = body.collect().await.map(|body| body.to_bytes());
     let answer = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.requests.push(Request {
+        let request = Request {
             method: head.method.to_string(),
             path: head
                 .uri
@@ -178,15 +190,28 @@ async fn respond(
                 .map_or_else(String::new, ToString::to_string),
             headers: head.headers,
             body: body.unwrap_or_default(),
-        });
-        match state.script.len() {
+        };
+        let answer = match state.script.len() {
             0 | 1 => state.script.front().cloned(),
             _ => state.script.pop_front(),
-        }
+        };
+        let answer = match answer {
+            Some(Answer::By(reply)) => {
+                let (status, body) = reply(&request);
+                Some(Answer::Reply {
+                    status,
+                    headers: Vec::new(),
+                    body: body.into(),
+                })
+            }
+            answer => answer,
+        };
+        state.requests.push(request);
+        answer
     };
     let mut response = Response::new(Full::default());
     match answer {
-        Some(Answer::Hang) => std::future::pending().await,
+        Some(Answer::Hang | Answer::By(_)) => std::future::pending().await,
         Some(Answer::Reply {
             status,
             headers,
