@@ -3,6 +3,7 @@
 mod check_config;
 mod psql;
 mod roles;
+mod send;
 mod stats;
 mod up;
 
@@ -69,10 +70,23 @@ enum Command {
     Maintain,
     /// Makes the schema `postroad`, or brings it up to date
     Migrate,
-    /// Checks the configuration and shows it, secrets masked
+    /// Checks the configuration, down to each gateway's credentials, and shows it, secrets masked
     ///
-    /// Exits with 2 when a setting is wrong, with 1 when the database does not answer.
-    CheckConfig,
+    /// Each provider that has one is asked by a call that sends nothing. Exits with 2 when a setting is wrong, with 1
+    /// when a provider or the database does not answer.
+    CheckConfig {
+        /// Asks neither providers nor the database
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Sends one message through one gateway, and prints what goes over the wire, secrets masked
+    ///
+    /// It is not queued, and leaves no trace in the database; but if one is configured, a suppressed recipient is
+    /// refused.
+    #[command(
+        after_help = "Example:\n  postroad send --channel email --to ada@example.org --gateway ses --subject Hello --body 'It works.'"
+    )]
+    Send(send::Arguments),
     /// Shows what waits in the queues and how the gateways do
     Stats {
         /// One JSON object instead of tables
@@ -145,7 +159,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             say("The schema postroad is up to date.");
             Ok(())
         }
-        Command::CheckConfig => check_config::check_config(&config, cli.config.as_deref()).await,
+        Command::CheckConfig { offline } => {
+            check_config::check_config(&config, cli.config.as_deref(), offline).await
+        }
+        Command::Send(arguments) => send::send(&config, arguments).await,
         Command::Stats { json } => stats::stats(&operators_url(&config).await?, json).await,
         Command::Psql { arguments } => psql::psql(&operators_url(&config).await?, &arguments),
     }

@@ -43,6 +43,9 @@ pub struct Config {
     /// Each gateway's settings on one line, secrets masked.
     #[serde(skip)]
     pub shown_gateways: BTreeMap<String, String>,
+    /// What of each gateway's settings must not be shown.
+    #[serde(skip)]
+    pub gateway_secrets: BTreeMap<String, Vec<Secret>>,
 }
 
 /// `[database]`.
@@ -148,8 +151,10 @@ impl Config {
             environment::add_gateways(gateways, variable)?;
         }
         let shown_gateways = shown::gateways(&settings);
+        let gateway_secrets = shown::secrets(&settings);
         let mut config: Self = problem::deserialize(settings)?;
         config.shown_gateways = shown_gateways;
+        config.gateway_secrets = gateway_secrets;
         for names in config.channels.values_mut() {
             let mut seen = BTreeSet::new();
             names.retain(|name| seen.insert(name.clone()));

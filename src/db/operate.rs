@@ -3,6 +3,7 @@
 use tokio_postgres::SimpleQueryMessage;
 
 use super::{Database, DbError};
+use crate::model::message::Channel;
 
 /// Rows as text, in the order of their columns; `None` is null.
 pub struct TextTable {
@@ -81,6 +82,26 @@ pub async fn view_json(database: &Database, name: &str) -> Result<serde_json::Va
         "select coalesce(json_agg(row_to_json(v)), '[]') from (select * from postroad.{name}) as v"
     );
     Ok(client.query_one(&query, &[]).await?.get(0))
+}
+
+/// Whether a message over `channel` to `address` would be suppressed.
+///
+/// # Errors
+///
+/// The database does not answer, or refuses.
+pub async fn is_suppressed(
+    database: &Database,
+    channel: Channel,
+    address: &str,
+) -> Result<bool, DbError> {
+    let client = database.connect().await?;
+    let row = client
+        .query_one(
+            "select postroad.is_suppressed($1, $2)",
+            &[&channel.as_str(), &address],
+        )
+        .await?;
+    Ok(row.get(0))
 }
 
 /// Creates the database `name`, from a connection to another one.

@@ -3,6 +3,7 @@
 mod apns;
 mod bandwidth;
 mod batches;
+mod checks;
 mod conformance;
 mod fcm;
 mod file;

@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod by_hand;
 mod claims;
 mod cli;
 mod gateways;
