@@ -1,4 +1,5 @@
-//! TLS clients: how a server's certificate is checked, or why it is not. For SMTP, HTTP and Postgres alike.
+//! TLS. Clients: how a server's certificate is checked, or why it is not, for SMTP, HTTP and Postgres alike. And what our
+//! own server shows.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -10,9 +11,9 @@ use tokio_rustls::rustls::crypto::{
     CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature,
 };
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
 };
 
 /// A TLS client that trusts the authorities in `ca_file`, or else the machine's; one that trusts anybody unless
@@ -38,6 +39,34 @@ pub fn client(verify: bool, ca_file: Option<&Path>) -> Result<Arc<ClientConfig>,
             .with_custom_certificate_verifier(Arc::new(Anybody { provider }))
             .with_no_client_auth()
     };
+    Ok(Arc::new(config))
+}
+
+/// A TLS server that shows the chain in `certificate`, its own certificate first, and holds its `key`; both PEM. It
+/// speaks HTTP/1.1.
+///
+/// # Errors
+///
+/// A file cannot be read, holds nothing of the kind, or the two do not belong together.
+pub fn server(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, String> {
+    let failed = |path: &Path, error: &dyn std::fmt::Display| {
+        format!("{} cannot be used: {error}", path.display())
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(certificate)
+        .map_err(|error| failed(certificate, &error))?
+        .collect();
+    let chain = chain.map_err(|error| failed(certificate, &error))?;
+    if chain.is_empty() {
+        return Err(failed(certificate, &"it holds no certificate"));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| failed(key, &error))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("cannot set up TLS: {error}"))?
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| failed(key, &error))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 

@@ -43,7 +43,8 @@ pub(super) async fn run(config: Config, roles: Vec<Role>) -> anyhow::Result<()> 
         false => None,
     };
     if let Some(listener) = &listener {
-        info!("listening on http://{}", listener.local_addr()?);
+        let scheme = config.server.scheme();
+        info!("listening on {scheme}://{}", listener.local_addr()?);
     }
     run_until(config, roles, database, listener, shutdown).await
 }
@@ -89,9 +90,13 @@ pub(super) async fn run_until(
             }
             Role::Serve => {
                 let listener = listener.take().context("no listener to serve on")?;
+                let context = server::Context {
+                    settings: config.server.clone(),
+                    database,
+                };
                 running.spawn(async move {
-                    server::run(listener, database, shutdown).await;
-                    ("serve", Ok(()))
+                    let result = server::run(listener, context, shutdown).await;
+                    ("serve", result.map_err(anyhow::Error::msg))
                 });
             }
         }

@@ -101,8 +101,9 @@ async fn serve_all(
             embedded::FOLDER
         ));
     }
+    let scheme = config.server.scheme();
     say(&format!(
-        "postroad is up, health on http://{address}/health/ready. Ctrl-C stops it. Try, in another terminal:\n\n  \
+        "postroad is up, health on {scheme}://{address}/health/ready. Ctrl-C stops it. Try, in another terminal:\n\n  \
          {psql}\n\n  \
          select * from postroad.enqueue(channel => 'email', recipient => 'ada@example.org',\n    \
          subject => 'Hello', body => 'It works.');\n"

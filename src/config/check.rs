@@ -6,6 +6,7 @@ use super::{Config, ConfigError};
 use crate::db::pool::Database;
 use crate::gateway::registry::{GatewayConfigError, Registry};
 use crate::model::message::Priority;
+use crate::tls;
 use crate::worker::settings::PoolSettings;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -29,6 +30,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::new("server.public_url", problem));
         }
     }
+    check_server(config)?;
     let redis = config.redis.url.as_ref().map(|url| url.expose());
     if redis.is_some_and(|url| {
         !["redis://", "rediss://", "redis+unix://"]
@@ -41,6 +43,31 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_worker(config)?;
     check_maintain(config)?;
     check_gateways(config)
+}
+
+fn check_server(config: &Config) -> Result<(), ConfigError> {
+    let server = &config.server;
+    if server.max_connections < 1 {
+        let problem = format!("must be 1 or more, got {}", server.max_connections);
+        return Err(ConfigError::new("server.max_connections", problem));
+    }
+    for (setting, timeout) in [
+        ("head_timeout", server.head_timeout),
+        ("body_timeout", server.body_timeout),
+    ] {
+        if timeout.0.is_zero() {
+            let setting = format!("server.{setting}");
+            return Err(ConfigError::new(setting, "must be more than 0"));
+        }
+    }
+    match (&server.tls_certificate, &server.tls_key) {
+        (Some(certificate), Some(key)) => tls::server(certificate, key)
+            .map(drop)
+            .map_err(|problem| ConfigError::new("server.tls_certificate", problem)),
+        (Some(_), None) => Err(ConfigError::new("server.tls_key", "is missing")),
+        (None, Some(_)) => Err(ConfigError::new("server.tls_certificate", "is missing")),
+        (None, None) => Ok(()),
+    }
 }
 
 fn check_worker(config: &Config) -> Result<(), ConfigError> {

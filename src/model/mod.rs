@@ -5,6 +5,7 @@ pub mod duration;
 pub mod event;
 pub mod health;
 pub mod message;
+pub mod network;
 pub mod outcome;
 pub mod report;
 pub mod rfc3339;

@@ -2,48 +2,59 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use hyper::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::Mutex;
 use tokio_postgres::Client;
 
+use super::Request;
+use super::respond::{Refusal, Response, json as answer};
+use super::route::Handler;
 use crate::db::{Database, DbError};
 
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks the database over one connection of its own, one question at a time: a flood of health checks is no flood of
-/// connections.
-pub(super) struct Health {
+/// The process runs; says nothing about what it depends on, so that nobody restarts it for a database's sake.
+pub(super) struct Live;
+
+#[async_trait]
+impl Handler for Live {
+    async fn handle(&self, _request: Request) -> Result<Response, Refusal> {
+        Ok(answer(StatusCode::OK, &json!({"status": "ok"})))
+    }
+}
+
+/// The database answers; 503 with a reason when it does not within two seconds. Asks over one connection of its own,
+/// one question at a time: a flood of health checks is no flood of connections.
+pub(super) struct Ready {
     database: Database,
     client: Mutex<Option<Client>>,
 }
 
-impl Health {
+#[async_trait]
+impl Handler for Ready {
+    async fn handle(&self, _request: Request) -> Result<Response, Refusal> {
+        let reason = match tokio::time::timeout(PATIENCE, self.ask()).await {
+            Ok(Ok(())) => return Ok(answer(StatusCode::OK, &json!({"status": "ok"}))),
+            Ok(Err(error)) => one_line(&error),
+            Err(_) => format!("no answer within {PATIENCE:?}"),
+        };
+        let reason = format!("the database does not answer: {reason}");
+        Ok(answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &json!({"status": "unavailable", "reason": reason}),
+        ))
+    }
+}
+
+impl Ready {
     pub(super) fn new(database: Database) -> Self {
         Self {
             database,
             client: Mutex::new(None),
         }
-    }
-
-    /// The process runs; says nothing about what it depends on, so that nobody restarts it for a database's sake.
-    pub(super) fn live(&self) -> (StatusCode, Value) {
-        (StatusCode::OK, json!({"status": "ok"}))
-    }
-
-    /// The database answers; 503 with a reason when it does not within two seconds.
-    pub(super) async fn ready(&self) -> (StatusCode, Value) {
-        let reason = match tokio::time::timeout(PATIENCE, self.ask()).await {
-            Ok(Ok(())) => return (StatusCode::OK, json!({"status": "ok"})),
-            Ok(Err(error)) => one_line(&error),
-            Err(_) => format!("no answer within {PATIENCE:?}"),
-        };
-        let reason = format!("the database does not answer: {reason}");
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            json!({"status": "unavailable", "reason": reason}),
-        )
     }
 
     async fn ask(&self) -> Result<(), DbError> {

@@ -1,42 +1,79 @@
-//! The HTTP server: small, HTTP/1.1, on a listener that is handed in.
+//! The HTTP server: HTTP/1.1, on a listener that is handed in. Everything that a client may take its time with, or send
+//! much of, has a bound: heads, bodies, answers, connections, memory.
+//!
+//! [`route`] says which [`Handler`] answers; a new route is a line in [`run`].
 
+mod connections;
+mod forwarded;
 mod health;
+mod patient;
+mod request;
+pub mod respond;
+pub mod route;
 pub mod settings;
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use futures_util::FutureExt as _;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
+pub use forwarded::ForwardedHeader;
+pub use request::Request;
 pub use settings::Settings;
 
 use crate::db::pool::Database;
-use health::Health;
+use crate::tls;
+use connections::{Connections, Ticket};
+use patient::Patient;
+use request::{Limits, Memory};
+use respond::{Body, Refusal, Response};
+use route::{Handler, Route, Router};
 
-/// Connections at once; further ones wait in the listener's backlog.
-const MAX_CONNECTIONS: usize = 512;
+/// The head of a request: its first line and its headers, in bytes, and how many headers.
+const HEAD_BYTES: usize = 32 * 1024;
+const HEADERS: usize = 100;
 
-/// How long a client may take to send the head of a request, and to begin the next one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// What is read ahead of a connection, in bytes.
+const READ_AHEAD: usize = 128 * 1024;
+
+/// What all bodies that are read whole may take together, in bytes.
+const BODIES: usize = 256 * 1024 * 1024;
+
+/// How long a client may take to read some of its answer.
+const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long a shutdown waits for answers under way.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the rest of an answer may take when the connection's place is needed.
+const LAST_BYTES: Duration = Duration::from_millis(500);
+
+/// What the server works with.
+pub struct Context {
+    /// `[server]`.
+    pub settings: Settings,
+    /// Where it asks.
+    pub database: Database,
+}
 
 /// Opens the listener.
 ///
@@ -57,92 +94,243 @@ pub async fn listen(settings: &Settings) -> io::Result<TcpListener> {
 }
 
 /// Serves until `shutdown`, then finishes the answers under way.
-pub async fn run(listener: TcpListener, database: Database, shutdown: CancellationToken) {
-    let health = Arc::new(Health::new(database));
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let mut connections = JoinSet::new();
-    let accepting = async {
-        loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-                return;
-            };
-            while connections.try_join_next().is_some() {}
-            match listener.accept().await {
-                Ok((stream, _)) => {
-                    let health = Arc::clone(&health);
-                    let shutdown = shutdown.clone();
-                    connections.spawn(async move {
-                        serve(stream, health, shutdown).await;
-                        drop(permit);
-                    });
+///
+/// # Errors
+///
+/// The certificate or its key cannot be used.
+pub async fn run(
+    listener: TcpListener,
+    context: Context,
+    shutdown: CancellationToken,
+) -> Result<(), String> {
+    let Context { settings, database } = context;
+    let get = |pattern, handler: Arc<dyn Handler>| Route::new(&[Method::GET], pattern, handler);
+    let router = Router::default()
+        .with(get("/health/live", Arc::new(health::Live)))
+        .with(get("/health/ready", Arc::new(health::Ready::new(database))));
+    Server::new(settings, router)?
+        .serve(listener, shutdown)
+        .await;
+    Ok(())
+}
+
+/// A table of routes, and the bounds under which it is served.
+pub struct Server(Arc<Shared>);
+
+struct Shared {
+    settings: Settings,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    limits: Limits,
+}
+
+impl Server {
+    /// One that speaks TLS when `settings` has a certificate and a key.
+    ///
+    /// # Errors
+    ///
+    /// The certificate or its key cannot be used, or one is there without the other.
+    pub fn new(settings: Settings, router: Router) -> Result<Self, String> {
+        let tls = match (&settings.tls_certificate, &settings.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Some(TlsAcceptor::from(tls::server(certificate, key)?))
+            }
+            (None, None) => None,
+            _ => return Err("tls_certificate and tls_key need each other".into()),
+        };
+        let limits = Limits {
+            body_timeout: settings.body_timeout.0,
+            memory: Memory::new(BODIES),
+        };
+        Ok(Self(Arc::new(Shared {
+            settings,
+            router,
+            tls,
+            limits,
+        })))
+    }
+
+    /// Serves until `shutdown`, then finishes the answers under way, for some seconds at most.
+    pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
+        let places = Connections::new(self.0.settings.max_connections);
+        let mut connections = JoinSet::new();
+        let accepting = async {
+            loop {
+                while let Some(ended) = connections.try_join_next() {
+                    note_panic(ended);
                 }
-                // A client that is gone already, or no file descriptor left: the next one may do better.
-                Err(error) => {
-                    warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                match listener.accept().await {
+                    Ok((stream, peer)) => {
+                        let ticket = places.admit().await;
+                        let (shared, shutdown) = (Arc::clone(&self.0), shutdown.clone());
+                        connections.spawn(shared.connection(stream, peer, ticket, shutdown));
+                    }
+                    // A client that is gone already, or no file descriptor left.
+                    Err(error) => {
+                        warn!(%error, "cannot accept a connection");
+                        places.close_longest_waiting();
+                        sleep(Duration::from_millis(100)).await;
+                    }
                 }
             }
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = shutdown.cancelled() => {}
         }
-    };
-    tokio::select! {
-        () = accepting => {}
-        () = shutdown.cancelled() => {}
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
-}
-
-async fn serve(stream: TcpStream, health: Arc<Health>, shutdown: CancellationToken) {
-    let service = service_fn(|request| {
-        let health = Arc::clone(&health);
-        async move { Ok::<_, Infallible>(answer(&health, request).await) }
-    });
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service)
-    );
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = shutdown.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(SHUTDOWN_PATIENCE, connection).await.unwrap_or(Ok(()))
+        drop(listener);
+        while let Some(ended) = connections.join_next().await {
+            note_panic(ended);
         }
-    };
-    if let Err(error) = served {
-        debug!(%error, "a connection ended early");
     }
 }
 
-async fn answer(health: &Health, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let (status, body) = match request.uri().path() {
-        "/health/live" | "/health/ready" if !is_read(request.method()) => (
-            StatusCode::METHOD_NOT_ALLOWED,
-            json!({"error": "method not allowed", "allowed": "GET, HEAD"}),
-        ),
-        "/health/live" => health.live(),
-        "/health/ready" => health.ready().await,
-        path => (
-            StatusCode::NOT_FOUND,
-            json!({"error": "not found", "path": path}),
-        ),
-    };
-    respond(status, &body)
-}
-
-fn is_read(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD)
-}
-
-fn respond(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(format!("{body}\n")));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+fn note_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(panic) = ended {
+        error!(%panic, "a connection's task ended badly");
     }
-    response
+}
+
+/// What a connection is made of: TCP, or TLS over it.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+impl Shared {
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        ticket: Arc<Ticket>,
+        shutdown: CancellationToken,
+    ) {
+        let _ = stream.set_nodelay(true);
+        let head_timeout = self.settings.head_timeout.0;
+        let wire: Box<dyn Wire> = match &self.tls {
+            None => Box::new(stream),
+            Some(acceptor) => {
+                let shaken = tokio::select! {
+                    shaken = timeout(head_timeout, acceptor.accept(stream)) => shaken,
+                    () = ticket.closed() => return,
+                    () = shutdown.cancelled() => return,
+                };
+                match shaken {
+                    Ok(Ok(stream)) => Box::new(stream),
+                    Ok(Err(error)) => return debug!(%error, "no TLS with a client"),
+                    Err(_) => return debug!("a client did not speak TLS in time"),
+                }
+            }
+        };
+        let service = service_fn(|request| {
+            let answer = Arc::clone(&self).answer(request, peer, Arc::clone(&ticket), &shutdown);
+            async move { Ok::<_, Infallible>(answer.await) }
+        });
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(head_timeout)
+                .max_headers(HEADERS)
+                .max_header_size(HEAD_BYTES)
+                .max_buf_size(READ_AHEAD)
+                .serve_connection(TokioIo::new(Patient::new(wire, WRITE_PATIENCE)), service)
+        );
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = ticket.closed() => {
+                if !ticket.answered_lately() {
+                    return;
+                }
+                connection.as_mut().graceful_shutdown();
+                timeout(LAST_BYTES, connection).await.unwrap_or(Ok(()))
+            }
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                timeout(SHUTDOWN_PATIENCE, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = served {
+            debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+        ticket: Arc<Ticket>,
+        shutdown: &CancellationToken,
+    ) -> hyper::Response<Answer> {
+        ticket.works();
+        let settings = &self.settings;
+        let client = forwarded::client(
+            peer.ip(),
+            request.headers(),
+            settings.forwarded_header,
+            &settings.trusted_proxies,
+        );
+        let request = Request::new(
+            request,
+            client,
+            shutdown.clone(),
+            self.limits.clone(),
+            Arc::clone(&ticket),
+        );
+        let mut response = match self.dispatch(request).await {
+            Ok(response) => response,
+            Err(refusal) => refusal.into(),
+        };
+        respond::harden(response.headers_mut(), self.tls.is_some());
+        response.map(|body| Answer { body, ticket })
+    }
+
+    async fn dispatch(&self, mut request: Request) -> Result<Response, Refusal> {
+        let (route, parameters) = self.router.find(&request.method, request.path())?;
+        request.parameters = parameters;
+        let handled = AssertUnwindSafe(route.handler.handle(request)).catch_unwind();
+        let handled = match route.timeout {
+            Some(bound) => timeout(bound, handled).await,
+            None => Ok(handled.await),
+        };
+        match handled {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => {
+                error!("a handler panicked");
+                let error = "this request cannot be answered; the log says more";
+                Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error))
+            }
+            Err(_) => Err(Refusal::busy("it took too long")),
+        }
+    }
+}
+
+/// An answer's body. Once it is handed over, or given up, the client is waited for again.
+struct Answer {
+    body: Body,
+    ticket: Arc<Ticket>,
+}
+
+impl hyper::body::Body for Answer {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.ticket.answered();
+    }
 }

@@ -1,5 +1,8 @@
 //! The HTTP server, on a listener of the test.
 
+mod limits;
+mod tls;
+
 use std::net::SocketAddr;
 
 use postroad::db::pool::Database;
@@ -17,7 +20,12 @@ async fn start() -> anyhow::Result<(SocketAddr, CancellationToken, JoinHandle<()
     let address = listener.local_addr()?;
     let shutdown = CancellationToken::new();
     let database = Database::new(NO_DATABASE, "test")?;
-    let server = tokio::spawn(server::run(listener, database, shutdown.clone()));
+    let context = server::Context {
+        settings: server::Settings::default(),
+        database,
+    };
+    let running = server::run(listener, context, shutdown.clone());
+    let server = tokio::spawn(async move { running.await.expect("it runs") });
     Ok((address, shutdown, server))
 }
 
@@ -60,6 +68,11 @@ async fn unknown_paths_and_methods_are_answered_in_json() -> anyhow::Result<()> 
             answer.contains("application/json") && answer.contains("\"error\""),
             "{answer}"
         );
+        assert_eq!(
+            status == "405",
+            answer.contains("allow: GET, HEAD"),
+            "{answer}"
+        );
     }
     Ok(())
 }
@@ -89,7 +102,7 @@ async fn a_taken_port_is_a_clear_error() -> anyhow::Result<()> {
     let taken = TcpListener::bind("127.0.0.1:0").await?;
     let settings = server::Settings {
         listen: taken.local_addr()?,
-        public_url: None,
+        ..server::Settings::default()
     };
     let error = server::listen(&settings).await.expect_err("it is taken");
     assert!(error.to_string().contains("POSTROAD_LISTEN"), "{error}");
