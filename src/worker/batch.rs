@@ -112,6 +112,7 @@ fn share_content(a: &Ready, b: &Ready) -> bool {
 }
 
 /// Hands messages that were [gathered](Gathering::take) to their gateway. Those that are still to be sent come back.
+#[expect(clippy::vec_box, reason = "they are boxed already, and go back so")]
 pub(super) async fn deliver(
     messages: Vec<Box<Ready>>,
     routing: &Routing,
@@ -163,6 +164,7 @@ async fn send(
 }
 
 /// Sends them again, at most so many by one call.
+#[expect(clippy::vec_box, reason = "as above")]
 fn apart(messages: Vec<Box<Ready>>, at_most: usize) -> Vec<Next> {
     let smaller = messages.into_iter().map(|mut ready| {
         ready.at_most = at_most;
