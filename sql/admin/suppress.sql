@@ -19,18 +19,14 @@ begin
     raise exception 'a suppression needs a reason'
       using errcode = 'PR001', hint = 'Such as manual, legal, unsubscribe, complaint, hard_bounce.';
   end if;
-  insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source)
-  values (key, channel, tenant_id, reason, expires_at, coalesce(source, session_user))
-  on conflict on constraint suppression_list_is_unique do update
-  set reason = excluded.reason, expires_at = excluded.expires_at, source = excluded.source, created_at = clock_timestamp()
-  where s.expires_at is not null and (excluded.expires_at is null or excluded.expires_at > s.expires_at);
-  return found;
+  return postroad.put_suppressions(array[key], array[channel], array[tenant_id], array[reason], array[expires_at], array[coalesce(source, session_user)]) > 0;
 end;
 $$;
 
 comment on function postroad.suppress is
 $$Puts an address on the suppression list: for a channel (null: all), for a tenant (null: all), until expires_at (default: for good). Messages to it that wait are stopped when
-they are claimed. Returns true when that changed the list; an entry that lasts as long already stays as it is. Raises PR001 (no reason, or an address that the channel
+they are claimed. Returns true when that changed the list; an entry that lasts as long already stays as it is, but for its reason, of which the stronger one stays (legal,
+complaint, manual and your own, hard_bounce, unsubscribe, stop, soft_bounce): a START takes back a stop, not what you say here. Raises PR001 (no reason, or an address that the channel
 does not know) and PR002 (unknown channel).$$;
 
 revoke all on function postroad.suppress from public;

@@ -42,6 +42,15 @@ begin
 
   gate := 'outcome';
   if place.place is null then
+    if last_event.event_type = 'unknown' and (select s.status from postroad.status(explain.message_id) as s) <> 'unknown' then
+      select e.* into last_event                 -- settled by a gateway whose clock is behind ours
+      from postroad.delivery_events as e
+      where e.message_id = explain.message_id
+        and e.lease_id is null
+        and e.gateway is not null
+      order by e.occurred_at desc, e.event_id desc
+      limit 1;
+    end if;
     verdict := case when last_event.event_type in ('sent', 'delivered', 'opened', 'clicked', 'converted') then 'done' else 'stop' end;
     reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), last_event.reason);
     if last_event.event_type = 'unknown' then

@@ -29,6 +29,7 @@ declare
   outcome postroad.delivery_events;
   said postroad.delivery_events;
   raised text;
+  in_doubt_since timestamptz;
 begin
   select m.* into message from postroad.record_of(status.message_id) as m;
   if not found then
@@ -50,12 +51,16 @@ begin
   order by postroad.created_at(e.lease_id) desc, e.lease_id,
     case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
   limit 1;
+  if outcome.event_type = 'unknown' then         -- what a gateway says of any time since then settles it; its clock may be behind ours
+    in_doubt_since := postroad.created_at(outcome.lease_id) - interval '5 minutes';
+  end if;
   select e.* into said
   from postroad.delivery_events as e
   where e.message_id = status.message_id
     and e.lease_id is null
     and e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed')
-    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at)
+    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at
+      or e.event_type in ('sent', 'failed') and (e.external_id = outcome.external_id or e.gateway is not null and e.occurred_at >= in_doubt_since))
   order by e.occurred_at desc, e.event_id desc
   limit 1;
   if said.event_id is not null then
@@ -77,6 +82,8 @@ begin
             and (x.external_id = e.external_id or e.external_id is null and x.event_type in ('sent', 'unknown')))))
         then 'bounced'
       when bool_or(e.event_type in ('delivered', 'opened', 'clicked')) then 'delivered'
+      when bool_or(e.lease_id is null and e.gateway is not null and e.occurred_at >= in_doubt_since
+        and e.event_type in ('deferred', 'bounced', 'complained', 'unsubscribed')) then 'sent'         -- it had it
     end
   into updated_at, sent_at, delivered_at, attempts, raised
   from postroad.delivery_events as e
@@ -101,7 +108,7 @@ $$;
 
 comment on function postroad.status is
 $$Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
-expired, suppressed, unknown (it may have gone out, and is held: see settle). attempts: delivery attempts made. reason: why it was deferred or not sent;
+expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
 error: the provider's own words. sent means that the gateway took it, delivered that the recipient's side did.$$;
 
 revoke all on function postroad.status from public;

@@ -88,6 +88,11 @@ begin
     where s.message_id = w.message_id;
   end if;
 
+  if 'bounced' = any (event_types) then          -- the recipient's own fault, which few are
+    perform postroad.follow_events(
+      array(select u.message_id from unnest(message_ids, event_types) as u (message_id, event_type) where u.event_type = 'bounced'), null, given);
+  end if;
+
   if cardinality(finished) > 0 then
     delete from postroad.leases as l where l.lease_id = any (finished);
     delete from postroad.intents as i where i.lease_id = any (finished);
@@ -98,6 +103,7 @@ $$;
 comment on function postroad.complete is
 $$Records the outcomes of claimed messages, one element of each array an outcome (an array that is null throughout may be empty): an event of its type, and where retry_seconds
 is given another attempt after so long; counted false: this attempt does not count (a fault of the gateway, a pause); pause_ids: parked until that pause is resumed.
+A bounce suppresses its recipient, by suppression_rules.
 finished: leases whose messages all have an outcome. May be called again after an error: what is recorded already stays as it is. Outcomes of a lease that was rescued
 meanwhile are recorded; their retries are not.$$;
 

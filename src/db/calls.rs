@@ -661,6 +661,18 @@ pub async fn purge_idempotency_keys(client: &Client) -> Result<i32, DbError> {
         .try_get(0)?)
 }
 
+/// Forgets what reported events left behind and nothing counts any more; how many rows.
+///
+/// # Errors
+///
+/// When the call failed; it may be called again.
+pub async fn purge_reports(client: &Client) -> Result<i32, DbError> {
+    Ok(client
+        .query_one("select postroad.purge_reports()", &[])
+        .await?
+        .try_get(0)?)
+}
+
 /// What an operator must look at, a sentence each.
 ///
 /// # Errors

@@ -24,6 +24,7 @@ pub(super) async fn keep_up(client: &Client, settings: &Settings) -> Result<(), 
         tracing::info!(count, "a day past retention dropped");
     }
     while calls::purge_idempotency_keys(client).await? > 0 {}
+    while calls::purge_reports(client).await? > 0 {}
     Ok(())
 }
 

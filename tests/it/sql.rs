@@ -3,6 +3,7 @@
 mod bulk;
 mod bulk_from;
 mod enqueue;
+mod events;
 mod explain;
 mod floors;
 mod idempotency;
@@ -15,4 +16,5 @@ mod refusals;
 mod roles;
 mod schema;
 mod status;
+mod suppression;
 mod visits;

@@ -91,6 +91,9 @@ async fn retry_queues_what_ended_unsent_once() -> anyhow::Result<()> {
         ("sent", "f"),
     ] {
         let (id, _) = db.ended(event).await?;
+        db.client
+            .batch_execute("delete from postroad.suppression_list")
+            .await?;
         assert_eq!(retry(&id).await?, wanted, "{event}");
         assert_eq!(retry(&id).await?, "f", "{event}, again");
         if wanted == "t" {

@@ -49,13 +49,15 @@ const FOR_SENDERS: [&str; 5] = [
 ];
 
 /// Called by functions of their folder only.
-const INTERNAL: [&str; 6] = [
+const INTERNAL: [&str; 8] = [
     "held_worker_ids",
     "place_of",
     "unsent_of",
     "enqueuers",
     "rescue_lease",
     "suppression_address",
+    "record_reports",
+    "to_time",
 ];
 
 /// The functions that a file makes.

@@ -145,9 +145,20 @@ impl TestDb {
         Ok(())
     }
 
-    /// Enqueues one message, claims it and completes it so; returns its id and its lease.
+    /// Records what a gateway reports, JSON objects with commas between; returns how many were new.
+    pub(crate) async fn record(&self, gateway: &str, events: &str) -> anyhow::Result<String> {
+        let events = events.replace('\'', "''");
+        self.client
+            .row(&format!(
+                "select postroad.record_events('{gateway}', '[{events}]')"
+            ))
+            .await
+    }
+
+    /// Enqueues one message to somebody new, claims it and completes it so; returns its id and its lease.
     pub(crate) async fn ended(&self, event: &str) -> anyhow::Result<(String, String)> {
-        let id = self.enqueue_to("ada@example.org", "").await?;
+        let recipient = format!("ada-{}@example.org", Uuid::now_v7().simple());
+        let id = self.enqueue_to(&recipient, "").await?;
         let (lease, claimed) = self.claim(4, 1).await?;
         anyhow::ensure!(
             claimed.len() == 1 && claimed[0].starts_with(&id),

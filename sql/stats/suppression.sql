@@ -1,0 +1,15 @@
+create or replace view postroad.suppression_policy as
+select r.reason, r.is_on, r.after, r.within, r.expires_after, r.every_channel, r.every_tenant
+from postroad.suppression_rules as r
+order by r.reason;
+comment on view postroad.suppression_policy is 'Which events suppress a recipient, and for how long: change it by set_suppression_rule.';
+
+create or replace view postroad.left_out_events as
+select x.day, x.gateway, x.cause, x.events, x.last_at, x.last_event
+from postroad.unplaced_events as x
+order by x.day desc, x.gateway, x.cause;
+comment on view postroad.left_out_events is
+$$Reported events that were not recorded, counted by day (UTC), gateway and cause: malformed (an id or a time that is none), unknown_event (a type that we do not have),
+unknown_message (no message of ours: of another application on the same account, perhaps). last_event is the latest of them, without its recipient. Kept 90 days.$$;
+
+grant select on postroad.suppression_policy, postroad.left_out_events to postroad_reader, postroad_admin;
