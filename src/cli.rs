@@ -5,6 +5,7 @@ mod psql;
 mod roles;
 mod send;
 mod stats;
+mod suppressions;
 mod up;
 
 use std::io::{Write, stdout};
@@ -93,6 +94,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Imports and exports the suppression list
+    Suppressions {
+        #[command(subcommand)]
+        command: suppressions::Command,
+    },
     /// Opens psql on the database, its search_path set to postroad
     #[command(
         after_help = "Examples:\n  postroad psql\n  postroad psql -c 'select * from queue_stats'"
@@ -164,6 +170,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Send(arguments) => send::send(&config, arguments).await,
         Command::Stats { json } => stats::stats(&operators_url(&config).await?, json).await,
+        Command::Suppressions { command } => {
+            suppressions::run(&operators_url(&config).await?, command).await
+        }
         Command::Psql { arguments } => psql::psql(&operators_url(&config).await?, &arguments),
     }
 }

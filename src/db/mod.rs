@@ -5,6 +5,7 @@ pub mod listen;
 pub mod migrate;
 pub mod operate;
 pub mod pool;
+pub mod suppressions;
 pub mod types;
 
 pub use pool::Database;

@@ -17,4 +17,5 @@ mod roles;
 mod schema;
 mod status;
 mod suppression;
+mod suppression_list;
 mod visits;
