@@ -1,6 +1,7 @@
 //! Pure types and rules, no I/O: what a message is, what may become of it, when it is tried again.
 
 pub mod backoff;
+pub mod bounce;
 pub mod duration;
 pub mod event;
 pub mod health;
