@@ -12,3 +12,4 @@ pub mod report;
 pub mod rfc3339;
 pub mod secret;
 pub mod sms;
+pub mod wish;
