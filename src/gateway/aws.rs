@@ -1,4 +1,8 @@
-//! What the gateways of AWS share: Signature Version 4, endpoints, and the errors that every service may answer.
+//! What the gateways of AWS share: Signature Version 4, endpoints, and the errors that every service may answer; and what
+//! SNS posts.
+
+mod certificate;
+pub(super) mod envelope;
 
 use std::time::SystemTime;
 

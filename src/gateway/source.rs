@@ -1,5 +1,10 @@
 //! What a provider posts to us: proven to be its own, then read.
 
+pub mod fetch;
+pub(super) mod fields;
+pub mod list;
+pub(super) mod rsa;
+
 use std::time::SystemTime;
 
 use async_trait::async_trait;

@@ -5,6 +5,7 @@ mod claims;
 mod cli;
 mod gateways;
 mod server;
+mod sources;
 mod sql;
 mod support;
 mod up;

@@ -22,6 +22,7 @@
 mod classify;
 mod config;
 mod send;
+pub mod webhook;
 
 use std::iter;
 use std::time::Instant;

@@ -20,6 +20,7 @@
 mod classify;
 mod config;
 mod send;
+pub mod webhook;
 
 use std::time::Instant;
 

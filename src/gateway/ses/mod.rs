@@ -29,6 +29,7 @@
 mod classify;
 mod config;
 mod send;
+pub mod webhook;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
