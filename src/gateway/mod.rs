@@ -5,6 +5,7 @@ mod aws;
 pub mod bandwidth;
 pub mod check;
 pub mod exchange;
+mod credentials;
 pub mod fcm;
 pub mod file;
 pub mod http;
@@ -21,6 +22,8 @@ pub mod smtp;
 pub mod sns;
 pub mod source;
 pub mod stub;
+#[cfg(test)]
+mod testing;
 pub mod twilio;
 pub mod webhook;
 pub mod webpush;

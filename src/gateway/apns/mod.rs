@@ -26,6 +26,7 @@ mod classify;
 mod config;
 mod send;
 mod token;
+pub mod webhook;
 
 use std::time::{Duration, Instant};
 

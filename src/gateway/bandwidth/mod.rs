@@ -18,6 +18,7 @@
 mod classify;
 mod config;
 mod send;
+pub mod webhook;
 
 use std::time::{Instant, SystemTime};
 

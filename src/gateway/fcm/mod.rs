@@ -25,6 +25,7 @@ mod classify;
 mod config;
 mod send;
 mod token;
+pub mod webhook;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -15,6 +15,7 @@
 pub mod apple;
 pub mod jwt;
 mod proof;
+pub mod receipts;
 
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};

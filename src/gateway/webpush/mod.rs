@@ -33,6 +33,7 @@ mod encrypt;
 mod send;
 mod subscription;
 mod vapid;
+pub mod webhook;
 
 use std::time::{Duration, Instant};
 
