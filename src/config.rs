@@ -160,7 +160,23 @@ impl Config {
             names.retain(|name| seen.insert(name.clone()));
         }
         check::check(&config)?;
+        config.report_to_us();
         Ok(config)
+    }
+}
+
+impl Config {
+    /// Names our webhooks to the gateways that take them with each message.
+    fn report_to_us(&mut self) {
+        let Some(public_url) = &self.server.public_url else {
+            return;
+        };
+        let public_url = public_url.trim_end_matches('/');
+        for (name, gateway) in &mut self.gateways {
+            if let GatewaySettings::Twilio(settings) = gateway {
+                settings.report_to(&format!("{public_url}/webhooks/{name}"));
+            }
+        }
     }
 }
 

