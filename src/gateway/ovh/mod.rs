@@ -21,6 +21,7 @@ mod classify;
 mod config;
 mod send;
 mod sign;
+pub mod webhook;
 
 use std::time::Instant;
 
