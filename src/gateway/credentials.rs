@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::HeaderMap;
 use hyper::header::AUTHORIZATION;
 use ring::{hmac, rand};
+use serde::Deserialize;
 
 use super::source::Refused;
 use crate::model::secret::Secret;
@@ -20,6 +21,45 @@ pub(super) fn same(given: &[u8], ours: &[u8]) -> bool {
         let mac = hmac::sign(key, ours);
         hmac::verify(key, given, mac.as_ref()).is_ok()
     })
+}
+
+/// Settings of a webhook that takes either. A token, or a user and a password, is needed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The bearer token.
+    pub token: Option<Secret>,
+    /// Accepted too, while it is being replaced.
+    pub previous_token: Option<Secret>,
+    /// For HTTP Basic, together with `password`.
+    pub username: String,
+    /// For HTTP Basic, together with `username`.
+    pub password: Option<Secret>,
+}
+
+impl Settings {
+    /// What they accept.
+    pub(super) fn credentials(&self) -> Result<Credentials, String> {
+        let mut credentials = Credentials::default();
+        let tokens = self.token.iter().chain(&self.previous_token);
+        if tokens.clone().any(|token| token.expose().is_empty()) {
+            return Err("has an empty token".into());
+        }
+        for token in tokens {
+            credentials.add_bearer(token);
+        }
+        match &self.password {
+            Some(password) if !self.username.is_empty() && !password.expose().is_empty() => {
+                credentials.add_basic(&self.username, password);
+            }
+            None if self.username.is_empty() => {}
+            _ => return Err("needs both username and password, or neither".into()),
+        }
+        match credentials.is_empty() {
+            true => Err("needs token, or username and password".into()),
+            false => Ok(credentials),
+        }
+    }
 }
 
 /// Those that are accepted. Several at once, so that one can replace another while callers change over.

@@ -20,51 +20,12 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::gateway::credentials::Credentials;
+pub use crate::gateway::credentials::Settings as WebhookSettings;
 use crate::gateway::source::{Posted, Refused, Stored, Unreadable, Verified, WebhookSource};
 use crate::model::event::EventType;
 use crate::model::outcome::{PROVIDER_TEXT_MAX, shorten};
 use crate::model::report::Report;
 use crate::model::rfc3339;
-use crate::model::secret::Secret;
-
-/// Its settings. A token, or a user and a password, is needed.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct WebhookSettings {
-    /// The bearer token.
-    pub token: Option<Secret>,
-    /// Accepted too, while it is being replaced.
-    pub previous_token: Option<Secret>,
-    /// For HTTP Basic, together with `password`.
-    pub username: String,
-    /// For HTTP Basic, together with `username`.
-    pub password: Option<Secret>,
-}
-
-impl WebhookSettings {
-    /// What they accept.
-    pub(in crate::gateway) fn credentials(&self) -> Result<Credentials, String> {
-        let mut credentials = Credentials::default();
-        let tokens = self.token.iter().chain(&self.previous_token);
-        if tokens.clone().any(|token| token.expose().is_empty()) {
-            return Err("has an empty token".into());
-        }
-        for token in tokens {
-            credentials.add_bearer(token);
-        }
-        match &self.password {
-            Some(password) if !self.username.is_empty() && !password.expose().is_empty() => {
-                credentials.add_basic(&self.username, password);
-            }
-            None if self.username.is_empty() => {}
-            _ => return Err("needs both username and password, or neither".into()),
-        }
-        match credentials.is_empty() {
-            true => Err("needs token, or username and password".into()),
-            false => Ok(credentials),
-        }
-    }
-}
 
 /// Checks and reads receipts.
 pub struct Source {

@@ -27,6 +27,7 @@
 mod classify;
 mod config;
 mod session;
+pub mod webhook;
 mod wire;
 
 use std::sync::{Mutex, PoisonError};

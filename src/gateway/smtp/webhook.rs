@@ -1,0 +1,145 @@
+//! Mails that come back: delivery status notifications (RFC 3464) and abuse reports (RFC 5965), posted as they are.
+//!
+//! A relay has no events; it sends mails, to the address that ours came from. That mailbox is piped here, whole mails one
+//! by one, under a bearer token or HTTP Basic. With Postfix, an alias: `bounces: "|curl -fsS --data-binary @- -H
+//! 'Content-Type: message/rfc822' -H 'Authorization: Bearer …' https://post.example.org/webhooks/smtp"`.
+//!
+//! Which message it is about, the returned mail says: its `Message-ID` is ours ([`Mail::message_id`]). The envelope sender
+//! of a mail is the address of its `From`, so that there is no VERP: a bounce that returns nothing of the mail, and does
+//! not refer to it by `In-Reply-To` or `References` either, stays unread in the inbox.
+//!
+//! | what comes | event |
+//! |---|---|
+//! | action `failed` | `bounced`, by code and text ([`bounce::classify`](crate::model::bounce::classify)) |
+//! | action `delayed` | `deferred` |
+//! | action `delivered`, `relayed` | `delivered` |
+//! | feedback `abuse`, `fraud` | `complained` |
+//! | feedback `opt-out` | `unsubscribed` |
+//! | feedback `auth-failure`, `not-spam`, `virus`, `other` | none: nobody complained |
+//! | an automatic reply (RFC 3834), any other mail | none |
+//!
+//! [`Mail::message_id`]: crate::gateway::mime
+
+mod arf;
+mod dsn;
+mod fields;
+mod mail;
+
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use self::mail::Part;
+use crate::gateway::credentials::Credentials;
+pub use crate::gateway::credentials::Settings as WebhookSettings;
+use crate::gateway::source::{Posted, Refused, Stored, Unreadable, Verified, WebhookSource};
+use crate::model::outcome::shorten;
+use crate::model::report::Report;
+
+/// Checks and reads mails that come back.
+pub struct Source {
+    name: String,
+    credentials: Credentials,
+}
+
+impl Source {
+    /// Builds it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong in the settings, without any secret in them.
+    pub fn new(name: &str, settings: &WebhookSettings) -> Result<Self, String> {
+        Ok(Self {
+            name: name.into(),
+            credentials: settings.credentials()?,
+        })
+    }
+}
+
+#[async_trait]
+impl WebhookSource for Source {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
+        self.credentials.check(posted.headers)?;
+        Ok(Verified::default())
+    }
+
+    fn parse(&self, stored: &Stored<'_>) -> Result<Vec<Report>, Unreadable> {
+        let parts = mail::parts(stored.body);
+        let root = parts
+            .first()
+            .ok_or_else(|| Unreadable("not a mail".into()))?;
+        let find = |kind: &str| parts.iter().find(|part| part.kind.starts_with(kind));
+        let delivery_status =
+            find("message/delivery-status").or_else(|| find("message/global-delivery-status"));
+        if let Some(status) = delivery_status {
+            return dsn::read(status, &About::find(&parts), stored);
+        }
+        if let Some(feedback) = find("message/feedback-report") {
+            return arf::read(feedback, &About::find(&parts), stored);
+        }
+        match root.kind.as_str() {
+            "multipart/report" => Err(Unreadable("a report of another kind".into())),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+/// What a returned mail was, and the report that returns it.
+struct About {
+    /// Ours.
+    message_id: Option<Uuid>,
+    /// Its `Message-ID`, without brackets.
+    external_id: String,
+    /// By which events of this report are told from others': its own `Message-ID`.
+    report_id: Option<String>,
+    /// When the report was written.
+    date: Option<i64>,
+}
+
+impl About {
+    fn find(parts: &[Part<'_>]) -> Option<Self> {
+        let root = parts.first()?;
+        let returned = parts[1..].iter().filter(|part| {
+            matches!(
+                part.kind.as_str(),
+                "message/rfc822"
+                    | "message/global"
+                    | "text/rfc822-headers"
+                    | "message/rfc822-headers"
+                    | "message/global-headers"
+            )
+        });
+        // One of ours, if there is any; a mail may have been returned inside another.
+        let ids: Vec<String> = returned
+            .filter_map(|part| mail::message_id(&part.body))
+            .chain(root.answers.iter().cloned())
+            .filter(|id| id.len() <= 255)
+            .collect();
+        let ours = |id: &&String| {
+            let (local, _) = id.split_once('@')?;
+            Uuid::try_parse(local).ok().filter(|_| local.len() == 36)
+        };
+        let found = ids.iter().find_map(|id| Some((ours(&id)?, id)));
+        let (message_id, external_id) = match found {
+            Some((message_id, id)) => (Some(message_id), id.clone()),
+            None => (None, ids.first()?.clone()),
+        };
+        Some(Self {
+            message_id,
+            external_id: shorten(&external_id, 255),
+            report_id: root.message_id.as_deref().map(|id| shorten(id, 200)),
+            date: root.date,
+        })
+    }
+}
+
+/// The report about no mail that is known.
+fn no_mail() -> Unreadable {
+    Unreadable("the returned mail has no Message-ID".into())
+}
+
+#[cfg(test)]
+mod tests;
