@@ -1,4 +1,15 @@
 //! What a provider posts to us: proven to be its own, then read.
+//!
+//! # Reasons of mail providers' reports
+//!
+//! | reason | event | |
+//! |---|---|---|
+//! | as [`BounceClass`](crate::model::report::BounceClass) says | `bounced` `deferred` | by the provider's fields, codes, text ([`bounce`](crate::model::bounce)) |
+//! | `provider_suppressed` | `bounced` `failed` | not even tried: it is on the provider's own list |
+//! | `content_refused` `policy` `rejected` | `failed` | the provider would not have the message |
+//! | `quota_exceeded` | `failed` | of the account |
+//! | `held` | `deferred` | until an operator of Postal releases it |
+//! | `provider_gave_up` | `failed` | without a reply of the recipient's server |
 
 pub mod fetch;
 pub(super) mod fields;

@@ -284,7 +284,6 @@ const CIRCUMSTANCES: Table = &[
             "no route to host ",
             "unreachable ",
             "temporary lookup failure ",
-            "try again ",
             "hop count ",
             "too many hops ",
             "mail loop ",

@@ -212,3 +212,32 @@ fn with_changed_bytes(body: &[u8]) -> impl Iterator<Item = Vec<u8>> {
         changed
     })
 }
+
+/// Each endpoint is configured by itself: what one provider signed is worth nothing at another's.
+#[tokio::test]
+async fn no_source_takes_what_is_anothers() {
+    let pem = sns::certificate(&["sns.amazonaws.com"], 2030);
+    let settings = sns::settings(&[sns::TOPIC]);
+    let ses =
+        postroad::gateway::ses::webhook::Source::with_fetch("ses", &settings, Published::new(pem));
+    let of_ses = sns::signed(|_| {}).to_string();
+    let each: [(Box<dyn WebhookSource>, Request); 4] = [
+        (
+            Box::new(sendgrid::source(&[sendgrid::KEY])),
+            sendgrid::signed(),
+        ),
+        (Box::new(mailgun::default_source()), mailgun::signed()),
+        (Box::new(postal::default_source()), postal::signed()),
+        (
+            Box::new(ses.expect("settings")),
+            Request::new(&[], of_ses, at(sns::NOW)),
+        ),
+    ];
+    for (source, own) in &each {
+        for (other, request) in &each {
+            let passes = request.verify(&**source).await.is_ok();
+            let name = (source.name(), other.name());
+            assert_eq!(passes, std::ptr::eq(own, request), "{name:?}");
+        }
+    }
+}

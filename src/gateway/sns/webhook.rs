@@ -13,8 +13,8 @@ use crate::gateway::source::fetch::Fetch;
 use crate::gateway::source::fields::{self, Object};
 use crate::gateway::source::{Posted, Refused, Stored, Unreadable, Verified, WebhookSource};
 use crate::model::event::EventType;
-use crate::model::report::{Report, Wish};
-use crate::model::rfc3339;
+use crate::model::report::Report;
+use crate::model::{rfc3339, wish};
 
 /// What SNS posts.
 pub struct Source(Receiver);
@@ -78,22 +78,12 @@ impl WebhookSource for Source {
                 .and_then(fields::external_id),
             occurred_at: rfc3339::parse(&envelope.timestamp),
             recipient: Some(fields::address(sender)),
-            wish: wish(text),
+            wish: wish::read(text),
             text: Some(fields::words(text)),
             detail: details
                 .filter_map(|(name, value)| Some((name, value?)))
                 .collect(),
             ..Report::new(EventType::Received, "received", fields::source_key(&[id]))
         }])
-    }
-}
-
-/// By the whole text: "please stop by" asks for nothing.
-fn wish(text: &str) -> Option<Wish> {
-    match text.trim().to_ascii_uppercase().as_str() {
-        "STOP" | "STOPALL" | "UNSUBSCRIBE" | "CANCEL" | "END" | "QUIT" => Some(Wish::Stop),
-        "START" | "UNSTOP" | "YES" => Some(Wish::Start),
-        "HELP" | "INFO" => Some(Wish::Help),
-        _ => None,
     }
 }

@@ -15,7 +15,7 @@ const TIMESTAMP: u64 = 1_539_112_500;
 const SIGNATURE: &str = "ef24c5225322217bb065b80bb54eb4f9206d764e3e16abab07f0a64d1cf477cc";
 const OTHER_KEY: &str = "key-3ax6xnjp29jd6fds4gc373sgvjxteol0";
 
-pub(super) const EVENTS: &str = include_str!("../../fixtures/mailgun/events.json");
+pub(super) const EVENTS: &str = include_str!("../../fixtures/webhooks/mailgun/events.json");
 
 pub(super) fn source(keys: &[&str]) -> Source {
     let settings = WebhookSettings {
@@ -23,6 +23,11 @@ pub(super) fn source(keys: &[&str]) -> Source {
         freshness: duration::Text(Duration::from_secs(300)),
     };
     Source::new("mailgun", &settings).expect("settings that make sense")
+}
+
+/// One by the vector's key.
+pub(super) fn default_source() -> Source {
+    source(&[KEY])
 }
 
 fn body(proof: &Value) -> Value {

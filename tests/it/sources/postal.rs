@@ -28,7 +28,7 @@ const SHA256_HEADER: &str = "x-postal-signature-256";
 const SHA1_HEADER: &str = "x-postal-signature";
 const ID_HEADER: &str = "x-postal-signature-kid";
 
-pub(super) const EVENTS: &str = include_str!("../../fixtures/postal/events.json");
+pub(super) const EVENTS: &str = include_str!("../../fixtures/webhooks/postal/events.json");
 
 fn settings(keys: &[&str]) -> WebhookSettings {
     WebhookSettings {
@@ -62,7 +62,7 @@ fn signature(body: &str) -> String {
 }
 
 /// As Postal 3.2 and later posts it.
-fn signed() -> Request {
+pub(super) fn signed() -> Request {
     let signature = signature(BODY);
     let headers = [(SHA256_HEADER, signature.as_str()), (SHA1_HEADER, SHA1)];
     Request::new(&headers, BODY, at(MADE + 60))

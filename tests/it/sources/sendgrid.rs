@@ -12,14 +12,14 @@ use super::*;
 pub(super) const KEY: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE83T4O/n84iotIvIW4mdBgQ/7dAfSmpqIM8kF9mN1flpVKS3GRqe62gw+2fNNRaINXvVpiglSI8eNEc6wEA3F+g==";
 const SIGNATURE: &str = "MEUCIGHQVtGj+Y3LkG9fLcxf3qfI10QysgDWmMOVmxG0u6ZUAiEAyBiXDWzM+uOe5W0JuG+luQAbPIqHh89M15TluLtEZtM=";
 const TIMESTAMP: &str = "1600112502";
-const BODY: &[u8] = include_bytes!("../../fixtures/sendgrid/signed.json");
+const BODY: &[u8] = include_bytes!("../../fixtures/webhooks/sendgrid/signed.json");
 const OTHER_KEY: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEqTxd43gyp8IOEto2LdIfjRQrIbsd4SXZkLW6jDutdhXSJCWHw8REntlo7aNDthvj+y7GjUuFDb/R1NGe1OPzpA==";
 const OTHER_SIGNATURE: &str = "MEUCIQCtIHJeH93Y+qpYeWrySphQgpNGNr/U+UyUlBkU6n7RAwIgJTz2C+8a8xonZGi6BpSzoQsbVRamr2nlxFDWYNH3j/0=";
 
 const SIGNATURE_HEADER: &str = "x-twilio-email-event-webhook-signature";
 const TIMESTAMP_HEADER: &str = "x-twilio-email-event-webhook-timestamp";
 
-pub(super) const EVENTS: &str = include_str!("../../fixtures/sendgrid/events.json");
+pub(super) const EVENTS: &str = include_str!("../../fixtures/webhooks/sendgrid/events.json");
 
 pub(super) fn source(keys: &[&str]) -> Source {
     let settings = WebhookSettings {
@@ -29,7 +29,7 @@ pub(super) fn source(keys: &[&str]) -> Source {
     Source::new("sendgrid", &settings).expect("settings that make sense")
 }
 
-fn signed() -> Request {
+pub(super) fn signed() -> Request {
     let headers = [(SIGNATURE_HEADER, SIGNATURE), (TIMESTAMP_HEADER, TIMESTAMP)];
     Request::new(&headers, BODY, at(1_600_112_510))
 }
@@ -114,7 +114,7 @@ fn each_documented_event_is_read() -> anyhow::Result<()> {
     let of = |what: &str| what.replace('@', "example@test.com");
     let expected = [
         "queued | processed | - | - | @ | -",
-        "deferred | deferred | network | - | @ | -",
+        "deferred | deferred | undetermined | - | @ | -",
         "delivered | delivered | - | - | @ | -",
         "opened | open | - | - | @ | -",
         "clicked | click | - | - | @ | -",

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 
-pub(super) const EVENTS: &str = include_str!("../../fixtures/ses/events.json");
+pub(super) const EVENTS: &str = include_str!("../../fixtures/webhooks/ses/events.json");
 
 pub(super) fn source() -> Source {
     let settings = super::sns::settings(&[super::sns::TOPIC]);

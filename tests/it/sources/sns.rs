@@ -15,11 +15,12 @@ use super::*;
 
 /// Messages of SNS and the certificate that they name, as AWS's own library tests them (aws-sdk-ruby,
 /// `message_verifier_spec.rb`).
-const SIGNED: &str = include_str!("../../fixtures/sns/signed.json");
-const CERTIFICATE: &str = include_str!("../../fixtures/sns/certificate.pem");
+const SIGNED: &str = include_str!("../../fixtures/webhooks/sns/signed.json");
+const CERTIFICATE: &str = include_str!("../../fixtures/webhooks/sns/certificate.pem");
 
-const CONFIRMATION: &str = include_str!("../../fixtures/sns/subscription_confirmation.json");
-pub(super) const TWO_WAY_SMS: &str = include_str!("../../fixtures/sns/two_way_sms.json");
+const CONFIRMATION: &str =
+    include_str!("../../fixtures/webhooks/sns/subscription_confirmation.json");
+pub(super) const TWO_WAY_SMS: &str = include_str!("../../fixtures/webhooks/sns/two_way_sms.json");
 
 pub(super) const TOPIC: &str = "arn:aws:sns:eu-central-1:123456789012:mail";
 
