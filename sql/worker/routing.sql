@@ -51,13 +51,15 @@ begin
   if changed then
     insert into postroad.health_log (gateway, state, cause, worker_id)
     values (gateway, case when is_open then 'open' else 'closed' end, cause, worker_id);
+    perform postroad.emit_system_event('gateway_health_changed', gateway,
+      jsonb_strip_nulls(jsonb_build_object('state', case when is_open then 'open' else 'closed' end, 'cause', cause)));
   end if;
   perform pg_notify('postroad_health', gateway);
 end;
 $$;
 
 comment on function postroad.report_breaker is
-$$Tells all nodes that a gateway's breaker opened, for open_ms until it may be probed, or closed. A change is a row in health_log; NOTIFY postroad_health carries the
+$$Tells all nodes that a gateway's breaker opened, for open_ms until it may be probed, or closed. A change is a row in health_log and a system event; NOTIFY postroad_health carries the
 gateway's name.$$;
 
 revoke all on function postroad.report_breaker from public;
