@@ -1,7 +1,5 @@
 //! What all gateways over HTTP share: one client, deadlines, a bounded answer, and a first judgement by status.
 
-use std::error::Error as _;
-use std::iter;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -197,7 +195,6 @@ impl Answer {
 /// `Gateway` (`connect_failed`) when no connection could be had: the message did not go out. `Transient`
 /// (`deadline_passed`) when there was no time left to begin. `Unknown` (`no_answer`) once the request may have gone out.
 /// `Permanent`, the recipient's (`address_not_public`), when a client with a guard ([`public`]) would not go there.
-/// A [`SendError`] by which the client's own resolver refused a name is told as it is.
 pub async fn call(request: RequestBuilder, deadline: Instant) -> Result<Answer, SendError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
@@ -249,10 +246,7 @@ async fn send_recorded(request: RequestBuilder) -> reqwest::Result<Response> {
 }
 
 fn judge(error: &reqwest::Error) -> SendError {
-    let sources = iter::successors(error.source(), |source| (*source).source());
-    if let Some(refused) = sources.filter_map(|s| s.downcast_ref::<SendError>()).next() {
-        SendError::new(refused.fault, refused.reason)
-    } else if public::refused(error) {
+    if public::refused(error) {
         SendError::new(Fault::Permanent(Blame::Recipient), "address_not_public")
     } else if error.is_builder() {
         SendError::new(Fault::Permanent(Blame::Message), "request_invalid")

@@ -9,7 +9,7 @@ use crate::model::outcome::{Blame, Fault, SendError};
 /// # Errors
 ///
 /// All but 2xx.
-pub(super) fn judge(answer: &Answer) -> Result<(), SendError> {
+pub(crate) fn judge(answer: &Answer) -> Result<(), SendError> {
     let transient = Fault::Transient {
         retry_after: answer.retry_after(),
     };
@@ -29,12 +29,19 @@ pub(super) fn judge(answer: &Answer) -> Result<(), SendError> {
 }
 
 /// As [`judge`], for a request that had no answer.
-pub(super) fn judge_failure(error: SendError) -> SendError {
+pub(crate) fn judge_failure(error: SendError) -> SendError {
     match error.fault {
+        _ if error.reason == "address_not_public" => address_not_allowed(),
         Fault::Gateway { retry_after } => SendError {
             fault: Fault::Transient { retry_after },
             ..error
         },
         _ => error,
     }
+}
+
+/// Not this address. The message's fault rather than the recipient's: what a name points to may change, and so may
+/// `allow_private`.
+pub(crate) fn address_not_allowed() -> SendError {
+    SendError::new(Fault::Permanent(Blame::Message), "address_not_allowed")
 }

@@ -37,7 +37,12 @@ impl Settings {
     }
 }
 
-fn key(setting: &str, secret: &Secret) -> Result<Key, String> {
+/// Reads a secret; `setting` is its name in the error.
+///
+/// # Errors
+///
+/// Says what would be right, without the secret.
+pub(crate) fn key(setting: &str, secret: &Secret) -> Result<Key, String> {
     let refused = || {
         format!(
             "{setting} must be whsec_ and 24 to 64 bytes in base64, or whsk_ and an Ed25519 key of 32 or 64 bytes"

@@ -24,22 +24,19 @@
 //! | `redirected` `throttled` `rejected` `receiver_unavailable` `unexpected_answer` | transient | 3xx, 429, other 4xx, 5xx, the rest |
 //! | `no_answer` | unknown | silence after the request went out |
 
-mod address;
-mod classify;
-mod config;
-mod send;
-mod sign;
+pub(crate) mod classify;
+pub(crate) mod config;
+pub(crate) mod send;
+pub(crate) mod sign;
 
-use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use async_trait::async_trait;
 use reqwest::Client;
 
-use self::address::Guard;
 pub use self::config::Settings;
 use self::sign::Key;
-use super::{Gateway, http};
+use super::{Gateway, http, public};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, SendError};
 
@@ -47,7 +44,7 @@ use crate::model::outcome::{Accepted, SendError};
 pub struct Webhook {
     name: String,
     keys: Vec<Key>,
-    guard: Arc<Guard>,
+    allow_private: bool,
     client: Client,
 }
 
@@ -58,12 +55,14 @@ impl Webhook {
     ///
     /// What is wrong in the settings, without any secret in them.
     pub fn new(name: &str, settings: &Settings) -> Result<Self, String> {
-        let guard = Arc::new(Guard::new(settings.allow_private));
-        let builder = http::builder()?.no_proxy().dns_resolver(Arc::clone(&guard));
+        let builder = match settings.allow_private {
+            true => http::builder()?.no_proxy(),
+            false => public::guard(http::builder()?),
+        };
         Ok(Self {
             name: name.into(),
             keys: settings.keys()?,
-            guard,
+            allow_private: settings.allow_private,
             client: http::build(builder)?,
         })
     }
@@ -81,7 +80,7 @@ impl Gateway for Webhook {
 
     /// Answers with the message id, which is the `webhook-id`, as external id, and with the status as text.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
-        let url = send::url(&message.recipient, &self.guard)?;
+        let url = send::url(&message.recipient, self.allow_private)?;
         let body = send::body(message)?;
         let headers = send::headers(message, &self.keys, &body, SystemTime::now())?;
         let request = self.client.post(url).headers(headers).body(body);

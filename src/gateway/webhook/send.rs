@@ -6,11 +6,11 @@ use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use url::Host;
 use uuid::Uuid;
 
-use super::address::{self, Guard};
+use super::classify;
 use super::sign::{self, Key};
+use crate::gateway::public;
 use crate::model::message::{MessageType, Priority, Rendered};
 use crate::model::outcome::{Blame, Fault, SendError};
 use crate::model::rfc3339;
@@ -70,18 +70,16 @@ fn fault(blame: Blame, reason: &'static str) -> SendError {
 ///
 /// `invalid_url` when it is no http or https URL, or has a user; `address_not_allowed` when its host is an address that
 /// may not be called. A name is judged when it is resolved.
-pub(super) fn url(recipient: &str, guard: &Guard) -> Result<Url, SendError> {
+pub(crate) fn url(recipient: &str, allow_private: bool) -> Result<Url, SendError> {
     let invalid = || fault(Blame::Recipient, "invalid_url");
     let url = Url::parse(recipient).map_err(|_| invalid())?;
     let is_plain = url.username().is_empty() && url.password().is_none();
-    if !matches!(url.scheme(), "http" | "https") || !is_plain {
+    if !matches!(url.scheme(), "http" | "https") || !is_plain || url.host().is_none() {
         return Err(invalid());
     }
-    match url.host() {
-        Some(Host::Ipv4(address)) if !guard.allows(address) => Err(address::refused()),
-        Some(Host::Ipv6(address)) if !guard.allows(address) => Err(address::refused()),
-        Some(_) => Ok(url),
-        None => Err(invalid()),
+    match allow_private || public::is_public_host(&url) {
+        true => Ok(url),
+        false => Err(classify::address_not_allowed()),
     }
 }
 

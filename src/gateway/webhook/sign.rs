@@ -6,7 +6,7 @@ use ring::hmac;
 use ring::signature::Ed25519KeyPair;
 
 /// What signs.
-pub(super) enum Key {
+pub(crate) enum Key {
     /// `v1`: HMAC-SHA256.
     Hmac(hmac::Key),
     /// `v1a`: Ed25519.
@@ -15,7 +15,7 @@ pub(super) enum Key {
 
 /// `webhook-signature`: one signature a key over `id.timestamp.body`, with spaces between. `timestamp` is in Unix
 /// seconds, of this attempt.
-pub(super) fn signatures(keys: &[Key], id: &str, timestamp: u64, body: &[u8]) -> String {
+pub(crate) fn signatures(keys: &[Key], id: &str, timestamp: u64, body: &[u8]) -> String {
     let text = [format!("{id}.{timestamp}.").as_bytes(), body].concat();
     let signatures: Vec<String> = keys
         .iter()
