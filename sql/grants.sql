@@ -1,6 +1,6 @@
 -- Who may do what: one role a folder of sql/, granted in its files. Here: the schema, and the owner of the functions.
 
-grant usage on schema postroad to postroad_sender, postroad_worker, postroad_webhook, postroad_admin, postroad_reader, postroad_functions;
+grant usage on schema postroad to postroad_sender, postroad_consumer, postroad_worker, postroad_webhook, postroad_admin, postroad_reader, postroad_functions;
 
 -- Functions belong to a role that owns no table and may do just what they do.
 revoke all on all tables in schema postroad from public;
@@ -27,7 +27,7 @@ begin
     select p.oid::regprocedure
     from pg_proc as p
     where p.pronamespace = 'postroad'::regnamespace
-      and p.proname not in ('create_partitions', 'drop_partitions')      -- DDL: theirs is the owner of the tables
+      and p.proname not in ('create_partitions', 'drop_partitions', 'summarize_events')      -- DDL: theirs is the owner of the tables
       and p.proowner <> 'postroad_functions'::regrole
   loop
     execute format('alter function %s owner to postroad_functions', routine);

@@ -56,7 +56,7 @@ enum Command {
     /// The private Postgres comes from this machine's own binaries (15 or newer) and lives in .postroad/ of the
     /// working directory; Ctrl-C stops it too. Channels without a gateway write to .postroad/outbox.
     Up,
-    /// Runs all roles on DATABASE_URL: worker, maintain and serve
+    /// Runs all roles on DATABASE_URL: worker, maintain, outbound and serve
     Run,
     /// Sends messages
     #[command(after_help = "Example:\n  postroad worker --priorities P0,P1")]
@@ -67,8 +67,10 @@ enum Command {
     },
     /// Answers HTTP: health checks
     Serve,
-    /// Keeps the tables: promotion of what is due, rescue, partitions
+    /// Keeps the tables: promotion of what is due, rescue, partitions, counters
     Maintain,
+    /// Posts events to the endpoints that asked for them
+    Outbound,
     /// Makes the schema `postroad`, or brings it up to date
     Migrate,
     /// Checks the configuration, down to each gateway's credentials, and shows it, secrets masked
@@ -146,7 +148,9 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Up => up::up(config).await,
         Command::Run => {
-            roles::run(config, vec![Role::Worker(all), Role::Maintain, Role::Serve]).await
+            let serve = [Role::Maintain, Role::Outbound, Role::Serve];
+            let roles = [Role::Worker(all)].into_iter().chain(serve).collect();
+            roles::run(config, roles).await
         }
         Command::Worker { priorities } if priorities.is_empty() => {
             roles::run(config, vec![Role::Worker(all)]).await
@@ -158,6 +162,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Serve => roles::run(config, vec![Role::Serve]).await,
         Command::Maintain => roles::run(config, vec![Role::Maintain]).await,
+        Command::Outbound => roles::run(config, vec![Role::Outbound]).await,
         Command::Migrate => {
             telemetry::start();
             let database = Database::new(configured_url(&config)?, "postroad migrate")?;

@@ -17,7 +17,7 @@ use toml::{Table, Value};
 use crate::gateway::registry::GatewaySettings;
 use crate::model::message::Channel;
 use crate::model::secret::Secret;
-use crate::{maintain, server, worker};
+use crate::{maintain, outbound, server, worker};
 
 /// Every setting with its documentation.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -36,6 +36,8 @@ pub struct Config {
     pub worker: worker::Settings,
     /// `[maintain]`.
     pub maintain: maintain::Settings,
+    /// `[outbound]`.
+    pub outbound: outbound::Settings,
     /// `[channels]`: the order of each channel's gateways.
     pub channels: BTreeMap<Channel, Vec<String>>,
     /// `[gateways.NAME]`.

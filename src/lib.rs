@@ -1,7 +1,8 @@
 //! Postroad: the messaging layer of an organisation, in its Postgres.
 //!
 //! The modules in the order in which a message meets them: `db` (the SQL interface), `worker`, `render`, `gateway`;
-//! beside them `maintain` (upkeep) and `server` (HTTP). `model` is what all of them speak of.
+//! beside them `maintain` (upkeep), `outbound`
+//! (events to endpoints) and `server` (HTTP). `model` is what all of them speak of.
 
 pub mod cli;
 pub mod config;
@@ -10,6 +11,7 @@ pub mod embedded;
 pub mod gateway;
 pub mod maintain;
 pub mod model;
+pub mod outbound;
 pub mod render;
 pub mod server;
 pub mod shutdown;

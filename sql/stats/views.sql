@@ -92,11 +92,12 @@ comment on view postroad.failed_messages is
 'What failed or bounced; ask with failed_at >= … order by failed_at. See retry and retry_failed.';
 
 create or replace view postroad.delivery_rates as
-select date_trunc('minute', e.occurred_at) as minute, e.gateway, e.event_type, count(*) as events
-from postroad.delivery_events as e
-where e.message_id >= postroad.uuid_at(clock_timestamp() - interval '1 hour')
+select c.minute, c.gateway, c.event_type, sum(c.events)::bigint as events
+from postroad.event_minutes as c
+where c.minute > clock_timestamp() - interval '1 hour'
+  and c.event_type <> 'queued'
 group by 1, 2, 3;
-comment on view postroad.delivery_rates is 'Events by minute and gateway, of messages enqueued in the last hour.';
+comment on view postroad.delivery_rates is 'Events by minute and gateway, in the last hour.';
 
 create or replace view postroad.gateway_stats as
 select h.gateway, h.channel, h.position,
@@ -104,34 +105,79 @@ select h.gateway, h.channel, h.position,
   h.registered_at, coalesce(r.sent, 0) as sent_1h, coalesce(r.failed, 0) as failed_1h, r.last_sent_at
 from postroad.channel_health as h
 left join (
-  select e.gateway, m.channel, count(*) filter (where e.event_type = 'sent') as sent, count(*) filter (where e.event_type in ('failed', 'bounced', 'deferred', 'unknown')) as failed,
-    max(e.occurred_at) filter (where e.event_type = 'sent') as last_sent_at
-  from postroad.delivery_events as e
-  join postroad.messages as m using (message_id)
-  where e.message_id >= postroad.uuid_at(clock_timestamp() - interval '1 hour')
-  group by e.gateway, m.channel
+  select c.gateway, c.channel,
+    (sum(c.events) filter (where c.event_type = 'sent' and c.minute > clock_timestamp() - interval '1 hour'))::bigint as sent,
+    (sum(c.events) filter (where c.event_type in ('failed', 'bounced', 'deferred', 'unknown') and c.minute > clock_timestamp() - interval '1 hour'))::bigint as failed,
+    max(c.last_at) filter (where c.event_type = 'sent') as last_sent_at
+  from postroad.event_minutes as c
+  group by c.gateway, c.channel
 ) as r using (gateway, channel);
-comment on view postroad.gateway_stats is 'Each gateway of each channel, with what it did with the messages enqueued in the last hour.';
+comment on view postroad.gateway_stats is 'Each gateway of each channel, with what it did in the last hour, and when it last sent (within 25 hours). Counted every second.';
 
 create or replace view postroad.channel_stats as
-select m.channel,
-  count(*) as enqueued_1h,
-  count(*) filter (where o.event_type = 'sent') as sent_1h,
-  count(*) filter (where o.event_type in ('failed', 'bounced')) as failed_1h,
-  count(*) filter (where o.event_type in ('suppressed', 'expired', 'cancelled')) as not_sent_1h,
-  count(*) filter (where o.event_type is null or o.event_type = 'deferred') as waiting_1h
-from postroad.messages as m
-left join lateral (
-  select e.event_type
-  from postroad.delivery_events as e
-  where e.message_id = m.message_id
-    and e.event_type in ('sent', 'failed', 'bounced', 'suppressed', 'expired', 'cancelled', 'deferred', 'unknown')
-  order by e.occurred_at desc, e.event_id desc
-  limit 1
-) as o on true
-where m.message_id >= postroad.uuid_at(clock_timestamp() - interval '1 hour')
-group by m.channel;
-comment on view postroad.channel_stats is 'Each channel: what became of the messages enqueued in the last hour.';
+select s.channel, s.queued as enqueued_1h, s.sent as sent_1h, s.failed as failed_1h, s.not_sent as not_sent_1h,
+  greatest(s.queued - s.sent - s.failed - s.not_sent, 0) as waiting_1h
+from (
+  select c.channel,
+    coalesce(sum(c.events) filter (where c.event_type = 'queued'), 0)::bigint as queued,
+    coalesce(sum(c.events) filter (where c.event_type = 'sent'), 0)::bigint as sent,
+    coalesce(sum(c.events) filter (where c.event_type in ('failed', 'bounced')), 0)::bigint as failed,
+    coalesce(sum(c.events) filter (where c.event_type in ('suppressed', 'expired', 'cancelled')), 0)::bigint as not_sent
+  from postroad.event_minutes as c
+  where c.minute > clock_timestamp() - interval '1 hour'
+    and c.channel <> ''
+  group by c.channel
+) as s;
+comment on view postroad.channel_stats is
+$$Each channel: how many messages were enqueued, sent, failed (or bounced), and not sent for another reason in the last hour; waiting_1h: how many more came than ended.
+Counted every second. By day, message type, source and tenant: message_stats.$$;
+
+create or replace view postroad.message_stats as
+select c.day, c.channel, c.gateway, c.message_type, c.source_type, c.tenant_id, c.event_type, c.count
+from postroad.message_counters as c;
+comment on view postroad.message_stats is
+$$How many events of each type there were, by the day (UTC) on which their message was enqueued, channel, gateway, message type, source and tenant. Exact to a second or so; days whose
+messages were dropped stay. queued has no gateway. See audit_counters.$$;
+
+create or replace view postroad.event_consumers as
+select c.consumer, c.event_types, c.registered_at, c.read_at, c.acked_at, case when c.batch_xid is not null then c.batch_id end as open_batch,
+  clock_timestamp() - c.seen_at as behind,
+  txid_snapshot_xmax(txid_current_snapshot()) - txid_snapshot_xmax(c.seen) as transactions_behind
+from postroad.consumers as c;
+comment on view postroad.event_consumers is
+$$Who reads events, and how far: behind is the age of the snapshot up to which all was acknowledged; transactions_behind those of the whole server since. open_batch: was read and is not
+acknowledged. _counters counts, _webhooks posts to endpoints.$$;
+
+create or replace view postroad.system_log as
+select s.event_id, s.occurred_at, s.kind, s.subject, s.detail - 'address' as detail
+from postroad.system_events as s;
+comment on view postroad.system_log is 'System events, without addresses; ask with occurred_at >= ….';
+
+create or replace view postroad.webhook_deliveries as
+select o.delivery_id, o.endpoint_id, split_part(e.url, '?', 1) as url, o.webhook_id, o.event_type, o.created_at, o.attempts, o.last_status, o.last_error, o.due_at,
+  case
+    when o.finished_at is null and e.disabled_at is not null then 'held'
+    when o.finished_at is null then 'waiting'
+    when o.last_error is null then 'delivered'
+    else 'given_up'
+  end as state,
+  o.finished_at
+from postroad.webhook_outbox as o
+join postroad.webhook_endpoints as e using (endpoint_id);
+comment on view postroad.webhook_deliveries is
+'Events on their way to endpoints and what became of them; ask with created_at >= …. held: its endpoint is disabled. given_up: all its attempts failed.';
+
+create or replace view postroad.outbound_stats as
+select e.endpoint_id, split_part(e.url, '?', 1) as url, e.event_types, e.channels, e.tenant_id, e.disabled_at, e.disabled_reason, e.failing_since, e.last_success_at,
+  e.last_failure_at, e.last_failure,
+  (select count(*) from (
+    select from postroad.webhook_outbox as o where o.endpoint_id = e.endpoint_id and o.due_at is not null limit 10000) as w) as waiting,
+  (select min(o.created_at) from (
+    select w.created_at from postroad.webhook_outbox as w where w.endpoint_id = e.endpoint_id and w.due_at is not null order by w.due_at limit 100) as o) as oldest_at
+from postroad.webhook_endpoints as e;
+comment on view postroad.outbound_stats is
+'Each endpoint (without the query of its URL), how it does, and how many events wait for it: exact below 10,000, which stands for that many or more. oldest_at: the oldest of the 100 that are due first.';
 
 grant select on postroad.queue_stats, postroad.in_flight, postroad.workers, postroad.failed_messages, postroad.delivery_rates, postroad.gateway_stats,
-  postroad.channel_stats to postroad_reader, postroad_admin;
+  postroad.channel_stats, postroad.message_stats, postroad.event_consumers, postroad.system_log, postroad.webhook_deliveries, postroad.outbound_stats
+  to postroad_reader, postroad_admin;

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::db::migrate::check_schema;
 use crate::db::pool::Database;
 use crate::model::message::Priority;
-use crate::{maintain, server, shutdown, telemetry, worker};
+use crate::{maintain, outbound, server, shutdown, telemetry, worker};
 
 /// What a process does.
 pub(super) enum Role {
@@ -19,6 +19,8 @@ pub(super) enum Role {
     Worker(Vec<Priority>),
     Maintain,
     Serve,
+    /// Posts events to endpoints.
+    Outbound,
 }
 
 impl Role {
@@ -86,6 +88,13 @@ pub(super) async fn run_until(
                 running.spawn(async move {
                     maintain::elected(database, settings, shutdown).await;
                     ("maintain", Ok(()))
+                });
+            }
+            Role::Outbound => {
+                let settings = config.outbound.clone();
+                running.spawn(async move {
+                    let result = outbound::run(database, settings, shutdown).await;
+                    ("outbound", result.map_err(anyhow::Error::msg))
                 });
             }
             Role::Serve => {

@@ -111,6 +111,7 @@ async fn serve_all(
     let all = vec![
         Role::Worker(Priority::ALL.to_vec()),
         Role::Maintain,
+        Role::Outbound,
         Role::Serve,
     ];
     roles::run_until(config, all, database, Some(listener), shutdown.clone()).await

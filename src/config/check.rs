@@ -42,6 +42,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     check_worker(config)?;
     check_maintain(config)?;
+    check_outbound(config)?;
     check_gateways(config)
 }
 
@@ -115,6 +116,23 @@ fn check_pool(path: &str, pool: &PoolSettings) -> Result<(), ConfigError> {
         Ok(_) => Ok(()),
         Err(problem) => refused("backoff", problem),
     }
+}
+
+fn check_outbound(config: &Config) -> Result<(), ConfigError> {
+    let outbound = &config.outbound;
+    if !(1..=64).contains(&outbound.concurrency) {
+        let problem = format!("must be 1 to 64, got {}", outbound.concurrency);
+        return Err(ConfigError::new("outbound.concurrency", problem));
+    }
+    for (setting, duration) in [
+        ("outbound.timeout", outbound.timeout.0),
+        ("outbound.disable_after", outbound.disable_after.0),
+    ] {
+        if duration.is_zero() {
+            return Err(ConfigError::new(setting, "must be more than 0"));
+        }
+    }
+    Ok(())
 }
 
 fn check_maintain(config: &Config) -> Result<(), ConfigError> {

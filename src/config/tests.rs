@@ -145,6 +145,21 @@ fn each_rule_accepts_its_good_side_and_names_the_setting_on_the_other() {
         "maintain.partitions_ahead = 0",
     );
     both_sides(
+        "outbound.concurrency",
+        "outbound.concurrency = 64",
+        "outbound.concurrency = 65",
+    );
+    both_sides(
+        "outbound.timeout",
+        "outbound.timeout = '1s'",
+        "outbound.timeout = '0s'",
+    );
+    both_sides(
+        "outbound.disable_after",
+        "outbound.disable_after = '1d'",
+        "outbound.disable_after = '0d'",
+    );
+    both_sides(
         "server.listen",
         "server.listen = '[::1]:80'",
         "server.listen = 'localhost'",

@@ -1,6 +1,7 @@
 //! Postgres: the only SQL text in Rust. `db` knows no provider.
 
 pub mod calls;
+pub mod events;
 pub mod listen;
 pub mod migrate;
 pub mod operate;

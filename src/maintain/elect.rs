@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
 use super::floors::Floors;
-use super::{Settings, partitions, wait};
+use super::{Settings, events, partitions, wait};
 use crate::db::pool::NOTICE_ABSENCE;
 use crate::db::{Database, DbError, calls};
 
@@ -16,6 +16,9 @@ const ASK: Duration = Duration::from_secs(2);
 const FLOORS: Duration = Duration::from_millis(200);
 /// How often partitions, alarms and the figures of gateways are looked at.
 const PARTITIONS: Duration = Duration::from_secs(60);
+
+/// Connections for events: one counts, one tells of them.
+const EVENTS: usize = 2;
 
 /// The class of our keys, and 1: the maintainer.
 const ELECT: &str = "select pg_try_advisory_lock(1886351220, 1)";
@@ -46,14 +49,27 @@ async fn term(
     }
     tracing::info!("elected for upkeep");
     calls::reset_floors(&client).await?;
+    let counting = events::run(database.pool(EVENTS), shutdown);
+    tokio::select! {
+        done = keep_up(&client, settings, shutdown) => done,
+        () = counting => Ok(()),
+    }
+}
+
+/// Until the end of the connection, which ends the term, or `shutdown`.
+async fn keep_up(
+    client: &Client,
+    settings: &Settings,
+    shutdown: &CancellationToken,
+) -> Result<(), DbError> {
     let mut floors = Floors::default();
     let mut partitions_at: Option<Instant> = None;
     loop {
         if partitions_at.is_none_or(|at| at.elapsed() > PARTITIONS) {
             partitions_at = Some(Instant::now());
             for done in [
-                partitions::keep_up(&client, settings).await,
-                watch(&client).await,
+                partitions::keep_up(client, settings).await,
+                watch(client).await,
             ] {
                 let Err(error) = done else { continue };
                 if client.is_closed() {
@@ -63,7 +79,7 @@ async fn term(
                 tracing::warn!(%error, "upkeep failed; it is tried again in a minute");
             }
         }
-        floors.advance(&client).await?;
+        floors.advance(client).await?;
         if !wait(FLOORS, shutdown).await {
             return Ok(());
         }

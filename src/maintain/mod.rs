@@ -1,6 +1,7 @@
-//! Upkeep. Promotion and rescue by every process (row locks make that safe), floors and partitions by an elected one.
+//! Upkeep. Promotion and rescue by every process (row locks make that safe), floors, partitions and counters by an elected one.
 
 mod elect;
+mod events;
 mod floors;
 mod partitions;
 mod promote;
@@ -33,7 +34,8 @@ pub async fn shared(database: Database, shutdown: CancellationToken) {
     unless_stuck(both, &shutdown).await;
 }
 
-/// What one elected process does, until `shutdown`: advances floors, makes and drops partitions, purges keys.
+/// What one elected process does, until `shutdown`: advances floors, makes and drops partitions, purges keys,
+/// counts events and tells listeners of them.
 pub async fn elected(database: Database, settings: Settings, shutdown: CancellationToken) {
     let term = elect::run(database, settings, shutdown.clone());
     unless_stuck(term, &shutdown).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::Settings;
-use crate::db::{DbError, calls};
+use crate::db::{DbError, calls, events};
 
 /// lock_not_available: somebody uses the table.
 const BUSY: &str = "55P03";
@@ -25,6 +25,7 @@ pub(super) async fn keep_up(client: &Client, settings: &Settings) -> Result<(), 
     }
     while calls::purge_idempotency_keys(client).await? > 0 {}
     while calls::purge_reports(client).await? > 0 {}
+    while events::purge(client, settings.retention.0).await? > 0 {}
     Ok(())
 }
 

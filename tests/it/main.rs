@@ -4,6 +4,7 @@ mod by_hand;
 mod claims;
 mod cli;
 mod gateways;
+mod outbound;
 mod server;
 mod sources;
 mod sql;

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod bulk_from;
+mod counters;
 mod enqueue;
 mod events;
 mod explain;
@@ -11,11 +12,15 @@ mod leases;
 mod operate;
 mod partitions;
 mod pauses;
+mod purge;
 mod recipients;
 mod refusals;
+mod reports;
 mod roles;
 mod schema;
 mod status;
 mod suppression;
 mod suppression_list;
+mod system_events;
 mod visits;
+mod webhook_endpoints;

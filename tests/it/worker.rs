@@ -3,6 +3,7 @@
 mod batches;
 mod bulk;
 mod connections;
+mod counters;
 mod crashes;
 mod failover;
 mod frozen;

@@ -292,6 +292,7 @@ async fn the_views_count_what_is_there() -> anyhow::Result<()> {
         .await?;
     db.enqueue_to("b@x.org", "").await?;
     db.claim(4, 1).await?;
+    db.client.row("select postroad.count_events()").await?;
     for (query, wanted) in [
         (
             "select ready, overdue, scheduled, parked, processing, paused from postroad.queue_stats where priority = 'P4'",
@@ -322,6 +323,10 @@ async fn the_views_count_what_is_there() -> anyhow::Result<()> {
             "6|1|1|0|4",
         ),
         ("select sum(events) from postroad.delivery_rates", "2"),
+        (
+            "select string_agg(concat_ws(' ', event_type, gateway, count), ', ' order by event_type) from postroad.message_stats",
+            "failed stub 1, queued 6, sent stub 1",
+        ),
     ] {
         assert_eq!(reader.row(query).await?, wanted, "{query}");
     }

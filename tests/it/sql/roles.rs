@@ -7,8 +7,9 @@ use postroad::db::migrate::SQL_FILES;
 use crate::support::db::TestDb;
 use crate::support::sql::Sql as _;
 
-const ROLES: [&str; 5] = [
+const ROLES: [&str; 6] = [
     "postroad_sender",
+    "postroad_consumer",
     "postroad_worker",
     "postroad_webhook",
     "postroad_admin",
@@ -49,7 +50,7 @@ const FOR_SENDERS: [&str; 5] = [
 ];
 
 /// Called by functions of their folder only.
-const INTERNAL: [&str; 8] = [
+const INTERNAL: [&str; 11] = [
     "held_worker_ids",
     "place_of",
     "unsent_of",
@@ -58,6 +59,9 @@ const INTERNAL: [&str; 8] = [
     "suppression_address",
     "record_reports",
     "to_time",
+    "day_of",
+    "check_endpoint",
+    "checked_secret",
 ];
 
 /// The functions that a file makes.
@@ -72,6 +76,7 @@ fn made_by(sql: &str) -> impl Iterator<Item = &str> {
 fn role_of(folder: &str) -> Option<&'static str> {
     Some(match folder {
         "api" => "postroad_sender",
+        "events" => "postroad_consumer",
         "worker" | "maintain" => "postroad_worker",
         "webhook" => "postroad_webhook",
         "admin" => "postroad_admin",
@@ -195,11 +200,11 @@ async fn every_function_is_documented_owned_and_closed_to_its_callers_search_pat
         ),
         (
             "is owned by postroad_functions",
-            "p.proowner <> 'postroad_functions'::regrole and p.proname not in ('create_partitions', 'drop_partitions')",
+            "p.proowner <> 'postroad_functions'::regrole and p.proname not in ('create_partitions', 'drop_partitions', 'summarize_events')",
         ),
         (
             "needs the rights of the tables' owner",
-            "p.proowner = 'postroad_functions'::regrole and p.proname in ('create_partitions', 'drop_partitions')",
+            "p.proowner = 'postroad_functions'::regrole and p.proname in ('create_partitions', 'drop_partitions', 'summarize_events')",
         ),
         (
             "has a search_path, pg_temp last",

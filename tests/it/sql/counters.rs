@@ -1,0 +1,127 @@
+//! Counters: exact, by all that a message can be counted by, and an auditor that would notice.
+
+use crate::support::db::TestDb;
+use crate::support::sql::Sql as _;
+
+const AUDIT: &str = "select concat_ws(' ', event_type, counted, found) \
+    from postroad.audit_counters((clock_timestamp() at time zone 'utc')::date) order by 1";
+
+/// What a chart shows is what is in the tables, however it is split.
+#[tokio::test]
+async fn events_are_counted_by_day_channel_gateway_type_source_and_tenant() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let worker = db.connect_as("postroad_worker").await?;
+    db.ended("sent").await?;
+    db.enqueue_to(
+        "a@x.org",
+        "tenant_id => 7, source_type => 'alerts', message_type => 'alert'",
+    )
+    .await?;
+    db.enqueue_to(
+        "b@x.org",
+        "tenant_id => 7, source_type => 'alerts', message_type => 'alert'",
+    )
+    .await?;
+    assert_eq!(worker.row("select postroad.count_events()").await?, "4");
+    assert_eq!(worker.row("select postroad.count_events()").await?, "0");
+    db.client
+        .batch_execute(
+            "insert into postroad.delivery_events (message_id, event_type, gateway)
+             select m.message_id, 'delivered', 'ses' from postroad.messages as m where m.tenant_id = 7;
+             insert into postroad.delivery_events (message_id, event_type, gateway)
+             values (postroad.uuid_at(clock_timestamp()), 'opened', 'ses')",
+        )
+        .await?;
+    // In pieces it is the same.
+    while worker.row("select postroad.count_events(1)").await? != "0" {}
+    let reader = db.connect_as("postroad_reader").await?;
+    let stats = "select day = (clock_timestamp() at time zone 'utc')::date, channel, gateway, message_type, source_type, tenant_id, event_type, count \
+        from postroad.message_stats order by event_type, message_type";
+    assert_eq!(
+        reader.rows(stats).await?,
+        [
+            "t|email|ses|alert|alerts|7|delivered|2",
+            "t||ses||null|null|opened|1", // of a message that is not known
+            "t|email|null|alert|alerts|7|queued|2",
+            "t|email|null|transactional|null|null|queued|1",
+            "t|email|stub|transactional|null|null|sent|1",
+        ]
+    );
+    let minutes = "select event_type, gateway, sum(events) from postroad.delivery_rates group by 1, 2 order by 1";
+    let wanted = ["delivered|ses|2", "opened|ses|1", "sent|stub|1"];
+    assert_eq!(reader.rows(minutes).await?, wanted);
+    let admin = db.connect_as("postroad_admin").await?;
+    assert_eq!(admin.rows(AUDIT).await?, Vec::<String>::new());
+    Ok(())
+}
+
+/// An auditor that never finds anything audits nothing.
+#[tokio::test]
+async fn the_auditor_finds_what_was_falsified_and_nothing_else() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.ended("sent").await?;
+    db.ended("deferred").await?;
+    db.client.row("select postroad.count_events()").await?;
+    db.ended("failed").await?; // not counted yet: no difference
+    let none = Vec::<String>::new();
+    assert_eq!(db.client.rows(AUDIT).await?, none);
+    for (falsify, undo, wanted) in [
+        (
+            "update postroad.message_counters set count = count + 1 where event_type = 'sent'",
+            "update postroad.message_counters set count = count - 1 where event_type = 'sent'",
+            "sent 2 1",
+        ),
+        (
+            "update postroad.message_counters set event_type = 'opened' where event_type = 'sent'",
+            "update postroad.message_counters set event_type = 'sent' where event_type = 'opened'",
+            "opened 1 0, sent 0 1",
+        ),
+        (
+            "update postroad.messages set xid = 3; update postroad.delivery_events set xid = 3",
+            "update postroad.messages set xid = 9000000000
+             where message_id = (select message_id from postroad.delivery_events where event_type = 'failed');
+             update postroad.delivery_events set xid = 9000000000 where event_type = 'failed'",
+            "failed 0 1, queued 2 3",
+        ),
+    ] {
+        db.client.batch_execute(falsify).await?;
+        assert_eq!(db.client.rows(AUDIT).await?.join(", "), wanted, "{falsify}");
+        db.client.batch_execute(undo).await?;
+        assert_eq!(db.client.rows(AUDIT).await?, none, "{undo}");
+    }
+    Ok(())
+}
+
+/// What was sent last year is still known; there is nothing left to compare it with.
+#[tokio::test]
+async fn counters_of_a_dropped_day_stay_and_are_not_audited() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.ended("sent").await?;
+    db.client.row("select postroad.count_events()").await?;
+    db.client
+        .batch_execute(
+            "do $$ declare t text; begin for t in select c.oid::regclass from pg_class as c
+             where c.relnamespace = 'postroad'::regnamespace and c.relkind = 'r' and c.relname ~ '_[0-9]{8}$' loop execute 'drop table ' || t; end loop; end $$",
+        )
+        .await?;
+    assert_eq!(db.client.rows(AUDIT).await?, Vec::<String>::new());
+    let stats = "select sum(count) from postroad.message_stats";
+    assert_eq!(db.client.row(stats).await?, "2");
+    Ok(())
+}
+
+/// Two maintainers for a moment, after a failover: the second finds the row taken and leaves it.
+#[tokio::test]
+async fn two_who_count_at_once_count_each_event_once() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.enqueue_many(5, 4).await?;
+    let first = db.connect().await?;
+    first.batch_execute("begin").await?;
+    assert_eq!(first.row("select postroad.count_events()").await?, "5");
+    let second = "select postroad.count_events()";
+    assert_eq!(db.client.row(second).await?, "0", "does not wait");
+    first.batch_execute("rollback").await?;
+    assert_eq!(db.client.row(second).await?, "5", "the first one died");
+    assert_eq!(db.client.rows(AUDIT).await?, Vec::<String>::new());
+    Ok(())
+}
