@@ -172,7 +172,10 @@ impl Receiver {
         let malformed = Refused::Malformed("no message of SNS");
         let envelope = Envelope::read(posted.body).map_err(|_| malformed.clone())?;
         let kind = envelope.kind.as_str();
+        // Values are divided by line ends alone in what is signed: an id of several lines would be another message's.
+        let is_id = |id: &str| !id.is_empty() && id.bytes().all(|b| b.is_ascii_graphic());
         if !matches!(kind, NOTIFICATION | CONFIRMATION | FAREWELL)
+            || !is_id(&envelope.message_id)
             || header("x-amz-sns-message-type").is_some_and(|said| said != kind)
         {
             return Err(malformed);

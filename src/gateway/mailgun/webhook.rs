@@ -118,7 +118,7 @@ impl WebhookSource for Source {
         if good.count() == 0 {
             return Err(Refused::Unauthenticated("the signature is wrong"));
         }
-        let made = timestamp.parse().ok().and_then(fields::unix);
+        let made = fields::unix_digits(&timestamp);
         let made = made.ok_or(Refused::Malformed("the timestamp is none"))?;
         fields::check_fresh(made, posted.now, self.freshness)?;
         let token = fields::source_key(&[token]);

@@ -112,7 +112,7 @@ impl WebhookSource for Source {
         {
             return Err(wrong);
         }
-        let made = timestamp.parse().ok().and_then(fields::unix);
+        let made = fields::unix_digits(timestamp);
         let made = made.ok_or(Refused::Malformed("the timestamp is none"))?;
         fields::check_fresh(made, posted.now, self.freshness)?;
         Ok(Verified::default())

@@ -119,6 +119,13 @@ pub(in crate::gateway) fn unix(seconds: f64) -> Option<SystemTime> {
     is_sane.then(|| UNIX_EPOCH + Duration::from_secs_f64(seconds))
 }
 
+/// Unix seconds in digits alone. A signature over a time and what follows it does not say where the one ends: `1e0` would
+/// take over the beginning of a token.
+pub(in crate::gateway) fn unix_digits(text: &str) -> Option<SystemTime> {
+    let is_digits = text.bytes().all(|b| b.is_ascii_digit());
+    is_digits.then(|| text.parse().ok().and_then(unix))?
+}
+
 /// Refuses what was not made within `window` around `now`: what is old, and what clocks make young.
 pub(in crate::gateway) fn check_fresh(
     made: SystemTime,

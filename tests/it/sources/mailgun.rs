@@ -4,6 +4,7 @@ use postroad::gateway::mailgun::webhook::{Source, WebhookSettings};
 use postroad::gateway::source::list::List;
 use postroad::model::duration;
 use postroad::model::secret::Secret;
+use ring::hmac;
 use serde_json::json;
 
 use super::*;
@@ -109,6 +110,24 @@ async fn each_single_change_is_refused() {
         let refused = signed().with_body(body).verify(&source).await;
         assert!(matches!(refused, Err(Refused::Malformed(_))), "{refused:?}");
     }
+}
+
+/// Time and token are signed as one text: where they meet must not be moved, or a token could come twice.
+#[tokio::test]
+async fn a_token_cannot_lend_its_beginning_to_the_timestamp() {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, KEY.as_bytes());
+    let signature = hmac::sign(&key, format!("{TIMESTAMP}e0b54771").as_bytes());
+    let hex = signature.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    let hex: String = hex.collect();
+    let with = |timestamp: &str, token: &str| {
+        posted(&json!({"timestamp": timestamp, "token": token, "signature": hex}))
+    };
+    let source = source(&[KEY]);
+    let whole = with(&TIMESTAMP.to_string(), "e0b54771");
+    assert!(whole.verify(&source).await.is_ok());
+    let moved = with(&format!("{TIMESTAMP}e0"), "b54771");
+    let refused = moved.verify(&source).await;
+    assert!(matches!(refused, Err(Refused::Malformed(_))), "{refused:?}");
 }
 
 /// An event of a subaccount is signed by its own key and by its parent's.

@@ -200,6 +200,21 @@ async fn each_single_change_is_refused() {
     }
 }
 
+/// Names and values are signed line by line: a message with a subject must not pass as one without, under another id.
+#[tokio::test]
+async fn a_line_of_what_is_signed_cannot_be_moved_into_the_id() {
+    let published = Published::new(certificate(&["sns.amazonaws.com"], 2030));
+    let source = source(&[TOPIC], &published);
+    let message = signed(|message| message["Subject"] = json!("Amazon SES"));
+    assert!(now_posted(&message).verify(&source).await.is_ok());
+    let mut moved = message.clone();
+    let id = message["MessageId"].as_str().expect("an id");
+    moved["MessageId"] = format!("{id}\nSubject\nAmazon SES").into();
+    moved.as_object_mut().expect("an object").remove("Subject");
+    let refused = now_posted(&moved).verify(&source).await;
+    assert!(matches!(refused, Err(Refused::Malformed(_))), "{refused:?}");
+}
+
 /// The header is not signed, so it may not say anything else than the body.
 #[tokio::test]
 async fn header_and_body_must_agree_on_the_type() {
