@@ -5,10 +5,13 @@
 //! policy code never blames the recipient whatever its text says, and a code that does is overruled by a text that says
 //! plainly what else it was.
 
+mod words;
+
+use self::words::Words;
 use super::report::{Bounce, BounceClass, BounceKind};
 use BounceClass::{
-    Authentication, AutoReply, InvalidRecipient, MailboxFull, MailboxUnavailable, Message, Network,
-    Policy, Reputation, Throttled, Undetermined,
+    Authentication, InvalidRecipient, MailboxFull, MailboxUnavailable, Message, Network, Policy,
+    Reputation, Throttled, Undetermined,
 };
 
 /// What is read of a text, in bytes: servers say what matters first.
@@ -28,11 +31,11 @@ pub fn classify(enhanced: Option<&str>, smtp: Option<u16>, text: &str) -> Bounce
         .or_else(|| smtp_code_in(text));
     let words = Words::of(text);
     let class = match status.map(of_status) {
-        Some(Meaning::Recipient(class)) => match words.find(RECIPIENT) {
+        Some(Meaning::Recipient(class)) => match words.of_recipient() {
             Some(_) => class,
-            None => words.find(OTHERS).unwrap_or(class),
+            None => words.of_others().unwrap_or(class),
         },
-        Some(Meaning::Policy) => words.find(SENDER).unwrap_or(Policy),
+        Some(Meaning::Policy) => words.of_sender().unwrap_or(Policy),
         Some(Meaning::Plain(class)) => class,
         Some(Meaning::Vague(class)) => words.any().unwrap_or(class),
         None => match smtp.and_then(of_smtp_code) {
@@ -146,260 +149,10 @@ fn of_smtp_code(code: u16) -> Option<BounceClass> {
     }
 }
 
-/// A text in lower case, with one space for each run of anything but letters and digits, and one at each end.
-struct Words(String);
-
-/// Phrases with the class that they mean. A phrase that ends in a space matches whole words only.
-type Table = &'static [(BounceClass, &'static [&'static str])];
-
-/// What blames the sender, or asks for patience.
-const SENDER: Table = &[
-    (
-        Throttled,
-        &[
-            "greylist",
-            "graylist",
-            "throttl",
-            "rate limit",
-            "too many ",
-            "too quickly ",
-            "receiving mail at a rate ",
-        ],
-    ),
-    (
-        Reputation,
-        &[
-            "blocklist",
-            "block list",
-            "blacklist",
-            "black list",
-            "blackhole",
-            "denylist",
-            "dnsbl ",
-            "rbl ",
-            "reputation ",
-            "spamhaus ",
-            "spamcop ",
-            "barracudanetworks ",
-            "sorbs ",
-            "banned sending ip ",
-            "blocked using ",
-            "bad outbound sender ",
-        ],
-    ),
-    (
-        Authentication,
-        &[
-            "spf ",
-            "dkim ",
-            "dmarc ",
-            "authentication ",
-            "unauthenticated ",
-            "sender verify ",
-            "sender address rejected ",
-            "sender rejected ",
-            "sender domain ",
-            "domain of sender ",
-            "starttls ",
-            "ptr record ",
-            "reverse dns ",
-        ],
-    ),
-    (
-        Policy,
-        &[
-            "spam",
-            "unsolicited ",
-            "policy ",
-            "policies ",
-            "virus ",
-            "malware ",
-            "phishing ",
-            "relay ",
-            "relaying ",
-            "administrative prohibition ",
-            "administratively ",
-            "blocked ",
-            "banned ",
-            "content rejected ",
-            "message rejected ",
-            "not authorized ",
-            "prohibited ",
-        ],
-    ),
-];
-
-/// What is neither the sender's fault nor the address's.
-const CIRCUMSTANCES: Table = &[
-    (
-        AutoReply,
-        &[
-            "out of office ",
-            "out of the office ",
-            "autoreply ",
-            "auto reply ",
-            "automatic reply ",
-        ],
-    ),
-    (
-        MailboxFull,
-        &[
-            "mailbox full ",
-            "mailbox is full ",
-            "inbox is full ",
-            "over quota ",
-            "overquota ",
-            "quota exceeded ",
-            "exceeded quota ",
-            "exceeds quota ",
-            "exceeded its quota ",
-            "disk quota ",
-            "mailbox quota ",
-            "storage quota ",
-            "storage allocation ",
-            "out of storage ",
-            "insufficient storage ",
-            "mailbox size limit ",
-            "mailfolder is full ",
-        ],
-    ),
-    (
-        Message,
-        &[
-            "message too large ",
-            "message too big ",
-            "message is too large ",
-            "message size ",
-            "size exceeds ",
-            "size limit ",
-            "attachment",
-        ],
-    ),
-    (
-        Network,
-        &[
-            "timed out ",
-            "timeout ",
-            "connection refused ",
-            "no route to host ",
-            "unreachable ",
-            "temporary lookup failure ",
-            "hop count ",
-            "too many hops ",
-            "mail loop ",
-            "loops back ",
-            "delivery time expired ",
-        ],
-    ),
-];
-
-/// What blames the address.
-const RECIPIENT: Table = &[
-    (
-        InvalidRecipient,
-        &[
-            "user unknown ",
-            "unknown user ",
-            "no such user ",
-            "nosuchuser ",
-            "no such recipient ",
-            "no such mailbox ",
-            "no such address ",
-            "unknown recipient ",
-            "recipient unknown ",
-            "unknown address ",
-            "unknown local part ",
-            "user not found ",
-            "recipient not found ",
-            "recipientnotfound ",
-            "mailbox not found ",
-            "address not found ",
-            "user does not exist ",
-            "user doesn t exist ",
-            "mailbox does not exist ",
-            "mailbox doesn t exist ",
-            "address does not exist ",
-            "recipient does not exist ",
-            "tried to reach does not exist ",
-            "this user doesn t have a ",
-            "invalid recipient ",
-            "invalid mailbox ",
-            "not a valid mailbox ",
-            "not a known user ",
-            "bad destination mailbox ",
-            "recipient address rejected access denied ",
-            "null mx ",
-            "nullmx ",
-            "does not accept mail ",
-            "domain not found ",
-            "domain does not exist ",
-            "host or domain name not found ",
-            "unrouteable address ",
-        ],
-    ),
-    (
-        MailboxUnavailable,
-        &[
-            "mailbox unavailable ",
-            "mailbox disabled ",
-            "mailbox is disabled ",
-            "account disabled ",
-            "account is disabled ",
-            "account that you tried to reach is disabled ",
-            "account inactive ",
-            "account is inactive ",
-            "mailbox is inactive ",
-            "user is inactive ",
-            "user inactive ",
-        ],
-    ),
-];
-
-/// Everything but what blames the address.
-const OTHERS: Table = &[
-    SENDER[0],
-    SENDER[1],
-    SENDER[2],
-    SENDER[3],
-    CIRCUMSTANCES[0],
-    CIRCUMSTANCES[1],
-    CIRCUMSTANCES[2],
-    CIRCUMSTANCES[3],
-];
-
-impl Words {
-    fn of(text: &str) -> Self {
-        let words = text
-            .split(|c: char| !c.is_ascii_alphanumeric())
-            .filter(|word| !word.is_empty());
-        let mut normal = String::from(" ");
-        for word in words {
-            normal.push_str(&word.to_ascii_lowercase());
-            normal.push(' ');
-        }
-        Self(normal)
-    }
-
-    fn find(&self, table: Table) -> Option<BounceClass> {
-        let says = |phrase: &&str| {
-            let mut found = self.0.match_indices(*phrase);
-            found.any(|(at, _)| self.0[..at].ends_with(' ')) // a word begins there
-        };
-        let mut rows = table.iter();
-        rows.find_map(|(class, phrases)| phrases.iter().any(says).then_some(*class))
-    }
-
-    /// In doubt it is not the recipient.
-    fn any(&self) -> Option<BounceClass> {
-        self.find(SENDER)
-            .or_else(|| self.find(CIRCUMSTANCES))
-            .or_else(|| self.find(RECIPIENT))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use BounceClass::AutoReply;
     use BounceKind::{Hard, Soft};
 
     fn of(enhanced: &str, text: &str) -> (BounceKind, BounceClass) {
