@@ -61,15 +61,19 @@ create index inbound_messages_received_at on postroad.inbound_messages using bri
 comment on index postroad.inbound_messages_received_at is 'purge_reports';
 
 create table postroad.unplaced_events (
+  count_id   bigint generated always as identity,
   day        date not null,
   gateway    text collate "C" not null,
   cause      text not null,
   events     bigint not null,
   last_at    timestamptz not null,
   last_event jsonb,
-  constraint unplaced_events_pkey primary key (day, gateway, cause)
+  constraint unplaced_events_pkey primary key (count_id)
 ) with (fillfactor = 50);
-comment on table postroad.unplaced_events is 'Reported events that were left out, counted by day, gateway and cause, with the last of each: see left_out_events.';
+comment on table postroad.unplaced_events is
+'Reported events that were left out, counted by day, gateway and cause, with the last of each; a row for each call at a time, so that none waits: see left_out_events.';
+create index unplaced_events_day on postroad.unplaced_events (day, gateway, cause);
+comment on index postroad.unplaced_events_day is 'leave_out';
 
 create table postroad.sms_replies (
   wish text not null,

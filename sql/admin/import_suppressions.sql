@@ -75,7 +75,7 @@ begin
   if dry_run or keys is null then
     changed := 0;
   else
-    changed := postroad.put_suppressions(keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources);
+    changed := postroad.put_suppressions(keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources, is_told => false);
   end if;
   unchanged := coalesce(cardinality(keys), 0) - changed;
 end;
@@ -84,7 +84,7 @@ $$;
 comment on function postroad.import_suppressions is
 $$Puts many addresses on the suppression list, one element of each array an entry, as text (an array that is null throughout may be empty): channel (none: all), tenant_id
 (none: all), reason (default: manual), expires_at (default: for good; UTC where it says no zone) and source (default: the role). As suppress, an entry is never shortened.
-What is not right is left out: bad_rows counts from 1, problems says why. dry_run: only looks. `postroad suppressions import` reads CSV into it; see import_suppressions_from
+It makes no system events. What is not right is left out: bad_rows counts from 1, problems says why. dry_run: only looks. `postroad suppressions import` reads CSV into it; see import_suppressions_from
 for psql. Give some 10,000 a call: an outcome for one of these addresses waits for the end of the transaction.$$;
 
 revoke all on function postroad.import_suppressions from public;

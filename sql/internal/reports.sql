@@ -17,26 +17,38 @@ $$;
 
 comment on function postroad.is_report is 'Whether an event can be read at all: an object, with an id and a time that are such.';
 
-create or replace function postroad.leave_out(gateway text, causes text[], counts bigint[], examples jsonb[])
+create or replace function postroad.leave_out(gateway text, cause text, count bigint, example jsonb)
 returns void
-language sql
+language plpgsql
 volatile
 as $$
-  insert into postroad.unplaced_events as x (day, gateway, cause, events, last_at, last_event)
-  select (clock_timestamp() at time zone 'UTC')::date, leave_out.gateway, u.cause, u.count, clock_timestamp(),
-    -- Enough to find it with the provider and in the inbox, and nobody's address.
-    jsonb_strip_nulls(jsonb_build_object(
-      'event_type', left(u.example ->> 'event_type', 100), 'message_id', left(u.example ->> 'message_id', 100),
-      'external_id', left(u.example ->> 'external_id', 255), 'source_key', left(u.example ->> 'source_key', 255),
-      'occurred_at', left(u.example ->> 'occurred_at', 100)))
-  from unnest(causes, counts, examples) as u (cause, count, example)
-  where u.count > 0
-  order by u.cause
-  on conflict on constraint unplaced_events_pkey do update
-  set events = x.events + excluded.events, last_at = excluded.last_at, last_event = excluded.last_event
+declare
+  today constant date := (clock_timestamp() at time zone 'UTC')::date;
+  -- Enough to find it with the provider and in the inbox, and nobody's address.
+  shown constant jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'event_type', left(example ->> 'event_type', 100), 'message_id', left(example ->> 'message_id', 100),
+    'external_id', left(example ->> 'external_id', 255), 'source_key', left(example ->> 'source_key', 255),
+    'occurred_at', left(example ->> 'occurred_at', 100)));
+begin
+  update postroad.unplaced_events as x
+  set events = x.events + leave_out.count, last_at = clock_timestamp(), last_event = shown
+  where x.count_id = (
+    select y.count_id
+    from postroad.unplaced_events as y
+    where y.day = today
+      and y.gateway = leave_out.gateway
+      and y.cause = leave_out.cause
+    limit 1
+    for update skip locked                       -- a call that counts at the same time has a row of its own
+  );
+  if not found then
+    insert into postroad.unplaced_events (day, gateway, cause, events, last_at, last_event)
+    values (today, leave_out.gateway, leave_out.cause, leave_out.count, clock_timestamp(), shown);
+  end if;
+end;
 $$;
 
-comment on function postroad.leave_out is 'Counts events that are not recorded, by cause, and keeps an example of each without its recipient.';
+comment on function postroad.leave_out is 'Counts events that are not recorded, by cause, and keeps the last as an example, without its recipient. Waits for nobody.';
 
 create or replace function postroad.place_reports(gateway text, events jsonb)
 returns jsonb

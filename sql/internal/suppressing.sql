@@ -25,7 +25,8 @@ create or replace function postroad.put_suppressions(
   sources      text[],
   since        timestamptz[] default '{}',
   event_ids    bigint[] default '{}',
-  message_ids  uuid[] default '{}'
+  message_ids  uuid[] default '{}',
+  is_told      boolean default true
 )
 returns integer
 language plpgsql
@@ -34,31 +35,41 @@ as $$
 declare
   now constant timestamptz := clock_timestamp();
   changed integer;
+  told jsonb[];
 begin
-  insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source, created_at, event_id, message_id)
-  select distinct on (u.address, u.channel, u.tenant_id)      -- in one order, so that two calls at a time cannot wait for each other
-    u.address, u.channel, u.tenant_id, u.reason, u.expires_at, u.source, coalesce(u.since, now), u.event_id, u.message_id
-  from unnest(addresses, channels, tenant_ids, reasons, expiries, sources, since, event_ids, message_ids)
-    as u (address, channel, tenant_id, reason, expires_at, source, since, event_id, message_id)
-  order by u.address, u.channel, u.tenant_id, u.expires_at desc nulls first, postroad.suppression_rank(u.reason) desc, u.since desc
-  on conflict on constraint suppression_list_is_unique do update
-  set (reason, source, event_id, message_id) = (
-      select k.reason, k.source, k.event_id, k.message_id
-      from (values
-        (excluded.reason, excluded.source, excluded.event_id, excluded.message_id,
-          s.expires_at <= now or postroad.suppression_rank(excluded.reason) >= postroad.suppression_rank(s.reason)),
-        (s.reason, s.source, s.event_id, s.message_id, true)
-      ) as k (reason, source, event_id, message_id, is_stronger)
-      where k.is_stronger
-      limit 1
-    ),
-    created_at = excluded.created_at,
-    expires_at = case when s.expires_at <= now then excluded.expires_at
-      when s.expires_at is not null and excluded.expires_at is not null then greatest(s.expires_at, excluded.expires_at) end
-  where s.expires_at < coalesce(excluded.expires_at, 'infinity')
-    or postroad.suppression_rank(excluded.reason) > postroad.suppression_rank(s.reason)
-    or excluded.created_at > s.created_at and excluded.event_id is not null and excluded.reason = s.reason;
-  get diagnostics changed = row_count;
+  with entry as (
+    insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source, created_at, event_id, message_id)
+    select distinct on (u.address, u.channel, u.tenant_id)    -- in one order, so that two calls at a time cannot wait for each other
+      u.address, u.channel, u.tenant_id, u.reason, u.expires_at, u.source, coalesce(u.since, now), u.event_id, u.message_id
+    from unnest(addresses, channels, tenant_ids, reasons, expiries, sources, since, event_ids, message_ids)
+      as u (address, channel, tenant_id, reason, expires_at, source, since, event_id, message_id)
+    order by u.address, u.channel, u.tenant_id, u.expires_at desc nulls first, postroad.suppression_rank(u.reason) desc, u.since desc
+    on conflict on constraint suppression_list_is_unique do update
+    set (reason, source, event_id, message_id) = (
+        select k.reason, k.source, k.event_id, k.message_id
+        from (values
+          (excluded.reason, excluded.source, excluded.event_id, excluded.message_id,
+            s.expires_at <= now or postroad.suppression_rank(excluded.reason) >= postroad.suppression_rank(s.reason)),
+          (s.reason, s.source, s.event_id, s.message_id, true)
+        ) as k (reason, source, event_id, message_id, is_stronger)
+        where k.is_stronger
+        limit 1
+      ),
+      created_at = excluded.created_at,
+      expires_at = case when s.expires_at <= now then excluded.expires_at
+        when s.expires_at is not null and excluded.expires_at is not null then greatest(s.expires_at, excluded.expires_at) end
+    where s.expires_at < coalesce(excluded.expires_at, 'infinity')
+      or postroad.suppression_rank(excluded.reason) > postroad.suppression_rank(s.reason)
+      or excluded.created_at > s.created_at and excluded.event_id is not null and excluded.reason = s.reason
+    returning s.*
+  )
+  select count(*), array_agg(jsonb_strip_nulls(to_jsonb(e))) filter (where is_told)
+  into changed, told
+  from entry as e;
+  if told is not null and to_regproc('postroad.emit_system_event') is not null then
+    perform postroad.emit_system_event('suppression_added', coalesce(u.entry ->> 'channel', 'all'), u.entry)
+    from unnest(told) as u (entry);
+  end if;
   return changed;
 end;
 $$;
@@ -66,7 +77,7 @@ $$;
 comment on function postroad.put_suppressions is
 $$Puts addresses, spelled as the list keeps them, on the suppression list; one element of each array an entry (an array that is null throughout may be empty). An entry that is
 there is never shortened, and keeps the stronger of the two reasons (suppression_rank); one that has expired is replaced. A later event with the same reason renews since when.
-Returns how many entries are new or changed.$$;
+Each new or changed entry is a system event suppression_added, unless is_told is false. Returns how many they are.$$;
 
 create or replace function postroad.addressee_of(
   event      postroad.delivery_events,

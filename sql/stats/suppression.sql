@@ -5,8 +5,9 @@ order by r.reason;
 comment on view postroad.suppression_policy is 'Which events suppress a recipient, and for how long: change it by set_suppression_rule.';
 
 create or replace view postroad.left_out_events as
-select x.day, x.gateway, x.cause, x.events, x.last_at, x.last_event
+select x.day, x.gateway, x.cause, sum(x.events)::bigint as events, max(x.last_at) as last_at, (array_agg(x.last_event order by x.last_at desc))[1] as last_event
 from postroad.unplaced_events as x
+group by x.day, x.gateway, x.cause
 order by x.day desc, x.gateway, x.cause;
 comment on view postroad.left_out_events is
 $$Reported events that were not recorded, counted by day (UTC), gateway and cause: malformed (an id or a time that is none), unknown_event (a type that we do not have),

@@ -31,7 +31,7 @@ begin
       if unreadable = 0 then
         raise;
       end if;
-      perform postroad.leave_out(gateway, array['malformed'], array[unreadable], array[case when jsonb_typeof(example) = 'object' then example end]);
+      perform postroad.leave_out(gateway, 'malformed', unreadable, example);
       return postroad.record_reports(gateway, readable);
   end;
 end;
@@ -147,14 +147,16 @@ begin
   if helped then
     perform postroad.answer_wishes(followed_ids, followed_events);
   end if;
-  if reported < jsonb_array_length(events) or strange > 0 then
-    perform postroad.leave_out(gateway, array['unknown_event', 'unknown_message'], array[jsonb_array_length(events) - reported, strange],
-      array[(
-        select e.event
-        from jsonb_array_elements(events) as e (event)
-        where (e.event ->> 'event_type' = any (event_types)) is not true
-        limit 1
-      ), example]);
+  if reported < jsonb_array_length(events) then
+    perform postroad.leave_out(gateway, 'unknown_event', jsonb_array_length(events) - reported, (
+      select e.event
+      from jsonb_array_elements(events) as e (event)
+      where (e.event ->> 'event_type' = any (event_types)) is not true
+      limit 1
+    ));
+  end if;
+  if strange > 0 then
+    perform postroad.leave_out(gateway, 'unknown_message', strange, example);
   end if;
   return recorded;
 end;

@@ -394,13 +394,32 @@ async fn a_failure_of_the_same_send_counts_though_its_clock_is_behind() -> anyho
     Ok(())
 }
 
+/// Two servers that count the same must not wait for each other, whatever else their transactions hold.
+#[tokio::test]
+async fn counting_what_is_left_out_waits_for_nobody() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let other = db.connect().await?;
+    let event = r#"[{"message_id": "no id", "event_type": "opened"}]"#;
+    let call = format!("select postroad.record_events('stub', '{event}')");
+    assert_eq!(db.client.row(&call).await?, "0");
+    other.batch_execute("begin").await?;
+    assert_eq!(other.row(&call).await?, "0");
+    db.client.batch_execute("set lock_timeout = '1s'").await?;
+    for _ in 0..2 {
+        assert_eq!(db.client.row(&call).await?, "0");
+    }
+    other.batch_execute("commit").await?;
+    assert_eq!(db.client.rows(LEFT_OUT).await?, ["malformed|4"]);
+    Ok(())
+}
+
 /// Tables that only grow end a database one day.
 #[tokio::test]
 async fn what_reports_leave_behind_is_purged() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     let old = "insert into postroad.inbound_messages values (gen_random_uuid(), 'g', 'old', now() - interval '31 days'), (gen_random_uuid(), 'g', 'new', now());
         insert into postroad.suppression_strikes values ('a', 'email', 'soft_bounce', gen_random_uuid(), now() - interval '32 days'), ('b', 'email', 'soft_bounce', gen_random_uuid(), now() - interval '30 days');
-        insert into postroad.unplaced_events values (current_date - 91, 'g', 'malformed', 1, now(), null), (current_date - 89, 'g', 'malformed', 1, now(), null)";
+        insert into postroad.unplaced_events (day, gateway, cause, events, last_at, last_event) values (current_date - 91, 'g', 'malformed', 1, now(), null), (current_date - 89, 'g', 'malformed', 1, now(), null)";
     db.client.batch_execute(old).await?;
     assert_eq!(db.client.row("select postroad.purge_reports()").await?, "2");
     let left = "select (select string_agg(source_key, ',') from postroad.inbound_messages), (select string_agg(address, ',') from postroad.suppression_strikes), (select count(*) from postroad.unplaced_events)";
