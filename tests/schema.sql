@@ -1917,11 +1917,11 @@ begin
 
   if 'start' = any (reasons) then
     delete from postroad.suppression_list as s
-    using unnest(addresses, reasons, times) as u (address, verdict, occurred_at)
+    using unnest(addresses, channels, reasons, times) as u (address, channel, verdict, occurred_at)
     where u.verdict = 'start'
       and s.address = u.address
       and s.reason in ('stop', 'opted_out')
-      and (s.channel is null or s.channel = 'sms')
+      and (s.channel is null or s.channel = u.channel)
       and s.created_at <= u.occurred_at;         -- not a STOP that came after it
   end if;
 

@@ -455,6 +455,12 @@ async fn a_start_takes_back_a_stop_and_nothing_else() -> anyhow::Result<()> {
     db.wish(number, "start", &ago(1)).await?;
     assert_eq!(db.listed().await?, Vec::<String>::new());
 
+    // Whoever answers a mail with it means the mails.
+    db.wish("Ada@x.org", "stop", &ago(2)).await?;
+    assert_eq!(db.listed().await?, ["ada@x.org|email|null|stop"]);
+    db.wish("ada@x.org", "start", &ago(1)).await?;
+    assert_eq!(db.listed().await?, Vec::<String>::new());
+
     // A carrier's refusal after a STOP is the same wish.
     let id = db.enqueue_over("sms", number, "tenant_id => 5").await?;
     db.report(&id, "failed", r#", "reason": "opted_out""#)
