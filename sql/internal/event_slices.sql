@@ -134,6 +134,49 @@ $$;
 comment on function postroad.event_sizes is
 'How many events each transaction wrote, of those in early and from first to last that upto sees and seen does not.';
 
+create or replace function postroad.has_events(
+  seen        txid_snapshot,
+  upto        txid_snapshot,
+  event_types text[]
+)
+returns boolean
+language plpgsql
+stable
+set enable_seqscan = off
+set jit = off
+set max_parallel_workers_per_gather = 0
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  early bigint[];
+  first bigint;
+  last constant bigint := txid_snapshot_xmax(upto) - 1;
+begin
+  select s.early, s.first into early, first from postroad.interval_start(seen, upto) as s;
+  return exists (
+    select
+    from postroad.delivery_events as e
+    where (e.xid between first and last or e.xid = any (early))
+      and not txid_visible_in_snapshot(e.xid, seen) and txid_visible_in_snapshot(e.xid, upto)
+      and postroad.wants_message(event_types, e.event_type)
+  ) or exists (
+    select
+    from postroad.messages as m
+    where (m.xid between first and last or m.xid = any (early))
+      and not txid_visible_in_snapshot(m.xid, seen) and txid_visible_in_snapshot(m.xid, upto)
+      and postroad.wants_message(event_types, 'queued')
+  ) or exists (
+    select
+    from postroad.system_events as s
+    where (s.xid between first and last or s.xid = any (early))
+      and not txid_visible_in_snapshot(s.xid, seen) and txid_visible_in_snapshot(s.xid, upto)
+      and postroad.wants_system(event_types, s.kind)
+  );
+end;
+$$;
+
+comment on function postroad.has_events is 'Whether there is an event of these types that upto sees and seen does not.';
+
 create or replace function postroad.event_keys(
   xid         bigint,
   low         uuid,
@@ -352,6 +395,38 @@ $$;
 
 comment on function postroad.events_of is 'The events of one transaction between two keys.';
 
+create or replace function postroad.has_news(consumer text)
+returns boolean
+language plpgsql
+volatile
+as $$
+declare
+  reader postroad.consumers;
+  present constant txid_snapshot := postroad.event_snapshot();
+begin
+  select c.* into reader from postroad.consumers as c where c.consumer = has_news.consumer;
+  if not found then
+    return false;
+  elsif reader.batch_xid is not null or reader.upto is not null or txid_snapshot_xmax(present) < txid_snapshot_xmax(reader.seen)
+    or postroad.has_events(reader.seen, present, reader.event_types) then
+    return true;
+  end if;
+  if coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '10 seconds' then
+    update postroad.consumers as c
+    set seen = present, seen_at = clock_timestamp(), read_at = clock_timestamp()
+    where c.consumer = reader.consumer
+      and c.seen::text = reader.seen::text
+      and c.batch_xid is null
+      and c.upto is null;
+  end if;
+  return false;
+end;
+$$;
+
+comment on function postroad.has_news is
+$$Whether there is anything to read for a reader. A look that finds nothing writes nothing, but for the position once in 10 seconds: even the lock of a row would be a transaction, which
+others would look for in turn.$$;
+
 create or replace function postroad.open_batch(
   consumer  text,
   max_count integer,
@@ -374,6 +449,10 @@ declare
   bounds record;
   keys uuid[];
 begin
+  if not postroad.has_news(consumer) then
+    select c.* into reader from postroad.consumers as c where c.consumer = open_batch.consumer;
+    return;
+  end if;
   select c.* into reader
   from postroad.consumers as c
   where c.consumer = open_batch.consumer
@@ -443,8 +522,7 @@ begin
     set upto = reader.upto, upto_at = reader.upto_at, batch_id = reader.batch_id, batch_xid = reader.batch_xid, batch_key = reader.batch_key,
       split_last = reader.split_last, read_at = clock_timestamp()
     where c.consumer = open_batch.consumer;
-  elsif reader.at_xid is not null or coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '1 second' then
-    -- Nothing more in this interval: the next one begins where it ends. Not at every look, for each one is a row version.
+  else                                           -- nothing more in this interval: the next one begins where it ends
     update postroad.consumers as c
     set seen = reader.upto, seen_at = reader.upto_at, upto = null, upto_at = null, at_xid = null, at_key = null, split_last = null,
       read_at = clock_timestamp()
@@ -473,3 +551,25 @@ end;
 $$;
 
 comment on function postroad.close_batch is 'Acknowledges the batch that a reader has open.';
+
+create or replace function postroad.reset_own_consumers()
+returns void
+language plpgsql
+volatile
+as $$
+declare
+  present constant txid_snapshot := postroad.event_snapshot();
+begin
+  update postroad.consumers as c
+  set seen = present, seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null, batch_key = null, split_last = null
+  where c.consumer ^@ '_'
+    and txid_snapshot_xmax(c.seen) > txid_snapshot_xmax(present);
+  if found then
+    perform postroad.emit_system_event('positions_lost', 'restored from a dump');
+  end if;
+end;
+$$;
+
+comment on function postroad.reset_own_consumers is
+$$After a restore from a dump into another server, whose transactions have lower numbers: those who count and who post go on with what is new, and a system event says so. Readers of
+apps are told by PR011.$$;

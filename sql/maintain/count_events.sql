@@ -12,12 +12,15 @@ declare
   reader postroad.consumers;
   counted bigint;
 begin
+  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
+    insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
+  end if;
+  if not postroad.has_news('_counters') then
+    return 0;
+  end if;
   perform from postroad.consumers as c where c.consumer = '_counters' for update skip locked;
   if not found then
     return 0;                                    -- somebody else is counting
-  end if;
-  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
-    insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
   end if;
   select b.* into reader from postroad.open_batch('_counters', max_count) as b;
   if reader.batch_xid is null then

@@ -104,11 +104,13 @@ begin
       perform setval(format('postroad.queue_seq_p%s', p), highest);
     end if;
   end loop;
+  perform postroad.reset_own_consumers();
 end;
 $$;
 
 comment on function postroad.reset_floors is
-$$Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. Called by migrate and by each newly elected maintainer.$$;
+$$Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. So do the positions of our own
+readers of events. Called by migrate and by each newly elected maintainer.$$;
 
 revoke all on function postroad.reset_floors from public;
 grant execute on function postroad.reset_floors to postroad_worker;

@@ -7,15 +7,11 @@ as $$
 declare
   upto constant txid_snapshot := postroad.event_snapshot();
   seen constant txid_snapshot := since::txid_snapshot;
-  start record;
 begin
   if pg_try_advisory_xact_lock(1886351220, 5) then       -- nobody listens
     return upto;
   end if;
-  select s.early, s.first into start from postroad.interval_start(coalesce(seen, upto), upto) as s;
-  if exists (
-    select from postroad.event_sizes(seen, upto, start.early, start.first, txid_snapshot_xmax(upto) - 1, '{*,system.*}')
-  ) then
+  if seen is not null and postroad.has_events(seen, upto, '{*,system.*}') then
     notify postroad_events;
   end if;
   return upto;

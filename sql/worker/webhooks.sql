@@ -12,9 +12,12 @@ declare
   reader postroad.consumers;
   batch integer;
 begin
+  if not postroad.has_news('_webhooks') then
+    return 0;                                    -- or no endpoint yet
+  end if;
   perform from postroad.consumers as c where c.consumer = '_webhooks' for update skip locked;
   if not found then
-    return 0;                                    -- no endpoint yet, or another process is at it
+    return 0;                                    -- another process is at it
   end if;
   if not exists (select from postroad.webhook_endpoints as e where e.disabled_at is null) then
     update postroad.consumers as c               -- nobody wants what happens now

@@ -125,3 +125,51 @@ async fn two_who_count_at_once_count_each_event_once() -> anyhow::Result<()> {
     assert_eq!(db.client.rows(AUDIT).await?, Vec::<String>::new());
     Ok(())
 }
+
+/// After a restore into another server transactions have lower numbers: to wait for the old ones would be to stop.
+#[tokio::test]
+async fn counting_goes_on_after_a_restore_into_another_server() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.client
+        .batch_execute(
+            "update postroad.consumers set seen = '9000000000:9000000000:'; select postroad.reset_floors()",
+        )
+        .await?;
+    db.enqueue_to("a@x.org", "").await?;
+    let log = "select kind from postroad.system_log";
+    assert_eq!(db.client.row(log).await?, "positions_lost");
+    db.client.row("select postroad.reset_floors()").await?;
+    assert_eq!(db.client.row("select postroad.count_events()").await?, "1");
+    assert_eq!(db.client.row(log).await?, "positions_lost", "told once");
+    Ok(())
+}
+
+/// A look that finds nothing writes nothing: else those who look would wake each other for ever.
+#[tokio::test]
+async fn who_looks_in_vain_writes_nothing_but_its_position_now_and_then() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.client
+        .rows("select postroad.register_consumer('a')")
+        .await?;
+    db.enqueue_to("a@x.org", "").await?;
+    db.client.row("select postroad.count_events()").await?;
+    db.client.row("select postroad.count_events()").await?;
+    let batch = "select postroad.ack_events('a', batch_id) from postroad.read_events('a')";
+    assert_eq!(db.client.row(batch).await?, "t");
+    assert!(db.client.rows(batch).await?.is_empty());
+    let version = "select string_agg(xmin::text || ctid::text, ' ' order by consumer) from postroad.consumers";
+    let before = db.client.row(version).await?;
+    for _ in 0..3 {
+        assert!(db.client.rows(batch).await?.is_empty());
+        assert_eq!(db.client.row("select postroad.count_events()").await?, "0");
+    }
+    assert_eq!(db.client.row(version).await?, before);
+    db.client
+        .batch_execute("update postroad.consumers set read_at = read_at - interval '11 seconds', seen_at = '2026-01-01'")
+        .await?;
+    assert!(db.client.rows(batch).await?.is_empty());
+    assert_eq!(db.client.row("select postroad.count_events()").await?, "0");
+    let moved = "select bool_and(seen_at > '2026-01-02' and upto is null) from postroad.consumers";
+    assert_eq!(db.client.row(moved).await?, "t");
+    Ok(())
+}
