@@ -24,3 +24,4 @@ mod suppression_list;
 mod system_events;
 mod visits;
 mod webhook_endpoints;
+mod webhooks;
