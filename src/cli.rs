@@ -65,7 +65,7 @@ enum Command {
         #[arg(long, value_name = "P0,P1,…", value_delimiter = ',')]
         priorities: Vec<Priority>,
     },
-    /// Answers HTTP: health checks
+    /// Answers HTTP: health checks, and what providers report over webhooks
     Serve,
     /// Keeps the tables: promotion of what is due, rescue, partitions, counters
     Maintain,

@@ -14,6 +14,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::gateway::endpoints::EndpointSettings;
 use crate::gateway::registry::GatewaySettings;
 use crate::model::message::Channel;
 use crate::model::secret::Secret;
@@ -42,9 +43,14 @@ pub struct Config {
     pub channels: BTreeMap<Channel, Vec<String>>,
     /// `[gateways.NAME]`.
     pub gateways: BTreeMap<String, GatewaySettings>,
+    /// `[webhooks.NAME]`: where providers post.
+    pub webhooks: BTreeMap<String, EndpointSettings>,
     /// Each gateway's settings on one line, secrets masked.
     #[serde(skip)]
     pub shown_gateways: BTreeMap<String, String>,
+    /// The same of the endpoints.
+    #[serde(skip)]
+    pub shown_webhooks: BTreeMap<String, String>,
     /// What of each gateway's settings must not be shown.
     #[serde(skip)]
     pub gateway_secrets: BTreeMap<String, Vec<Secret>>,
@@ -152,10 +158,15 @@ impl Config {
         if let Some(Value::Table(gateways)) = settings.get_mut("gateways") {
             environment::add_gateways(gateways, variable)?;
         }
-        let shown_gateways = shown::gateways(&settings);
+        if let Some(Value::Table(webhooks)) = settings.get_mut("webhooks") {
+            environment::add_webhooks(webhooks, variable)?;
+        }
+        let shown_gateways = shown::tables(&settings, "gateways");
+        let shown_webhooks = shown::tables(&settings, "webhooks");
         let gateway_secrets = shown::secrets(&settings);
         let mut config: Self = problem::deserialize(settings)?;
         config.shown_gateways = shown_gateways;
+        config.shown_webhooks = shown_webhooks;
         config.gateway_secrets = gateway_secrets;
         for names in config.channels.values_mut() {
             let mut seen = BTreeSet::new();

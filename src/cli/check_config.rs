@@ -31,6 +31,9 @@ pub(super) async fn check_config(
     for (name, settings) in &config.shown_gateways {
         say(&format!("gateway   {name}: {settings}"));
     }
+    for (name, settings) in &config.shown_webhooks {
+        say(&format!("webhook   {name}: {settings}"));
+    }
     let registry = Registry::build(&config.gateways, &config.channels)?;
     for (channel, names) in registry.names() {
         let order = match names.is_empty() {

@@ -1,5 +1,7 @@
 //! Runs roles side by side until the shutdown signal, or until one of them fails.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, anyhow};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -10,6 +12,7 @@ use super::configured_url;
 use crate::config::Config;
 use crate::db::migrate::check_schema;
 use crate::db::pool::Database;
+use crate::gateway::endpoints::Endpoints;
 use crate::model::message::Priority;
 use crate::{maintain, outbound, server, shutdown, telemetry, worker};
 
@@ -102,6 +105,8 @@ pub(super) async fn run_until(
                 let context = server::Context {
                     settings: config.server.clone(),
                     database,
+                    endpoints: Endpoints::build(&config.webhooks)?,
+                    webhook_counts: Arc::default(),
                 };
                 running.spawn(async move {
                     let result = server::run(listener, context, shutdown).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Config, ConfigError};
 use crate::db::pool::Database;
+use crate::gateway::endpoints::{EndpointConfigError, Endpoints};
 use crate::gateway::registry::{GatewayConfigError, Registry};
 use crate::model::message::Priority;
 use crate::tls;
@@ -141,6 +142,11 @@ fn check_maintain(config: &Config) -> Result<(), ConfigError> {
         let problem = "expected whole days, 1 or more, such as \"30d\"";
         return Err(ConfigError::new("maintain.retention", problem));
     }
+    let retention = config.maintain.webhook_retention.0;
+    if retention < DAY {
+        let problem = "must be a day at least: providers send again for so long";
+        return Err(ConfigError::new("maintain.webhook_retention", problem));
+    }
     let ahead = config.maintain.partitions_ahead;
     if ahead < 1 {
         let problem = format!("must be 1 or more, got {ahead}");
@@ -168,5 +174,10 @@ fn check_gateways(config: &Config) -> Result<(), ConfigError> {
         .map(drop)
         .map_err(|GatewayConfigError { gateway, message }| {
             ConfigError::new(format!("gateways.{gateway}"), message)
+        })?;
+    Endpoints::build(&config.webhooks)
+        .map(drop)
+        .map_err(|EndpointConfigError { name, message }| {
+            ConfigError::new(format!("webhooks.{name}"), message)
         })
 }

@@ -1,10 +1,10 @@
-//! Gateways that the environment alone configures.
+//! Gateways, and endpoints of webhooks, that the environment alone configures.
 
 use toml::{Table, Value};
 
 use super::ConfigError;
 
-/// A gateway, and the variables that its users know.
+/// A gateway or endpoint, and the variables that its users know.
 struct Known {
     /// Its type, and its name in the configuration.
     name: &'static str,
@@ -170,6 +170,81 @@ const KNOWN: &[Known] = &[
     },
 ];
 
+/// The endpoints to which providers post: each is configured when what proves a request is set.
+const KNOWN_WEBHOOKS: &[Known] = &[
+    Known {
+        name: "postal",
+        any_of: &["POSTAL_WEBHOOK_PUBLIC_KEY", "POSTAL_JWKS_URL"],
+        settings: &[
+            ("public_keys", "POSTAL_WEBHOOK_PUBLIC_KEY", Kind::Text),
+            ("jwks_url", "POSTAL_JWKS_URL", Kind::Text),
+        ],
+    },
+    Known {
+        name: "ses",
+        any_of: &["SNS_TOPIC_ARNS"],
+        settings: &[("topic_arns", "SNS_TOPIC_ARNS", Kind::Text)],
+    },
+    Known {
+        name: "sendgrid",
+        any_of: &["SENDGRID_WEBHOOK_PUBLIC_KEY"],
+        settings: &[("public_keys", "SENDGRID_WEBHOOK_PUBLIC_KEY", Kind::Text)],
+    },
+    Known {
+        name: "mailgun",
+        any_of: &["MAILGUN_WEBHOOK_SIGNING_KEY"],
+        settings: &[("signing_keys", "MAILGUN_WEBHOOK_SIGNING_KEY", Kind::Text)],
+    },
+    Known {
+        name: "sns",
+        any_of: &["SNS_TOPIC_ARNS"],
+        settings: &[("topic_arns", "SNS_TOPIC_ARNS", Kind::Text)],
+    },
+    Known {
+        name: "smtp",
+        any_of: &["SMTP_WEBHOOK_TOKEN"],
+        settings: &[("token", "SMTP_WEBHOOK_TOKEN", Kind::Text)],
+    },
+    Known {
+        name: "twilio",
+        any_of: &["TWILIO_AUTH_TOKEN"],
+        settings: &[("auth_token", "TWILIO_AUTH_TOKEN", Kind::Text)],
+    },
+    Known {
+        name: "bandwidth",
+        any_of: &["BANDWIDTH_CALLBACK_USERNAME", "BANDWIDTH_CALLBACK_PASSWORD"],
+        settings: &[
+            ("username", "BANDWIDTH_CALLBACK_USERNAME", Kind::Text),
+            ("password", "BANDWIDTH_CALLBACK_PASSWORD", Kind::Text),
+        ],
+    },
+    Known {
+        name: "ovh",
+        any_of: &["OVH_CALLBACK_SECRET"],
+        settings: &[("secret", "OVH_CALLBACK_SECRET", Kind::Text)],
+    },
+    Known {
+        name: "fcm",
+        any_of: &["FCM_WEBHOOK_TOKEN"],
+        settings: &[("token", "FCM_WEBHOOK_TOKEN", Kind::Text)],
+    },
+    Known {
+        name: "apns",
+        any_of: &["APNS_WEBHOOK_TOKEN"],
+        settings: &[("token", "APNS_WEBHOOK_TOKEN", Kind::Text)],
+    },
+    Known {
+        name: "webpush",
+        any_of: &["WEBPUSH_WEBHOOK_TOKEN"],
+        settings: &[("token", "WEBPUSH_WEBHOOK_TOKEN", Kind::Text)],
+    },
+    Known {
+        name: "generic",
+        any_of: &["POSTROAD_WEBHOOK_SECRET"],
+        settings: &[("secret", "POSTROAD_WEBHOOK_SECRET", Kind::Text)],
+    },
+];
+
 /// A variable that, when it says `false`, leaves out what the environment says of a channel.
 struct Switch {
     variable: &'static str,
@@ -235,7 +310,29 @@ pub(super) fn add_gateways(
             off.extend(switch.gateways);
         }
     }
-    for known in KNOWN {
+    add("gateways", KNOWN, &off, gateways, variable)
+}
+
+/// The same for the endpoints to which providers post.
+///
+/// # Errors
+///
+/// A variable whose value cannot be what it should be.
+pub(super) fn add_webhooks(
+    webhooks: &mut Table,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), ConfigError> {
+    add("webhooks", KNOWN_WEBHOOKS, &[], webhooks, variable)
+}
+
+fn add(
+    place: &str,
+    known: &[Known],
+    off: &[&str],
+    tables: &mut Table,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), ConfigError> {
+    for known in known {
         let mut configured = false;
         for name in known.any_of {
             configured |= match variable(name) {
@@ -243,25 +340,25 @@ pub(super) fn add_gateways(
                 text => text.is_some(),
             };
         }
-        if !configured || off.contains(&known.name) || gateways.contains_key(known.name) {
+        if !configured || off.contains(&known.name) || tables.contains_key(known.name) {
             continue;
         }
-        let mut gateway = Table::new();
-        gateway.insert("type".into(), known.name.into());
+        let mut table = Table::new();
+        table.insert("type".into(), known.name.into());
         for (setting, name, kind) in known.settings {
             let Some(text) = variable(name) else { continue };
             let value = match kind {
                 Kind::Text => Value::String(text),
                 Kind::Integer => Value::Integer(text.trim().parse().map_err(|_| {
                     ConfigError::new(
-                        format!("gateways.{}.{setting}", known.name),
+                        format!("{place}.{}.{setting}", known.name),
                         format!("the environment variable {name} must be a whole number"),
                     )
                 })?),
             };
-            gateway.insert((*setting).into(), value);
+            table.insert((*setting).into(), value);
         }
-        gateways.insert(known.name.into(), gateway.into());
+        tables.insert(known.name.into(), table.into());
     }
     Ok(())
 }

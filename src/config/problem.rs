@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::{Config, ConfigError};
+use crate::gateway::endpoints::EndpointSettings;
 use crate::gateway::registry::GatewaySettings;
 
 /// Reads TOML text.
@@ -25,12 +26,9 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Table, ConfigError> {
 ///
 /// The setting that does not fit.
 pub(super) fn deserialize(settings: Table) -> Result<Config, ConfigError> {
-    // One by one first: a tagged type reports the gateway, not its setting.
-    if let Some(Value::Table(gateways)) = settings.get("gateways") {
-        for (name, gateway) in gateways {
-            check_gateway(&format!("gateways.{name}"), gateway)?;
-        }
-    }
+    // One by one first: a tagged type reports the table, not its setting.
+    check_each::<GatewaySettings>("gateways", &settings)?;
+    check_each::<EndpointSettings>("webhooks", &settings)?;
     read(&Value::Table(settings)).map_err(|(path, message)| explain(&path, &message))
 }
 
@@ -46,17 +44,24 @@ fn read<T: DeserializeOwned>(value: &Value) -> Result<T, (String, String)> {
     })
 }
 
-fn check_gateway(path: &str, gateway: &Value) -> Result<(), ConfigError> {
-    let Err((_, message)) = read::<GatewaySettings>(gateway) else {
+fn check_each<T: DeserializeOwned>(kind: &str, settings: &Table) -> Result<(), ConfigError> {
+    let tables = settings.get(kind).and_then(Value::as_table);
+    for (name, table) in tables.into_iter().flatten() {
+        check_table::<T>(&format!("{kind}.{name}"), table)?;
+    }
+    Ok(())
+}
+
+fn check_table<T: DeserializeOwned>(path: &str, settings: &Value) -> Result<(), ConfigError> {
+    let Err((_, message)) = read::<T>(settings) else {
         return Ok(());
     };
     // The guilty setting is the one without which the complaint is another one, or none.
-    let guilty = gateway.as_table().and_then(|table| {
+    let guilty = settings.as_table().and_then(|table| {
         table.keys().find(|key| {
             let mut without = table.clone();
             without.remove(*key);
-            read::<GatewaySettings>(&Value::Table(without))
-                .map_or_else(|(_, other)| other != message, |_| true)
+            read::<T>(&Value::Table(without)).map_or_else(|(_, other)| other != message, |_| true)
         })
     });
     Err(match guilty {

@@ -9,23 +9,20 @@ use url::Url;
 use super::problem::is_secret;
 use crate::model::secret::{Secret, masked_url};
 
-/// Each gateway's settings on one line, `type = smtp, host = mail.x, password = ***`.
-pub(super) fn gateways(settings: &Table) -> BTreeMap<String, String> {
-    let gateways = settings.get("gateways").and_then(Value::as_table);
-    let shown = gateways
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, gateway)| {
-            let gateway = gateway.as_table()?;
-            // The type first, whatever the alphabet says.
-            let mut keys: Vec<_> = gateway.keys().collect();
-            keys.sort_by_key(|key| (*key != "type", *key));
-            let pairs: Vec<_> = keys
-                .into_iter()
-                .map(|key| format!("{key} = {}", value(key, &gateway[key])))
-                .collect();
-            Some((name.clone(), pairs.join(", ")))
-        });
+/// The settings of each table below `name` on one line, `type = smtp, host = mail.x, password = ***`.
+pub(super) fn tables(settings: &Table, name: &str) -> BTreeMap<String, String> {
+    let tables = settings.get(name).and_then(Value::as_table);
+    let shown = tables.into_iter().flatten().filter_map(|(name, table)| {
+        let table = table.as_table()?;
+        // The type first, whatever the alphabet says.
+        let mut keys: Vec<_> = table.keys().collect();
+        keys.sort_by_key(|key| (*key != "type", *key));
+        let pairs: Vec<_> = keys
+            .into_iter()
+            .map(|key| format!("{key} = {}", value(key, &table[key])))
+            .collect();
+        Some((name.clone(), pairs.join(", ")))
+    });
     shown.collect()
 }
 
@@ -73,7 +70,7 @@ mod tests {
     #[test]
     fn secrets_are_masked_and_the_rest_is_readable() {
         let settings = "[gateways.a]\ntype='smtp'\nhost='mail.x'\nport=25\npassword='hunter2'\nurl='smtp://u:hunter2@x'";
-        let shown = gateways(&settings.parse().unwrap());
+        let shown = tables(&settings.parse().unwrap(), "gateways");
         let expected = "type = smtp, host = mail.x, password = ***, port = 25, url = smtp://u@x";
         assert_eq!(shown["a"], expected);
     }

@@ -86,6 +86,91 @@ fn a_file_is_laid_over_the_defaults_key_by_key() {
     assert_eq!((p2.ceiling(1), p2.ceiling(2)), (5 * second, 10 * second));
 }
 
+/// Whoever has a provider's secret in the environment gets its endpoint; without a secret there is none.
+#[test]
+fn the_environment_configures_where_providers_post() {
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    // Of a key pair that was made for this test and thrown away.
+    const SENDGRID: &str = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEr0dha4yavKAAsKg45wTnO+8TKppV2pjTa7GZ/C2NIt9jTkb6z8uo4n5K52B0W/P/OPm8wBt+lqYvA/VZX3weZw==";
+    let names = |environment: &[(&str, &str)]| {
+        let config = load("", environment).unwrap();
+        config.webhooks.into_keys().collect::<Vec<_>>()
+    };
+    assert!(names(&[]).is_empty());
+    assert_eq!(
+        names(&[
+            ("BANDWIDTH_CALLBACK_USERNAME", "postroad"),
+            ("BANDWIDTH_CALLBACK_PASSWORD", "hunter2"),
+            ("OVH_CALLBACK_SECRET", "0123456789abcdef"),
+            (
+                "POSTAL_JWKS_URL",
+                "https://postal.example.org/.well-known/jwks.json"
+            ),
+            ("SENDGRID_WEBHOOK_PUBLIC_KEY", SENDGRID),
+            ("MAILGUN_WEBHOOK_SIGNING_KEY", "hunter2hunter2hunter2"),
+            (
+                "SNS_TOPIC_ARNS",
+                "arn:aws:sns:eu-central-1:123456789012:mail"
+            ),
+            ("SMTP_WEBHOOK_TOKEN", "hunter2hunter2hunter2"),
+            ("FCM_WEBHOOK_TOKEN", "hunter2hunter2hunter2"),
+            ("APNS_WEBHOOK_TOKEN", "hunter2hunter2hunter2"),
+            ("WEBPUSH_WEBHOOK_TOKEN", "hunter2hunter2hunter2"),
+            ("POSTROAD_WEBHOOK_SECRET", SECRET),
+        ]),
+        [
+            "apns",
+            "bandwidth",
+            "fcm",
+            "generic",
+            "mailgun",
+            "ovh",
+            "postal",
+            "sendgrid",
+            "ses",
+            "smtp",
+            "sns",
+            "webpush"
+        ]
+    );
+    let config = load("", &TWILIO).unwrap();
+    assert!(config.webhooks.contains_key("twilio"));
+    assert!(!config.shown_webhooks["twilio"].contains("hunter2"));
+
+    let error = load("", &[("POSTROAD_WEBHOOK_SECRET", "hunter2")]).unwrap_err();
+    assert!(
+        error.starts_with("webhooks.generic: secret must be") && !error.contains("hunter2"),
+        "{error}"
+    );
+    let error = load("", &[("BANDWIDTH_CALLBACK_USERNAME", "postroad")]).unwrap_err();
+    assert!(
+        error.starts_with("webhooks.bandwidth: needs password"),
+        "{error}"
+    );
+    let generic =
+        |more: &str| format!("[webhooks.own]\ntype = 'generic'\nsecret = '{SECRET}'\n{more}");
+    both_sides(
+        "webhooks.own.allow_from",
+        &generic("allow_from = ['10.0.0.0/8']"),
+        &generic("allow_from = ['10.0.0.1/8']"),
+    );
+    both_sides(
+        "webhooks.own",
+        &generic("max_body_bytes = 1"),
+        &generic("max_body_bytes = 0"),
+    );
+    both_sides(
+        "webhooks.own.colour",
+        &generic(""),
+        &generic("colour = 'red'"),
+    );
+    both_sides(
+        "webhooks.own.freshness",
+        &generic("freshness = '1m'"),
+        &generic("freshness = '1'"),
+    );
+}
+
 /// A typo that is ignored is a setting that is not in force.
 #[test]
 fn each_rule_accepts_its_good_side_and_names_the_setting_on_the_other() {
@@ -177,6 +262,26 @@ fn each_rule_accepts_its_good_side_and_names_the_setting_on_the_other() {
     );
     both_sides("wroker", "worker.p1_gate = 1", "wroker.p1_gate = 1");
     both_sides("channels", "channels.email = []", "channels.mail = []");
+    for (setting, good, bad) in [
+        ("max_connections", "1", "0"),
+        ("head_timeout", "'1s'", "'0s'"),
+        ("body_timeout", "'1s'", "'0s'"),
+        ("trusted_proxies", "['10.0.0.0/8', '::1']", "['10.0.0.1/8']"),
+        ("forwarded_header", "'forwarded'", "'x-real-ip'"),
+    ] {
+        both_sides(
+            &format!("server.{setting}"),
+            &format!("server.{setting} = {good}"),
+            &format!("server.{setting} = {bad}"),
+        );
+    }
+    both_sides("server.tls_key", "", "server.tls_certificate = 'a.pem'");
+    both_sides("server.tls_certificate", "", "server.tls_key = 'a.pem'");
+    both_sides(
+        "maintain.webhook_retention",
+        "maintain.webhook_retention = '36h'",
+        "maintain.webhook_retention = '23h'",
+    );
     both_sides("test.toml line 2", "", "[server]\nlisten = = 3");
 }
 

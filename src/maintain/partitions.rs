@@ -6,6 +6,7 @@ use tokio_postgres::Client;
 
 use super::Settings;
 use crate::db::{DbError, calls, events};
+use crate::db::{DbError, calls, inbox};
 
 /// lock_not_available: somebody uses the table.
 const BUSY: &str = "55P03";
@@ -26,6 +27,7 @@ pub(super) async fn keep_up(client: &Client, settings: &Settings) -> Result<(), 
     while calls::purge_idempotency_keys(client).await? > 0 {}
     while calls::purge_reports(client).await? > 0 {}
     while events::purge(client, settings.retention.0).await? > 0 {}
+    while inbox::purge_webhooks(client, settings.webhook_retention.0).await? > 0 {}
     Ok(())
 }
 

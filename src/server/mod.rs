@@ -11,6 +11,7 @@ mod request;
 pub mod respond;
 pub mod route;
 pub mod settings;
+mod webhooks;
 
 use std::convert::Infallible;
 use std::io;
@@ -39,14 +40,17 @@ use tracing::{debug, error, warn};
 pub use forwarded::ForwardedHeader;
 pub use request::Request;
 pub use settings::Settings;
+pub use webhooks::Counts as WebhookCounts;
 
 use crate::db::pool::Database;
-use crate::tls;
+use crate::gateway::endpoints::Endpoints;
+use crate::{ingest, tls};
 use connections::{Connections, Ticket};
 use patient::Patient;
 use request::{Limits, Memory};
 use respond::{Body, Refusal, Response};
 use route::{Handler, Route, Router};
+use webhooks::Webhooks;
 
 /// The head of a request: its first line and its headers, in bytes, and how many headers.
 const HEAD_BYTES: usize = 32 * 1024;
@@ -71,8 +75,12 @@ const LAST_BYTES: Duration = Duration::from_millis(500);
 pub struct Context {
     /// `[server]`.
     pub settings: Settings,
-    /// Where it asks.
+    /// Where it asks, and stores.
     pub database: Database,
+    /// To which providers post.
+    pub endpoints: Endpoints,
+    /// What it counts of that.
+    pub webhook_counts: Arc<WebhookCounts>,
 }
 
 /// Opens the listener.
@@ -103,14 +111,27 @@ pub async fn run(
     context: Context,
     shutdown: CancellationToken,
 ) -> Result<(), String> {
-    let Context { settings, database } = context;
+    let Context {
+        settings,
+        database,
+        endpoints,
+        webhook_counts,
+    } = context;
+    let endpoints = Arc::new(endpoints);
+    let (inbox, ingesting) = ingest::start(&database, &endpoints, shutdown.clone());
+    let webhooks = Webhooks::new(endpoints, inbox, &settings, webhook_counts)?;
+    let webhooks: Arc<dyn Handler> = Arc::new(webhooks);
     let get = |pattern, handler: Arc<dyn Handler>| Route::new(&[Method::GET], pattern, handler);
-    let router = Router::default()
+    let mut router = Router::default()
         .with(get("/health/live", Arc::new(health::Live)))
         .with(get("/health/ready", Arc::new(health::Ready::new(database))));
-    Server::new(settings, router)?
-        .serve(listener, shutdown)
-        .await;
+    for pattern in webhooks::PATTERNS {
+        let methods = [Method::POST, Method::GET];
+        router = router.with(Route::new(&methods, pattern, Arc::clone(&webhooks)));
+    }
+    let server = Server::new(settings, router)?;
+    // The inbox ends when nobody serves any more.
+    tokio::join!(server.serve(listener, shutdown), ingesting);
     Ok(())
 }
 

@@ -107,6 +107,11 @@ impl Refusal {
         self.with(CONNECTION, HeaderValue::from_static("close"))
     }
 
+    /// Its sentence.
+    pub fn error(&self) -> &str {
+        &self.error
+    }
+
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -1,11 +1,14 @@
 //! The HTTP server, on a listener of the test.
 
+mod crashes;
 mod limits;
 mod tls;
+mod webhooks;
 
 use std::net::SocketAddr;
 
 use postroad::db::pool::Database;
+use postroad::gateway::endpoints::Endpoints;
 use postroad::server;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,6 +26,8 @@ async fn start() -> anyhow::Result<(SocketAddr, CancellationToken, JoinHandle<()
     let context = server::Context {
         settings: server::Settings::default(),
         database,
+        endpoints: Endpoints::default(),
+        webhook_counts: Default::default(),
     };
     let running = server::run(listener, context, shutdown.clone());
     let server = tokio::spawn(async move { running.await.expect("it runs") });

@@ -1,0 +1,3 @@
+//! Events from systems of one's own, which no provider's format is for.
+
+pub mod webhook;
