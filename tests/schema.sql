@@ -4222,15 +4222,16 @@ begin
   -- In a snapshot of its own: what another node stored meanwhile is seen.
   return query
     with arrived as materialized (
-      select u.place::integer, u.gateway, u.delivery_key,
+      select u.place::integer, u.gateway, u.delivery_key, u.replay_key, u.body,
         row_number() over (partition by u.gateway, u.delivery_key order by u.place) = 1 as is_first
-      from unnest(gateways, delivery_keys) with ordinality as u (gateway, delivery_key, place)
+      from unnest(gateways, delivery_keys, replay_keys, bodies) with ordinality as u (gateway, delivery_key, replay_key, body, place)
     )
     select a.place,
       case
         when i.inbox_id is null then 'replayed'
-        when n.batch_id is null then 'duplicate'
-        else 'stored'
+        when n.batch_id is not null then 'stored'
+        when a.replay_key is not null and a.body <> i.body then 'replayed'   -- a token that does not cover the body vouched for another one
+        else 'duplicate'
       end,
       n.batch_id, i.inbox_id, i.received_at
     from arrived as a
@@ -4247,7 +4248,7 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) IS 'Stores verified requests, one element of each array a request, and says of each, in the order given: stored (with its batch, which waits to be read), duplicate (a
-delivery_key that is there already, also twice in the call), or replayed (another delivery under a replay_key that was used).';
+delivery_key that is there already, also twice in the call), or replayed (another delivery, or another body, under a replay_key that was used).';
 
 --
 -- Name: suppress(text, text, text, bigint, timestamp with time zone, text); Type: FUNCTION; Schema: postroad; Owner: -

@@ -11,6 +11,7 @@ pub(crate) enum Bar {
     AtMostTimesFloor(f64),
     /// At most so much more than the floor, to the hundredth.
     OverFloor(f64),
+    AtLeast(f64),
     AtMost(f64),
     Below(f64),
 }
@@ -63,6 +64,9 @@ impl Figure {
         let (ours, floor) = self.middle();
         let ratio = floor.map(|floor| ours / floor);
         let (compared, bar, met) = match (self.bar, floor) {
+            (Some(Bar::AtLeast(least)), _) => {
+                (number(ours), format!("≥ {}", number(least)), ours >= least)
+            }
             (Some(Bar::AtMost(most)), _) => {
                 (number(ours), format!("≤ {}", number(most)), ours <= most)
             }

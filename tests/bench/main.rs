@@ -20,6 +20,7 @@ mod report;
 mod single;
 mod snapshot;
 mod wal;
+mod webhooks;
 mod worker;
 
 use std::process::ExitCode;
@@ -38,7 +39,7 @@ use report::Report;
 const SUBJECT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The subjects, by the letter that `--only` takes.
-const SUBJECTS: [(char, &str); 9] = [
+const SUBJECTS: [(char, &str); 10] = [
     ('a', "single enqueue"),
     ('b', "bulk enqueue"),
     ('c', "drain"),
@@ -48,6 +49,7 @@ const SUBJECTS: [(char, &str); 9] = [
     ('g', "drains under an old snapshot"),
     ('h', "claims by depth"),
     ('i', "notifications"),
+    ('w', "webhooks"),
 ];
 
 /// What every subject works with.
@@ -128,7 +130,8 @@ impl Bench {
             'f' => latency::measure(self).await,
             'g' => snapshot::measure(self).await,
             'h' => depth::measure(self).await,
-            _ => notify::measure(self).await,
+            'i' => notify::measure(self).await,
+            _ => webhooks::measure(self).await,
         }
     }
 }

@@ -33,6 +33,8 @@ async fn a_delivery_is_stored_once_and_a_token_is_used_once() -> anyhow::Result<
         ("k1/t1 k2/t2 k1/t1", "stored stored duplicate"),
         ("k2/t9 k3/t1 k4/ k5/", "duplicate replayed stored stored"),
         ("k6/t6 k7/t6", "stored replayed"),
+        ("k1/t1 k4/", "duplicate duplicate"),
+        ("k1/t1/another-body k4//another-body", "replayed duplicate"),
         ("k7/t7", "stored"),
     ] {
         assert_eq!(webhook.row(&store(requests)).await?, verdicts, "{requests}");
