@@ -5,8 +5,7 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::Settings;
-use crate::db::{DbError, calls, events};
-use crate::db::{DbError, calls, inbox};
+use crate::db::{DbError, calls, events, inbox};
 
 /// lock_not_available: somebody uses the table.
 const BUSY: &str = "55P03";
