@@ -1,4 +1,7 @@
-create or replace function postroad.summarize_events(all_of_it boolean default false)
+create or replace function postroad.summarize_events(
+  old_days  boolean default false,
+  all_of_it boolean default false
+)
 returns integer
 language plpgsql
 security definer
@@ -13,7 +16,7 @@ declare
 begin
   for part in
     select x.indexrelid as index, pg_relation_size(x.indrelid) / current_setting('block_size')::integer / 64 as ranges,
-      all_of_it or (c.relname ~ '_[0-9]{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - 1) as to_the_end
+      all_of_it or (old_days and c.relname ~ '_[0-9]{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - 1) as to_the_end
     from pg_inherits as i
     join pg_index as x on x.indexrelid = i.inhrelid
     join pg_class as c on c.oid = x.indrelid
@@ -34,8 +37,9 @@ end;
 $$;
 
 comment on function postroad.summarize_events is
-$$Brings the indexes by which events are read up to date: they know nothing of the pages that were filled last, and those are read whole. all_of_it: also of gaps that a killed call left,
-and of pages that still fill; days before yesterday always are. Returns how many ranges were new. Waits 100 ms for a lock at most: on lock_not_available, call it again.$$;
+$$Brings the indexes by which events are read up to date: they know nothing of the pages that were filled last, and those are read whole. old_days: also the
+last pages of days before yesterday, which fill slowly; it looks through all they have. all_of_it: also gaps that a killed call left, and pages that fill now. Returns how many ranges
+were new. Waits 100 ms for a lock at most: on lock_not_available, call it again.$$;
 
 revoke all on function postroad.summarize_events from public;
 grant execute on function postroad.summarize_events to postroad_worker;

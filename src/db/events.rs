@@ -32,16 +32,17 @@ pub async fn notice(client: &Object, since: Option<&str>) -> Result<String, DbEr
     Ok(client.query_one(&statement, &[&since]).await?.try_get(0)?)
 }
 
-/// Brings the indexes of events up to date.
+/// Brings the indexes of events up to date; the pages that fill slowly too with `old_days`, gaps too with `all`.
 ///
 /// # Errors
 ///
 /// When the call failed: `55P03` when a table was in use.
-pub async fn summarize(client: &Object, all: bool) -> Result<i32, DbError> {
+pub async fn summarize(client: &Object, old_days: bool, all: bool) -> Result<i32, DbError> {
     let statement = client
-        .prepare_cached("select postroad.summarize_events($1)")
+        .prepare_cached("select postroad.summarize_events($1, $2)")
         .await?;
-    Ok(client.query_one(&statement, &[&all]).await?.try_get(0)?)
+    let row = client.query_one(&statement, &[&old_days, &all]).await?;
+    Ok(row.try_get(0)?)
 }
 
 /// Forgets what is older than `retention` beside the partitions; how much.

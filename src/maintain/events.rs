@@ -14,6 +14,8 @@ const COUNT: Duration = Duration::from_secs(1);
 const NOTICE: Duration = Duration::from_millis(250);
 /// How often the indexes are brought up to date.
 const SUMMARIZE: Duration = Duration::from_secs(2);
+/// How often the slowly filling pages of old days are.
+const OLD_DAYS: Duration = Duration::from_secs(60);
 /// A failure is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -28,14 +30,21 @@ pub(super) async fn run(db: Pool, shutdown: &CancellationToken) {
 async fn count(db: &Pool, shutdown: &CancellationToken) {
     let mut delay = COUNT;
     let mut summarized_at: Option<Instant> = None;
+    let mut old_days_at = Instant::now();
     while wait(delay, shutdown).await {
         delay = COUNT;
         let round = async {
             let client = db.get().await?;
             if summarized_at.is_none_or(|at| at.elapsed() > SUMMARIZE) {
+                let old_days = old_days_at.elapsed() > OLD_DAYS;
                 // The first time whole: another process may have died in the middle of it.
-                match events::summarize(&client, summarized_at.is_none()).await {
-                    Ok(_) => summarized_at = Some(Instant::now()),
+                match events::summarize(&client, old_days, summarized_at.is_none()).await {
+                    Ok(_) => {
+                        summarized_at = Some(Instant::now());
+                        if old_days {
+                            old_days_at = Instant::now();
+                        }
+                    }
                     Err(error) if error.code() == Some(BUSY) => {}
                     Err(error) => return Err(error),
                 }
