@@ -15,8 +15,9 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::gateway::endpoints::EndpointSettings;
-use crate::gateway::registry::GatewaySettings;
-use crate::model::message::Channel;
+use crate::gateway::registry::{GatewaySettings, Routes, other_name};
+use crate::model::message::{Channel, MessageType};
+use crate::model::price::Prices;
 use crate::model::secret::Secret;
 use crate::{maintain, outbound, server, worker};
 
@@ -41,6 +42,12 @@ pub struct Config {
     pub outbound: outbound::Settings,
     /// `[channels]`: the order of each channel's gateways.
     pub channels: BTreeMap<Channel, Vec<String>>,
+    /// `[routes.TYPE]`: gateways of some types of messages.
+    pub routes: Routes,
+    /// `[ip_pools]`: the IP pool of mails that name none, by message type.
+    pub ip_pools: BTreeMap<MessageType, String>,
+    /// `[sms_prices.GATEWAY]`: the price of a part, by prefix.
+    pub sms_prices: Prices,
     /// `[gateways.NAME]`.
     pub gateways: BTreeMap<String, GatewaySettings>,
     /// `[webhooks.NAME]`: where providers post.
@@ -117,6 +124,18 @@ impl Config {
         Self::from_parts(file, &|name| std::env::var(name).ok())
     }
 
+    /// What decides by which gateway and IP pool a message goes, beside the order of its channel.
+    pub fn rules(&self) -> worker::settings::Rules {
+        let ip_pools = self.ip_pools.iter();
+        worker::settings::Rules {
+            routes: self.routes.clone(),
+            ip_pools: ip_pools
+                .map(|(of, pool)| (*of, pool.as_str().into()))
+                .collect(),
+            sms_prices: self.sms_prices.clone(),
+        }
+    }
+
     /// As [`load`](Self::load), from a file's name and text, and a lookup of environment variables.
     ///
     /// # Errors
@@ -168,7 +187,21 @@ impl Config {
         config.shown_gateways = shown_gateways;
         config.shown_webhooks = shown_webhooks;
         config.gateway_secrets = gateway_secrets;
-        for names in config.channels.values_mut() {
+        let Self {
+            channels,
+            routes,
+            gateways,
+            ..
+        } = &mut config;
+        let by_type = routes.values_mut().flat_map(BTreeMap::values_mut);
+        for names in channels.values_mut().chain(by_type) {
+            for name in &mut *names {
+                if let Some(other) = other_name(name)
+                    && !gateways.contains_key(name)
+                {
+                    *name = other.into();
+                }
+            }
             let mut seen = BTreeSet::new();
             names.retain(|name| seen.insert(name.clone()));
         }

@@ -51,132 +51,6 @@ COMMENT ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[],
 buckets; reasons: of the last failure, or null.';
 
 --
--- Name: event_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
---
-
-CREATE SEQUENCE postroad.event_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 64;
-
---
--- Name: SEQUENCE event_id_seq; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON SEQUENCE postroad.event_id_seq IS 'Ids of delivery events; a session takes 64 at a time.';
-
---
--- Name: delivery_events; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.delivery_events (
-    event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    message_id uuid NOT NULL,
-    lease_id uuid,
-    attempt smallint,
-    event_type text NOT NULL COLLATE pg_catalog."C",
-    gateway text COLLATE pg_catalog."C",
-    external_id text COLLATE pg_catalog."C",
-    reason text COLLATE pg_catalog."C",
-    bounce_type text COLLATE pg_catalog."C",
-    source_key text COLLATE pg_catalog."C",
-    detail jsonb,
-    CONSTRAINT event_type_is_known CHECK ((event_type = ANY (ARRAY['sent'::text, 'deferred'::text, 'delivered'::text, 'opened'::text, 'clicked'::text, 'converted'::text, 'bounced'::text, 'complained'::text, 'unsubscribed'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'suppressed'::text, 'unknown'::text, 'received'::text])))
-)
-PARTITION BY RANGE (message_id);
-
---
--- Name: TABLE delivery_events; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.delivery_events IS 'What happened to messages: append-only. The event queued is the row in messages.';
-
---
--- Name: COLUMN delivery_events.xid; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.xid IS 'The transaction that wrote it: readers go from snapshot to snapshot and skip none.';
-
---
--- Name: COLUMN delivery_events.lease_id; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.lease_id IS 'The lease under which a worker wrote it; null for events from elsewhere.';
-
---
--- Name: COLUMN delivery_events.attempt; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.attempt IS 'The attempt it ended, from 1.';
-
---
--- Name: COLUMN delivery_events.reason; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.reason IS 'Machine-readable reason, wherever a message was not sent.';
-
---
--- Name: COLUMN delivery_events.source_key; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.source_key IS 'The provider''s id of the event: the same event is kept once.';
-
---
--- Name: COLUMN delivery_events.detail; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.detail IS 'The provider''s own code and words.';
-
---
--- Name: addressee_of(postroad.delivery_events, text, text, jsonb, uuid); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) RETURNS text
-    LANGUAGE plpgsql STABLE
-    AS $_$
-declare
-  named constant text := regexp_replace(event.detail ->> 'recipient', '^.*<([^<>]*)>\s*$', '\1');
-  told constant text := postroad.suppression_key(channel, postroad.normalize_recipient(channel, named));
-  own constant text := postroad.suppression_key(channel, recipient);
-  copies text[];
-begin
-  if told is null or told = own or own is null then
-    return coalesce(told, own);
-  elsif event.event_type = 'received' then
-    return told;                                 -- whoever wrote to us
-  elsif channel <> 'email' then
-    return own;
-  end if;
-  copies := array(
-    select postroad.suppression_key('email', postroad.normalize_email(regexp_replace(a.address, '^.*<([^<>]*)>\s*$', '\1')))
-    from (
-      select addressee_of.options
-      union all
-      select c.options from postroad.contents as c where c.content_id = addressee_of.content_id
-      union all
-      select k.options from postroad.contents_kept as k where k.content_id = addressee_of.content_id
-    ) as o (options),
-      jsonb_array_elements_text(coalesce(o.options -> 'cc', '[]') || coalesce(o.options -> 'bcc', '[]')) as a (address)
-  );
-  return case
-    when told = any (copies) then told
-    when cardinality(copies) = 0 then own
-  end;
-end;
-$_$;
-
---
--- Name: FUNCTION addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) IS 'Whom an event of a message is about, as the suppression list writes it. Another address than those that the message went to is not believed: a mail server can write any
-address into its bounce. It stands for the recipient if the message had no other (a forwarder does so); of several, none can be told: null.';
-
---
 -- Name: advance_floors(bigint[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -243,38 +117,6 @@ $$;
 
 COMMENT ON FUNCTION postroad.alarms() IS 'What an operator must look at, a sentence each: leases older than 10 minutes (an alarm, which never releases them), priorities whose oldest message is overdue. The elected
 maintainer logs them once a minute.';
-
---
--- Name: answer_wishes(uuid[], bigint[]); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-begin
-  perform postroad.enqueue('sms', x.number, body => x.body, tenant_id => x.tenant_id,
-    -- A machine at the other end that answers with HELP must not go round in circles with us.
-    idempotency_key => format('sms-reply:%s:%s:%s', x.wish, encode(sha256(convert_to(x.number, 'UTF8')), 'hex'), to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24')))
-  from (
-    select distinct e.detail ->> 'wish' as wish, r.body, m.tenant_id,
-      postroad.normalize_phone(coalesce(e.detail ->> 'recipient', m.recipient)) as number
-    from postroad.delivery_events as e
-    join postroad.sms_replies as r on r.wish = e.detail ->> 'wish'
-    left join lateral postroad.record_of(e.message_id) as m on true
-    where e.message_id = any (answer_wishes.message_ids)
-      and e.event_id = any (answer_wishes.event_ids)
-      and coalesce(m.channel, 'sms') = 'sms'
-    offset 0
-  ) as x
-  where x.number is not null;
-end;
-$$;
-
---
--- Name: FUNCTION answer_wishes(message_ids uuid[], event_ids bigint[]); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) IS 'Enqueues the reply of sms_replies to each number that asked for HELP or sent START, where there is one: once an hour at most.';
 
 --
 -- Name: begin_bulk(text, text, text, text, text, jsonb, text, text, timestamp with time zone, timestamp with time zone, text, bigint, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -882,7 +724,7 @@ CREATE FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_ty
     AS $$
 declare
   held uuid[];
-  given uuid[] := array(select distinct u.id from (select unnest(lease_ids) as id) as u);
+  given uuid[] := array(select distinct u.id from unnest(lease_ids) as u (id));
 begin
   held := array(
     select l.lease_id
@@ -898,10 +740,8 @@ begin
       insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
       select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
         case when u.event_type = 'bounced' then 'hard' end, u.detail
-      from (                                     -- in the select list arrays are read as they are; in FROM they would be written out and read again
-        select unnest(message_ids) as message_id, unnest(lease_ids) as lease_id, unnest(event_types) as event_type, unnest(attempts) as attempt,
-          unnest(gateways) as gateway, unnest(external_ids) as external_id, unnest(reasons) as reason, unnest(details) as detail
-      ) as u;
+      from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details)
+        as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail);
     exception
       when unique_violation then                 -- called again after a lost reply
         insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
@@ -951,11 +791,6 @@ begin
     where s.message_id = w.message_id;
   end if;
 
-  if 'bounced' = any (event_types) then          -- the recipient's own fault, which few are
-    perform postroad.follow_events(
-      array(select u.message_id from unnest(message_ids, event_types) as u (message_id, event_type) where u.event_type = 'bounced'), null, given);
-  end if;
-
   if cardinality(finished) > 0 then
     delete from postroad.leases as l where l.lease_id = any (finished);
     delete from postroad.intents as i where i.lease_id = any (finished);
@@ -969,7 +804,6 @@ $$;
 
 COMMENT ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) IS 'Records the outcomes of claimed messages, one element of each array an outcome (an array that is null throughout may be empty): an event of its type, and where retry_seconds
 is given another attempt after so long; counted false: this attempt does not count (a fault of the gateway, a pause); pause_ids: parked until that pause is resumed.
-A bounce suppresses its recipient, by suppression_rules.
 finished: leases whose messages all have an outcome. May be called again after an error: what is recorded already stays as it is. Outcomes of a lease that was rescued
 meanwhile are recorded; their retries are not.';
 
@@ -1176,40 +1010,46 @@ CREATE FUNCTION postroad.enqueue(channel text, recipient text, subject text DEFA
     AS $_$
 declare
   p smallint;
+  normalized text collate "C";
+  is_listed boolean;
 begin
-  -- Each call is a transaction of its own, most often, and each expression is set up anew in it, by the size of it: so the plain case is told by one,
-  -- and few follow.
-  p := case
-    when num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
-      and octet_length(body) < 100000 and (html is null or channel = 'email' and octet_length(html) < 100000)
-      and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
-      and case channel                           -- as normalize_recipient spells it already
-        when 'email' then octet_length(recipient) <= 64
-          and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
-        when 'sms' then recipient ~ '^\+[1-9][0-9]{6,14}$'
-      end
-      then array_position('{emergency,alert,newsletter,campaign,transactional}', message_type) - 1
-  end;
+  -- Each call is a transaction of its own, most often, and each expression is set up anew in it: so the plain case is told by one expression,
+  -- and what it does not need is not looked at.
+  if num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
+    and channel in ('email', 'sms') and octet_length(body) < 100000
+    and (html is null or channel = 'email' and octet_length(html) < 100000)
+    and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
+  then
+    p := case message_type
+      when 'transactional' then 4 when 'campaign' then 3 when 'newsletter' then 2 when 'alert' then 1 when 'emergency' then 0
+    end;
+  end if;
   if p is null then
     select c.priority_number, c.reason into p, reason
     from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
       scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
-    if reason is null then
+  end if;
+  if reason is null then
+    if channel = 'email' and octet_length(recipient) <= 64
+      and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$' then
+      normalized := recipient;                      -- plain, and spelled as normalize_email spells it
+    else
+      normalized := postroad.normalize_recipient(channel, recipient);
+    end if;
+    if normalized is null then
       reason := case when btrim(recipient) <> '' then 'invalid_recipient' else 'recipient_missing' end;
-      recipient := postroad.normalize_recipient(channel, recipient);
     end if;
-    if recipient is null or reason not in ('invalid_recipient', 'recipient_missing') then
-      status := 'invalid';
-      return;
-    end if;
-    reason := null;
+  end if;
+  if reason is not null then
+    status := 'invalid';
+    return;
   end if;
 
   message_id := postroad.uuid_v7();
   if idempotency_key is not null then
     select k.message_id, k.verdict, k.reason into message_id, status, reason
     from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
-      channel, recipient, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
+      channel, normalized, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
       recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
     if status is not null then
       return;
@@ -1221,34 +1061,41 @@ begin
     recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
   values (
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
-    recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options);
+    normalized, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
+  returning (                                    -- the cheapest of probes; few addresses are on the list at all
+    select true
+    from postroad.suppression_list as s
+    where s.address = case enqueue.channel when 'email' then lower(normalized) else normalized end
+    limit 1
+  ) into is_listed;
+  if is_listed then
+    reason := postroad.suppressed_by(channel, normalized, tenant_id);
+  end if;
+
+  if reason is not null then
+    insert into postroad.delivery_events (message_id, event_type, reason)
+    values (message_id, 'suppressed', reason);
+    status := 'suppressed';
+    return;
+  elsif scheduled_for is not null and scheduled_for > clock_timestamp() then
+    insert into postroad.scheduled (message_id, due_at, priority)
+    values (message_id, scheduled_for, p);
+    status := 'scheduled';
+    return;
+  end if;
 
   insert into postroad.message_queue (seq, message_id, priority, size_kb)
-  select nextval(('{postroad.queue_seq_p0,postroad.queue_seq_p1,postroad.queue_seq_p2,postroad.queue_seq_p3,postroad.queue_seq_p4}'::regclass[])[p + 1]),
+  values (
+    case p
+      when 0 then nextval('postroad.queue_seq_p0')
+      when 1 then nextval('postroad.queue_seq_p1')
+      when 2 then nextval('postroad.queue_seq_p2')
+      when 3 then nextval('postroad.queue_seq_p3')
+      when 4 then nextval('postroad.queue_seq_p4')
+    end,
     message_id, p,
     least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
-      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767)
-  where not (scheduled_for > clock_timestamp()) is true
-    and not exists (                             -- the cheapest of probes: few addresses are on the list at all
-      select
-      from postroad.suppression_list as s
-      where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end
-    );
-  if not found then
-    reason := postroad.suppressed_by(channel, recipient, tenant_id);
-    if reason is not null then
-      insert into postroad.delivery_events (message_id, event_type, reason)
-      values (message_id, 'suppressed', reason);
-      status := 'suppressed';
-      return;
-    elsif scheduled_for > clock_timestamp() then
-      insert into postroad.scheduled (message_id, due_at, priority)
-      values (message_id, scheduled_for, p);
-      status := 'scheduled';
-      return;
-    end if;
-    perform postroad.requeue(message_id, p, 0::smallint);
-  end if;
+      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
   status := 'queued';
 
   -- As postroad.wake, without the call.
@@ -1327,7 +1174,7 @@ begin
       select case jsonb_typeof(e.item) when 'string' then e.item #>> '{}' else e.item ->> 'address' end as address,
         e.item ->> 'type' as type, e.item ->> 'locale' as locale, nullif(e.item -> 'data', 'null') as data, i.id,
         postroad.is_bigint(i.id) as has_good_id
-      from (select jsonb_array_elements(recipients) as item offset 0) as e,
+      from jsonb_array_elements(recipients) as e (item),
         lateral (select e.item ->> 'id' offset 0) as i (id)
     ) as f
   ) as a,
@@ -1408,8 +1255,8 @@ begin
     return;
   end if;
 
-  -- Slices of so many pages that one holds some 4 MiB, out of line values included: neither arrays nor sorts grow with the table.
-  slice_pages := greatest(least(4 * 1024 * 1024 / greatest(parts.bytes / greatest(parts.all_pages, 1), 1), 256) / greatest(parts.count, 1), 1);
+  -- Slices of so many pages that one holds some 16 MiB, out of line values included: neither arrays nor sorts grow with the table.
+  slice_pages := greatest(least(16 * 1024 * 1024 / greatest(parts.bytes / greatest(parts.all_pages, 1), 1), 256) / greatest(parts.count, 1), 1);
   -- One statement, and so one snapshot: a row that somebody moves meanwhile is not seen twice. An address that is twice in the table is sent
   -- to once: a narrow pass finds the keys that repeat (usually none), and only then another one looks for the rows to pass over.
   execute format($q$
@@ -1446,7 +1293,7 @@ begin
     from done as d
   $q$,
     'hashtextextended(' || case                  -- equal for addresses that are one when normalised
-      when channel = 'email' then $e$lower(btrim(t.address::text, E' \t\r\n') collate "C")$e$
+      when channel = 'email' then $e$lower(btrim(t.address::text, E' \t\r\n'))$e$
       when channel in ('sms', 'voice') then $e$regexp_replace(regexp_replace(t.address::text, '[ ().-]', '', 'g'), '^00', '+')$e$
       else 'btrim(t.address::text)'
     end || ', 0)',
@@ -1475,7 +1322,7 @@ $_$;
 
 COMMENT ON FUNCTION postroad.enqueue_bulk_from(channel text, recipients regclass, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) IS 'postroad.enqueue_bulk with the recipients in a table (temporary ones too) of the caller''s, of any size: columns address, and if wanted id, type, data, locale.
 The fastest way in, and the one beyond the 256 MB that jsonb holds. An idempotency key stands for the call and the table''s name, not for its rows.
-It is read in slices of some 4 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
+It is read in slices of some 16 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
 
 --
 -- Name: enqueue_rows(uuid, text, text[], bigint[], text[], text[], jsonb[], text, smallint, timestamp with time zone, timestamp with time zone, text, bigint, bigint, text, text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1512,7 +1359,7 @@ begin
     ) as reason
     from (
       select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
-      from (select unnest(addresses) as address) as u
+      from unnest(addresses) as u (address)
       offset 0                                   -- normalised once
     ) as n
     offset 0
@@ -1527,7 +1374,7 @@ begin
     into normalized, reasons, suppressed
     from (
       select x.address, x.reason, x.nth, min(x.nth) over (partition by x.address) as first_nth
-      from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as x
+      from unnest(normalized, reasons) with ordinality as x (address, reason, nth)
     ) as u;
   end if;
 
@@ -1538,30 +1385,27 @@ begin
     enqueue_rows.scheduled_for, enqueue_rows.expires_at, enqueue_rows.batch_id, enqueue_rows.batch_id, enqueue_rows.priority,
     enqueue_rows.channel, enqueue_rows.message_type, u.address, u.type, enqueue_rows.source_type, enqueue_rows.ip_pool,
     enqueue_rows.gateway, coalesce(u.locale, enqueue_rows.locale), u.data
-  from (                                         -- in the select list arrays are read as they are; in FROM they would be written out and read again
-    select unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale, unnest(enqueue_rows.data) as data,
-      generate_subscripts(normalized, 1) as nth
-  ) as u
+  from unnest(normalized, ids, types, locales, enqueue_rows.data) with ordinality as u (address, id, type, locale, data, nth)
   where u.address is not null;
 
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, 'suppressed', u.reason
-    from (select unnest(reasons) as reason, generate_subscripts(reasons, 1) as nth) as u
+    from unnest(reasons) with ordinality as u (reason, nth)
     where u.reason is not null;
   end if;
 
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
+    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
     where u.address is not null
       and u.reason is null;
   else
     insert into postroad.message_queue (seq, message_id, priority, size_kb)
     select postroad.next_seq(enqueue_rows.priority), (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.priority,
       average_kb
-    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
+    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
     where u.address is not null
       and u.reason is null;
   end if;
@@ -1617,8 +1461,6 @@ declare
   ahead bigint;
   queue_floor bigint;
   pools integer;
-  gateways text[];
-  paused_gateways text[];
   suppression postroad.suppression_list;
 begin
   gate := 'record';
@@ -1641,15 +1483,6 @@ begin
 
   gate := 'outcome';
   if place.place is null then
-    if last_event.event_type = 'unknown' and (select s.status from postroad.status(explain.message_id) as s) <> 'unknown' then
-      select e.* into last_event                 -- settled by a gateway whose clock is behind ours
-      from postroad.delivery_events as e
-      where e.message_id = explain.message_id
-        and e.lease_id is null
-        and e.gateway is not null
-      order by e.occurred_at desc, e.event_id desc
-      limit 1;
-    end if;
     verdict := case when last_event.event_type in ('sent', 'delivered', 'opened', 'clicked', 'converted') then 'done' else 'stop' end;
     reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), last_event.reason);
     if last_event.event_type = 'unknown' then
@@ -1734,29 +1567,8 @@ begin
   end if;
 
   gate := 'gateway';
-  gateways := array(
-    select h.gateway from postroad.channel_health as h where h.channel = m.channel order by h.gateway is distinct from m.gateway, h.position, h.gateway
-  );
-  paused_gateways := array(select x.key from postroad.pauses as x where x.scope = 'gateway' and x.key = any (gateways));
-  verdict := case when cardinality(gateways) = 0 or gateways <@ paused_gateways then 'wait' else 'pass' end;
-  reason := case
-    when cardinality(gateways) = 0 then format('no_gateway: no worker has a gateway for %s', m.channel)
-    else concat_ws('; ',
-      array_to_string(gateways, ', '),
-      'paused: ' || nullif(array_to_string(paused_gateways, ', '), ''),
-      (
-        select string_agg(format('%s''s breaker is open since %s (%s)', s.gateway, s.changed_at, s.cause), '; ' order by s.gateway)
-        from postroad.gateway_states as s
-        where s.is_open
-          and s.gateway = any (gateways)
-      ),
-      (
-        select 'weights: ' || string_agg(format('%s %s', s.gateway, s.weight), ', ' order by s.weight desc, s.gateway)
-        from postroad.gateway_states as s
-        where s.weight is not null
-          and s.gateway = any (gateways)
-      ))
-  end;
+  select r.verdict, r.reason into verdict, reason from postroad.route_of(m) as r;
+  until := null;
   return next;
 
   if place.place = 'queued' then
@@ -1784,29 +1596,6 @@ $_$;
 COMMENT ON FUNCTION postroad.explain(message_id uuid) IS 'Why a message is where it is: each gate in the order in which a message meets it. verdict: pass, wait (see reason and until), stop (it will not be sent) or done.';
 
 --
--- Name: export_suppressions(); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.export_suppressions() RETURNS TABLE(address text, channel text, tenant_id bigint, reason text, expires_at timestamp with time zone, source text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  return query
-  select s.address, s.channel, s.tenant_id, s.reason, s.expires_at, s.source
-  from postroad.suppression_list as s
-  where s.expires_at is null or s.expires_at > clock_timestamp()
-  order by s.address, s.channel, s.tenant_id;
-end;
-$$;
-
---
--- Name: FUNCTION export_suppressions(); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.export_suppressions() IS 'The suppression list as it holds now, as import_suppressions takes it. In psql: \copy (select * from postroad.export_suppressions()) to ''list.csv'' csv header';
-
---
 -- Name: fetch_contents(uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1832,190 +1621,6 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.fetch_contents(content_ids uuid[]) IS 'The contents with these ids; one that is gone has no row.';
-
---
--- Name: finish_webhooks(text, bigint[], jsonb, bigint[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) RETURNS boolean
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  ended record;
-  recorded integer := 0;
-begin
-  perform
-  from postroad.webhook_batches as b
-  where b.batch_id = any (batch_ids)
-  order by b.batch_id
-  for update;
-  with deleted as (
-    delete from postroad.webhook_batches as b
-    where b.batch_id = any (batch_ids)
-      and b.gateway = finish_webhooks.gateway
-    returning b.inbox_ids, b.is_replay
-  )
-  select count(*) as batches,
-    coalesce(sum(cardinality(d.inbox_ids)), 0) as requests,
-    coalesce(sum(cardinality(d.inbox_ids)) filter (where not d.is_replay), 0) as new_requests
-  into ended
-  from deleted as d;
-  if ended.batches <> cardinality(batch_ids) then
-    if ended.batches > 0 then
-      raise exception 'some of these batches were read by somebody else'
-        using errcode = 'serialization_failure';   -- undone: those that are left are taken again
-    end if;
-    return false;
-  end if;
-  if jsonb_array_length(events) > 0 then
-    recorded := postroad.record_events(gateway, events);
-  end if;
-  insert into postroad.webhook_errors (inbox_id, error)
-  select u.inbox_id, u.error
-  from unnest(unread_ids, unread_why) as u (inbox_id, error)
-  on conflict on constraint webhook_errors_pkey do update
-  set error = excluded.error, failed_at = excluded.failed_at;
-  insert into postroad.webhook_counts as c (gateway, stored, parsed, errors, events, last_at)
-  values (
-    gateway, ended.new_requests, ended.requests - cardinality(unread_ids), cardinality(unread_ids), recorded, clock_timestamp()
-  )
-  on conflict on constraint webhook_counts_pkey do update
-  set stored = c.stored + excluded.stored,
-    parsed = c.parsed + excluded.parsed,
-    errors = c.errors + excluded.errors,
-    events = c.events + excluded.events,
-    last_at = excluded.last_at;
-  return true;
-end;
-$$;
-
---
--- Name: FUNCTION finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) IS 'Records the events of stored requests and ends their batches, in one transaction: what was read is read once. Requests that could not be read are given with the reason.
-False, and nothing recorded, when others ended these batches; serialization_failure when they ended some of them.';
-
---
--- Name: follow_events(uuid[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[] DEFAULT NULL::uuid[]) RETURNS void
-    LANGUAGE plpgsql
-    AS $$
-declare
-  now constant timestamptz := clock_timestamp();
-  addresses text[];
-  channels text[];
-  tenant_ids bigint[];
-  reasons text[];
-  sources text[];
-  times timestamptz[];
-  events bigint[];
-  messages uuid[];
-begin
-  with event as materialized (
-    select e as row, e.event_id, e.message_id, e.event_type, e.occurred_at, e.gateway, e.bounce_type, e.detail,
-      coalesce(e.detail ->> 'class', e.reason) as class,
-      e.reason, e.lease_id is not null as is_send,
-      coalesce(m.message_id, k.message_id) is not null as is_known,
-      coalesce(m.channel, k.channel, case when e.detail ->> 'recipient' like '%@%' then 'email' else 'sms' end) as channel,
-      coalesce(m.tenant_id, k.tenant_id) as tenant_id,
-      coalesce(m.recipient, k.recipient) as recipient,
-      coalesce(m.options, k.options) as options,
-      coalesce(m.content_id, k.content_id) as content_id
-    from postroad.delivery_events as e
-    left join postroad.messages as m on m.message_id = e.message_id
-    left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
-    where e.message_id = any (follow_events.message_ids)
-      and (e.event_id = any (follow_events.event_ids) or e.event_type = 'bounced' and e.lease_id = any (follow_events.lease_ids))
-  ), judged as (
-    select e.*,
-      case
-        when e.detail ->> 'wish' = 'stop' then 'stop'
-        when e.detail ->> 'wish' = 'start' then 'start'
-        when e.event_type = 'unsubscribed' then case when e.channel = 'sms' then 'stop' else 'unsubscribe' end
-        when e.event_type = 'complained' then 'complaint'
-        when e.event_type = 'delivered' then 'delivered'
-        when e.event_type not in ('bounced', 'failed') then null
-        when e.channel in ('sms', 'voice') and e.reason in ('opted_out', 'unsubscribed') then 'opted_out'
-        when e.is_send and e.reason in ('address_not_public', 'smtputf8_required') then null      -- faults of our own set-up
-        when not e.is_send and (e.class = any ('{invalid_recipient,mailbox_full,mailbox_unavailable}')) is not true then null
-        when e.bounce_type = 'hard' then case when e.channel = 'push' then 'invalid_token' else 'hard_bounce' end
-        when e.bounce_type = 'soft' then 'soft_bounce'
-      end as verdict
-    from event as e
-  )
-  select array_agg(x.address), array_agg(x.channel), array_agg(x.tenant_id), array_agg(x.verdict), array_agg(x.gateway), array_agg(x.occurred_at),
-    array_agg(x.event_id), array_agg(x.message_id)
-  into addresses, channels, tenant_ids, reasons, sources, times, events, messages
-  from (
-    select j.*, postroad.addressee_of(j.row, j.channel, j.recipient, j.options, j.content_id) as address
-    from judged as j
-    where j.verdict is not null
-    offset 0
-  ) as x
-  where x.address is not null;
-  if addresses is null then
-    return;
-  end if;
-
-  if 'delivered' = any (reasons) then
-    delete from postroad.suppression_strikes as t
-    using unnest(addresses, channels, reasons, times) as u (address, channel, verdict, occurred_at)
-    where u.verdict = 'delivered'
-      and t.address = u.address
-      and t.channel = u.channel
-      and t.reason in ('soft_bounce', 'hard_bounce')
-      and t.occurred_at < u.occurred_at;
-  end if;
-
-  if 'start' = any (reasons) then
-    delete from postroad.suppression_list as s
-    using unnest(addresses, reasons, times) as u (address, verdict, occurred_at)
-    where u.verdict = 'start'
-      and s.address = u.address
-      and s.reason in ('stop', 'opted_out')
-      and (s.channel is null or s.channel = 'sms')
-      and s.created_at <= u.occurred_at;         -- not a STOP that came after it
-  end if;
-
-  insert into postroad.suppression_strikes (address, channel, reason, message_id, occurred_at)
-  select u.address, u.channel, u.verdict, u.message_id, u.occurred_at
-  from unnest(addresses, channels, reasons, messages, times) as u (address, channel, verdict, message_id, occurred_at)
-  join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on and r.after > 1
-  order by 1, 2, 3, 4
-  on conflict do nothing;
-
-  perform postroad.put_suppressions(
-    array_agg(u.address), array_agg(case when not r.every_channel then u.channel end), array_agg(case when not r.every_tenant then u.tenant_id end),
-    array_agg(u.verdict), array_agg(now + r.expires_after), array_agg(u.source), array_agg(u.occurred_at), array_agg(u.event_id), array_agg(u.message_id))
-  from unnest(addresses, channels, tenant_ids, reasons, sources, times, events, messages)
-    as u (address, channel, tenant_id, verdict, source, occurred_at, event_id, message_id)
-  join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on
-  where not exists (                             -- of the two wishes of one number in one call, the later one counts
-      select from unnest(addresses, reasons, times) as x (address, verdict, occurred_at)
-      where u.verdict = 'stop' and x.verdict = 'start' and x.address = u.address and x.occurred_at > u.occurred_at
-    )
-    and (r.after = 1 or r.after <= (
-      select count(*)
-      from postroad.suppression_strikes as t
-      where t.address = u.address
-        and t.channel = u.channel
-        and t.reason = u.verdict
-        and (r.within is null or t.occurred_at > now - r.within)
-    ));
-end;
-$$;
-
---
--- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) IS 'What follows from events that are recorded, for their recipients: suppression by suppression_rules, its end by a START, a new count after a delivery. The events are those
-with event_ids, and the bounces of lease_ids, all of message_ids. Only the recipient''s own faults count (class invalid_recipient, mailbox_full, mailbox_unavailable), and what
-people say: complaints, unsubscriptions, STOP. May be called twice for the same events.';
 
 --
 -- Name: gate_is_open(smallint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2051,6 +1656,27 @@ $$;
 
 COMMENT ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) IS 'Whether a pool may claim, asked twice a second at most: its priority is not paused; and P2 and P3 claim only while fewer than p1_gate P1 messages can be sent
 now (a paused P1 does not count).';
+
+--
+-- Name: gateway_named(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.gateway_named(name text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return case
+    when name = 'firebase' and not exists (select from postroad.channel_health as h where h.gateway = 'firebase') then 'fcm'
+    else name
+  end;
+end;
+$$;
+
+--
+-- Name: FUNCTION gateway_named(name text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.gateway_named(name text) IS 'The name under which a gateway is configured: firebase means fcm, unless a gateway is called so.';
 
 --
 -- Name: hand_back(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2152,151 +1778,6 @@ $$;
 COMMENT ON FUNCTION postroad.held_worker_ids() IS 'The keys of all advisory locks of this database that are held: those of worker sessions among them.';
 
 --
--- Name: import_suppressions(text[], text[], text[], text[], text[], text[], boolean); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.import_suppressions(addresses text[], channels text[] DEFAULT '{}'::text[], tenant_ids text[] DEFAULT '{}'::text[], reasons text[] DEFAULT '{}'::text[], expiries text[] DEFAULT '{}'::text[], sources text[] DEFAULT '{}'::text[], dry_run boolean DEFAULT false, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) RETURNS record
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET "TimeZone" TO 'UTC'
-    SET work_mem TO '64MB'
-    SET jit TO 'off'
-    AS $$
-declare
-  keys text[];
-  entry_channels text[];
-  entry_tenants bigint[];
-  entry_reasons text[];
-  entry_expiries timestamptz[];
-  entry_sources text[];
-begin
-  if greatest(cardinality(channels), cardinality(tenant_ids), cardinality(reasons), cardinality(expiries), cardinality(sources)) > cardinality(addresses) then
-    raise exception 'each array must have as many elements as addresses, or none'
-      using errcode = 'PR001';
-  end if;
-  with given as (
-    select u.nth, btrim(u.address) as address, nullif(lower(btrim(u.channel)), '') as channel, nullif(btrim(u.tenant_id), '') as tenant_id,
-      coalesce(nullif(btrim(u.reason), ''), 'manual') as reason, nullif(btrim(u.expires_at), '') as expires_at,
-      coalesce(nullif(btrim(u.source), ''), session_user) as source
-    from unnest(addresses, channels, tenant_ids, reasons, expiries, sources) with ordinality
-      as u (address, channel, tenant_id, reason, expires_at, source, nth)
-  ), read as materialized (
-    select g.*,
-      case
-        when g.channel is not null then postroad.normalize_recipient(g.channel, g.address)
-        when position('@' in g.address) > 0 then postroad.normalize_email(g.address)
-        else postroad.normalize_phone(g.address)
-      end as normalized,
-      case when g.expires_at is not null then postroad.to_time(g.expires_at) end as expiry
-    from given as g
-  ), checked as materialized (
-    select r.*,
-      case
-        when coalesce(r.address, '') = '' then 'no address'
-        when r.channel <> all ('{email,sms,push,voice,in_app,webhook}') then 'unknown channel; known: email, sms, push, voice, in_app, webhook; none for all'
-        when r.normalized is null and r.channel is null then 'neither an email address nor a number as +14155550123; other addresses need their channel'
-        when r.normalized is null then 'not an address of its channel'
-        when r.tenant_id is not null and not postroad.is_bigint(r.tenant_id) then 'tenant_id is no whole number'
-        when r.expires_at is not null and r.expiry is null then 'expires_at is no time as 2030-12-31 or 2030-12-31T23:59:59Z'
-        when length(r.reason) > 100 or r.reason ~ '[[:cntrl:]]' then 'reason is longer than 100 characters, or more than a line'
-        when length(r.source) > 255 or r.source ~ '[[:cntrl:]]' then 'source is longer than 255 characters, or more than a line'
-      end as problem
-    from read as r
-  )
-  select
-    array_agg(postroad.suppression_key(case when c.channel is null and position('@' in c.normalized) > 0 then 'email' else c.channel end, c.normalized))
-      filter (where c.problem is null),
-    array_agg(c.channel) filter (where c.problem is null),
-    array_agg(case when c.problem is null then c.tenant_id::bigint end) filter (where c.problem is null),
-    array_agg(c.reason) filter (where c.problem is null),
-    array_agg(c.expiry) filter (where c.problem is null),
-    array_agg(c.source) filter (where c.problem is null),
-    coalesce(array_agg(c.nth order by c.nth) filter (where c.problem is not null), '{}'),
-    coalesce(array_agg(c.problem order by c.nth) filter (where c.problem is not null), '{}')
-  into keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources, bad_rows, problems
-  from checked as c;
-
-  if dry_run or keys is null then
-    changed := 0;
-  else
-    changed := postroad.put_suppressions(keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources);
-  end if;
-  unchanged := coalesce(cardinality(keys), 0) - changed;
-end;
-$$;
-
---
--- Name: FUNCTION import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) IS 'Puts many addresses on the suppression list, one element of each array an entry, as text (an array that is null throughout may be empty): channel (none: all), tenant_id
-(none: all), reason (default: manual), expires_at (default: for good; UTC where it says no zone) and source (default: the role). As suppress, an entry is never shortened.
-What is not right is left out: bad_rows counts from 1, problems says why. dry_run: only looks. `postroad suppressions import` reads CSV into it; see import_suppressions_from
-for psql. Give some 10,000 a call: an outcome for one of these addresses waits for the end of the transaction.';
-
---
--- Name: import_suppressions_from(regclass, boolean); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean DEFAULT false, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) RETURNS record
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_hashagg TO 'off'
-    AS $$
-declare
-  columns text[];
-  chunk record;
-  done record;
-  rows bigint := 0;
-  sheet refcursor;
-  list text;
-begin
-  columns := array(
-    select a.attname::text
-    from pg_attribute as a
-    where a.attrelid = entries and a.attnum > 0 and not a.attisdropped
-  );
-  if not 'address' = any (columns) or not columns <@ '{address,channel,tenant_id,reason,expires_at,source}' then
-    raise exception 'a list of suppressions has the columns address and, if you like, channel, tenant_id, reason, expires_at, source'
-      using errcode = 'PR001', hint = 'Such as create temporary table entries (address text, reason text).';
-  end if;
-  select string_agg(case when c = any (columns) then format('array_agg(x.%I::text)', c) else '''{}''::text[]' end || format(' as %I', c), ', ')
-  into list
-  from unnest('{address,channel,tenant_id,reason,expires_at,source}'::text[]) as c;
-  changed := 0;
-  unchanged := 0;
-  invalid := 0;
-  problems := '{}';
-  open sheet for execute format(
-    'select %s from (select e.*, (row_number() over () - 1) / 10000 as "the chunk" from %s as e) as x group by x."the chunk" order by x."the chunk"', list, entries);
-  loop
-    fetch sheet into chunk;
-    exit when not found;
-    select i.changed, i.unchanged, i.bad_rows, i.problems into done
-    from postroad.import_suppressions(chunk.address, chunk.channel, chunk.tenant_id, chunk.reason, chunk.expires_at, chunk.source, dry_run) as i;
-    changed := changed + done.changed;
-    unchanged := unchanged + done.unchanged;
-    invalid := invalid + cardinality(done.bad_rows);
-    problems := problems || array(
-      select format('row %s: %s', rows + u.nth, u.problem)
-      from unnest(done.bad_rows, done.problems) as u (nth, problem)
-      limit greatest(20 - cardinality(problems), 0)
-    );
-    rows := rows + cardinality(chunk.address);
-  end loop;
-  close sheet;
-end;
-$$;
-
---
--- Name: FUNCTION import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) IS 'As import_suppressions, from a table of yours, with the column address and any of channel, tenant_id, reason, expires_at, source, and your rights to it. In psql:
-create temporary table entries (address text, reason text); \copy entries from ''list.csv'' csv header; select * from postroad.import_suppressions_from(''entries'');
-problems are the first 20. Raises PR001 when the table has other columns.';
-
---
 -- Name: intend(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2307,7 +1788,7 @@ CREATE FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) RETURNS vo
 begin
   insert into postroad.intents (lease_id, message_ids)
   select u.lease_id, array_agg(u.message_id)
-  from (select unnest(lease_ids) as lease_id, unnest(message_ids) as message_id) as u
+  from unnest(lease_ids, message_ids) as u (lease_id, message_id)
   group by u.lease_id;
 end;
 $$;
@@ -2361,31 +1842,6 @@ $_$;
 COMMENT ON FUNCTION postroad.is_push_subscription(subscription text) IS 'Whether a text is a Web Push subscription: a JSON object whose endpoint is an https URL.';
 
 --
--- Name: is_report(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.is_report(event jsonb) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    AS $$
-begin
-  perform
-  from jsonb_to_recordset(jsonb_build_array(event)) as e (
-    message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
-    recipient text, wish text, detail jsonb);
-  return true;
-exception
-  when data_exception then
-    return false;
-end;
-$$;
-
---
--- Name: FUNCTION is_report(event jsonb); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.is_report(event jsonb) IS 'Whether an event can be read at all: an object, with an id and a time that are such.';
-
---
 -- Name: is_suppressed(text, text, bigint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2403,33 +1859,6 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) IS 'Whether a message to this address over this channel (for this tenant; null: for no tenant) would be suppressed now. The address may be spelled in any way that enqueue accepts.';
-
---
--- Name: leave_out(text, text[], bigint[], jsonb[]); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]) RETURNS void
-    LANGUAGE sql
-    AS $$
-  insert into postroad.unplaced_events as x (day, gateway, cause, events, last_at, last_event)
-  select (clock_timestamp() at time zone 'UTC')::date, leave_out.gateway, u.cause, u.count, clock_timestamp(),
-    -- Enough to find it with the provider and in the inbox, and nobody's address.
-    jsonb_strip_nulls(jsonb_build_object(
-      'event_type', left(u.example ->> 'event_type', 100), 'message_id', left(u.example ->> 'message_id', 100),
-      'external_id', left(u.example ->> 'external_id', 255), 'source_key', left(u.example ->> 'source_key', 255),
-      'occurred_at', left(u.example ->> 'occurred_at', 100)))
-  from unnest(causes, counts, examples) as u (cause, count, example)
-  where u.count > 0
-  order by u.cause
-  on conflict on constraint unplaced_events_pkey do update
-  set events = x.events + excluded.events, last_at = excluded.last_at, last_event = excluded.last_event
-$$;
-
---
--- Name: FUNCTION leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]) IS 'Counts events that are not recorded, by cause, and keeps an example of each without its recipient.';
 
 --
 -- Name: next_seq(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2462,17 +1891,17 @@ CREATE FUNCTION postroad.normalize_email(address text) RETURNS text
     AS $_$
   select case
     -- Nearly all: plain ASCII, spelled as we spell it, and short enough for every limit at once.
-    when octet_length(address) <= 64
+    when length(address) <= 64
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+(\.[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
     -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
     when address !~ '[\u0080-\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff0-\uffff]'
       and btrim(address, E' \t\r\n') ~ '^[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+(\.[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+)*@([A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?\.)*[A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?$'
       and octet_length(btrim(address, E' \t\r\n')) <= 254
-      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
+      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n')) = 'localhost')
       and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
       and btrim(split_part(address, '@', 2), E' \t\r\n') !~ '[^.]{64}'
-    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2) collate "C")
+    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2))
   end
 $_$;
 
@@ -2480,7 +1909,7 @@ $_$;
 -- Name: FUNCTION normalize_email(address text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case (ASCII''s letters, whatever the locale of the database), or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
+COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case, or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
 a domain of letter-digit-hyphen labels of up to 63 with at least one dot (or localhost), 254 bytes in all. Letters may be of any script, in any database.
 Quoted local parts and address literals are not accepted.';
 
@@ -2635,7 +2064,7 @@ begin
       using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
   end if;
   insert into postroad.pauses as x (scope, key, reason, paused_by)
-  values (scope, case when scope = 'domain' then lower(key) else key end, reason, session_user)
+  values (scope, case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end, reason, session_user)
   on conflict on constraint pauses_are_unique do update
   set reason = excluded.reason
   returning x.pause_id into paused;
@@ -2827,65 +2256,6 @@ $$;
 COMMENT ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) IS 'Where a message waits: queued, scheduled or processing, or null when it does not.';
 
 --
--- Name: place_reports(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.place_reports(gateway text, events jsonb) RETURNS jsonb
-    LANGUAGE plpgsql
-    AS $$
-declare
-  placed jsonb;
-begin
-  with given as materialized (
-    select g.event, g.nth, g.event ->> 'external_id' as external_id, g.event ->> 'message_id' as message_id, left(g.event ->> 'source_key', 1000) as source_key
-    from jsonb_array_elements(events) with ordinality as g (event, nth)
-  ), found as materialized (
-    select g.*, coalesce(g.message_id, (
-      select e.message_id::text
-      from postroad.delivery_events as e
-      where e.external_id = g.external_id
-        and e.event_type = 'sent'
-        and e.gateway >= 'ovh' and e.gateway < 'ovi'            -- as the index has it
-        and e.gateway = place_reports.gateway
-      order by e.occurred_at desc
-      limit 1
-    )) as found_id
-    from given as g
-  ), orphan as materialized (
-    select f.nth, f.source_key, postroad.uuid_v7() as new_id
-    from found as f
-    where f.found_id is null
-      and f.event ->> 'event_type' = any ('{received,unsubscribed,complained}')
-      and f.event ->> 'recipient' <> ''
-  ), kept as (
-    insert into postroad.inbound_messages (message_id, gateway, source_key)
-    select o.new_id, place_reports.gateway, o.source_key
-    from orphan as o
-    order by o.source_key
-    on conflict do nothing
-    returning message_id, source_key
-  )
-  select jsonb_agg(case
-      when f.message_id is not null then f.event
-      else jsonb_set(f.event, '{message_id}', coalesce(to_jsonb(coalesce(f.found_id, k.message_id::text, i.message_id::text)), 'null'))
-    end order by f.nth)
-  into placed
-  from found as f
-  left join orphan as o on o.nth = f.nth
-  left join kept as k on k.message_id = o.new_id or k.source_key = o.source_key
-  left join postroad.inbound_messages as i on k.message_id is null and o.nth is not null and i.gateway = place_reports.gateway and i.source_key = o.source_key;
-  return placed;
-end;
-$$;
-
---
--- Name: FUNCTION place_reports(gateway text, events jsonb); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.place_reports(gateway text, events jsonb) IS 'Events with the ids of their messages, for those that come without: by the provider''s id of it where the gateway gives ours not back (delivery_events_external); what a
-person says without any message of ours (received, unsubscribed, complained, with a recipient) gets an id of its own, the same when it is reported again. The rest stays without.';
-
---
 -- Name: promote_due(smallint, timestamp with time zone, integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2963,139 +2333,6 @@ $$;
 COMMENT ON FUNCTION postroad.purge_idempotency_keys(max_count integer) IS 'Forgets idempotency keys older than 7 days, at most max_count a call. Returns how many.';
 
 --
--- Name: purge_reports(integer); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.purge_reports(max_count integer DEFAULT 10000) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  purged integer := 0;
-  deleted integer;
-begin
-  delete from postroad.inbound_messages as i
-  where i.ctid = any (array(
-    select x.ctid
-    from postroad.inbound_messages as x
-    where x.received_at < clock_timestamp() - interval '30 days'
-    limit max_count
-    for update skip locked
-  ));
-  get diagnostics purged = row_count;
-  delete from postroad.suppression_strikes as t
-  where t.ctid = any (array(
-    select x.ctid
-    from postroad.suppression_strikes as x
-    where x.occurred_at < clock_timestamp() - coalesce((select max(r.within) from postroad.suppression_rules as r where r.is_on and r.after > 1), '0') - interval '1 day'
-      and not exists (select from postroad.suppression_rules as r where r.reason = x.reason and r.is_on and r.after > 1 and r.within is null)
-    limit max_count
-    for update skip locked
-  ));
-  get diagnostics deleted = row_count;
-  purged := purged + deleted;
-  delete from postroad.unplaced_events as x where x.day < current_date - 90;
-  return purged;
-end;
-$$;
-
---
--- Name: FUNCTION purge_reports(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.purge_reports(max_count integer) IS 'Forgets ids of inbound messages after 30 days (their events stay as long as all events do), events that no rule of suppression counts any more, and counts of left out events
-after 90 days; at most max_count of each a call. Returns how many.';
-
---
--- Name: purge_webhooks(interval, integer); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.purge_webhooks(retention interval, max_count integer DEFAULT 1000) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  purged integer;
-begin
-  with deleted as (
-    delete from postroad.webhook_inbox as i
-    where i.ctid = any (array(
-      select x.ctid
-      from postroad.webhook_inbox as x
-      where x.received_at < clock_timestamp() - retention
-        and not exists (
-          select from postroad.webhook_batches as b
-          where x.inbox_id = any (b.inbox_ids)       -- nobody has read it yet
-        )
-      limit max_count
-      for update skip locked
-    ))
-    returning i.inbox_id
-  ), forgotten as (
-    delete from postroad.webhook_errors as e
-    using deleted as d
-    where e.inbox_id = d.inbox_id
-  )
-  select count(*) into purged
-  from deleted;
-  return purged;
-end;
-$$;
-
---
--- Name: FUNCTION purge_webhooks(retention interval, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) IS 'Deletes requests in the inbox that are older than retention, at most max_count a call; what waits to be read stays. Returns how many.';
-
---
--- Name: put_suppressions(text[], text[], bigint[], text[], timestamp with time zone[], text[], timestamp with time zone[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[], event_ids bigint[] DEFAULT '{}'::bigint[], message_ids uuid[] DEFAULT '{}'::uuid[]) RETURNS integer
-    LANGUAGE plpgsql
-    AS $$
-declare
-  now constant timestamptz := clock_timestamp();
-  changed integer;
-begin
-  insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source, created_at, event_id, message_id)
-  select distinct on (u.address, u.channel, u.tenant_id)      -- in one order, so that two calls at a time cannot wait for each other
-    u.address, u.channel, u.tenant_id, u.reason, u.expires_at, u.source, coalesce(u.since, now), u.event_id, u.message_id
-  from unnest(addresses, channels, tenant_ids, reasons, expiries, sources, since, event_ids, message_ids)
-    as u (address, channel, tenant_id, reason, expires_at, source, since, event_id, message_id)
-  order by u.address, u.channel, u.tenant_id, u.expires_at desc nulls first, postroad.suppression_rank(u.reason) desc, u.since desc
-  on conflict on constraint suppression_list_is_unique do update
-  set (reason, source, event_id, message_id) = (
-      select k.reason, k.source, k.event_id, k.message_id
-      from (values
-        (excluded.reason, excluded.source, excluded.event_id, excluded.message_id,
-          s.expires_at <= now or postroad.suppression_rank(excluded.reason) >= postroad.suppression_rank(s.reason)),
-        (s.reason, s.source, s.event_id, s.message_id, true)
-      ) as k (reason, source, event_id, message_id, is_stronger)
-      where k.is_stronger
-      limit 1
-    ),
-    created_at = excluded.created_at,
-    expires_at = case when s.expires_at <= now then excluded.expires_at
-      when s.expires_at is not null and excluded.expires_at is not null then greatest(s.expires_at, excluded.expires_at) end
-  where s.expires_at < coalesce(excluded.expires_at, 'infinity')
-    or postroad.suppression_rank(excluded.reason) > postroad.suppression_rank(s.reason)
-    or excluded.created_at > s.created_at and excluded.event_id is not null and excluded.reason = s.reason;
-  get diagnostics changed = row_count;
-  return changed;
-end;
-$$;
-
---
--- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[]); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[]) IS 'Puts addresses, spelled as the list keeps them, on the suppression list; one element of each array an entry (an array that is null throughout may be empty). An entry that is
-there is never shortened, and keeps the stronger of the two reasons (suppression_rank); one that has expired is replaced. A later event with the same reason renews since when.
-Returns how many entries are new or changed.';
-
---
 -- Name: queue_depth(smallint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3139,32 +2376,16 @@ CREATE FUNCTION postroad.record_events(gateway text, events jsonb) RETURNS integ
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-  readable jsonb;
-  unreadable bigint;
-  example jsonb;
+  recorded integer;
 begin
-  if jsonb_typeof(events) is distinct from 'array' then
-    raise exception 'events must be a JSON array'
-      using errcode = 'PR001', hint = 'Such as [{"message_id": "…", "event_type": "delivered", "source_key": "…"}].';
-  end if;
-  begin
-    return postroad.record_reports(gateway, events);
-  exception
-    when data_exception then                     -- one that cannot be read takes none of the others with it
-      select coalesce(jsonb_agg(x.event order by x.nth) filter (where x.is_readable), '[]'), count(*) filter (where not x.is_readable),
-        (array_agg(x.event order by x.nth) filter (where not x.is_readable))[1]
-      into readable, unreadable, example
-      from (
-        select e.event, e.nth, postroad.is_report(e.event) as is_readable
-        from jsonb_array_elements(events) with ordinality as e (event, nth)
-        offset 0
-      ) as x;
-      if unreadable = 0 then
-        raise;
-      end if;
-      perform postroad.leave_out(gateway, array['malformed'], array[unreadable], array[case when jsonb_typeof(example) = 'object' then example end]);
-      return postroad.record_reports(gateway, readable);
-  end;
+  insert into postroad.delivery_events (message_id, event_type, gateway, external_id, reason, bounce_type, source_key, occurred_at, detail)
+  select e.message_id, e.event_type, record_events.gateway, e.external_id, e.reason, e.bounce_type, e.source_key,
+    coalesce(e.occurred_at, clock_timestamp()), e.detail
+  from jsonb_to_recordset(events) as e (
+    message_id uuid, event_type text, external_id text, reason text, bounce_type text, source_key text, occurred_at timestamptz, detail jsonb)
+  on conflict do nothing;
+  get diagnostics recorded = row_count;
+  return recorded;
 end;
 $$;
 
@@ -3172,16 +2393,8 @@ $$;
 -- Name: FUNCTION record_events(gateway text, events jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.record_events(gateway text, events jsonb) IS 'Appends what a gateway reported, and does what follows from it: a JSON array of {message_id, external_id, event_type, occurred_at, source_key, reason, bounce_type (hard,
-soft), bounce_class, recipient, wish (stop, start, help), detail}. All but event_type may be missing; bounce_class is the reason where there is no other.
-
-An event is recorded once for each source_key (the provider''s id of it) and recipient. One whose time lies before its message or more than five minutes ahead has the time of
-its arrival, the provider''s in detail.provider_at. Without message_id the message is found by external_id for gateways whose name begins with ovh, which do not give our id
-back. What a person says without any message (received, unsubscribed, complained, with a recipient) is recorded under an id of its own, which has no row in messages.
-detail.recipient is whom it is about, where that is not the message''s recipient.
-
-An event that cannot be recorded is left out and takes no other with it: see left_out_events, cause malformed, unknown_event or unknown_message.
-Suppression follows by suppression_rules; START and HELP by sms. Returns how many events were new.';
+COMMENT ON FUNCTION postroad.record_events(gateway text, events jsonb) IS 'Appends what a gateway reported: a JSON array of {message_id, event_type, external_id, reason, bounce_type, source_key, occurred_at, detail}. An event whose
+source_key (the provider''s id of it) is there already is left out. Returns how many were new.';
 
 --
 -- Name: record_of(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3201,119 +2414,6 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.record_of(message_id uuid) IS 'The record of a message, also when its day is gone.';
-
---
--- Name: record_reports(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.record_reports(gateway text, events jsonb) RETURNS integer
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
-    SET jit TO 'off'
-    AS $_$
-declare
-  event_types constant text[] := '{sent,deferred,delivered,opened,clicked,converted,bounced,complained,unsubscribed,failed,expired,cancelled,suppressed,unknown,received}';
-  now constant timestamptz := clock_timestamp();
-  recorded integer;
-  reported integer;
-  strange integer;
-  example jsonb;
-  followed_ids uuid[];
-  followed_events bigint[];
-  struck uuid[];
-  helped boolean;
-begin
-  if jsonb_path_exists(events, '$[*] ? (!exists (@.message_id) || @.message_id == null)') then
-    events := postroad.place_reports(gateway, events);
-  end if;
-
-  with reported as materialized (
-    select e.*
-    from jsonb_to_recordset(events) as e (
-      message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
-      recipient text, wish text, detail jsonb)
-    where e.event_type = any (event_types)
-  ), placed as materialized (
-    select r.*, coalesce(r.reason, r.bounce_class) as stored_reason,
-      r.recipient is not null and lower(r.recipient) is distinct from lower(m.recipient) as is_anothers,
-      case
-        when r.occurred_at <= now + interval '5 minutes' and r.occurred_at >= postroad.created_at(r.message_id) - interval '5 minutes' then r.occurred_at
-        else now
-      end as stored_at,
-      -- A message without a record is one whose day is gone, or none of ours.
-      m.message_id is not null or postroad.created_at(r.message_id) < now - interval '1 day' and substr(r.message_id::text, 15, 1) = '7'
-        or exists (select from postroad.inbound_messages as i where i.message_id = r.message_id) as is_ours,
-      r.event_type = 'delivered' and exists (
-        select from postroad.suppression_strikes as t
-        where t.address = case m.channel when 'email' then lower(m.recipient) else m.recipient end
-          and t.channel = m.channel
-      ) as is_struck
-    from reported as r
-    left join postroad.messages as m on m.message_id = r.message_id
-  ), added as (
-    insert into postroad.delivery_events (message_id, event_type, gateway, external_id, reason, bounce_type, source_key, occurred_at, detail)
-    select p.message_id, p.event_type, record_reports.gateway, left(p.external_id, 255), left(p.stored_reason, 100),
-      case when p.bounce_type in ('hard', 'soft') then p.bounce_type end,
-      case when octet_length(p.source_key) > 255 then 'sha256:' || encode(sha256(convert_to(p.source_key, 'UTF8')), 'hex') else p.source_key end
-        || case when p.is_anothers then '#' || left(encode(sha256(convert_to(lower(p.recipient), 'UTF8')), 'hex'), 16) else '' end,
-      p.stored_at,
-      case
-        when not p.is_anothers and p.wish is null and p.stored_at = p.occurred_at and (p.reason is null or p.bounce_class is null or p.reason = p.bounce_class)
-          and (p.detail is null or jsonb_typeof(p.detail) = 'object') then p.detail
-        else nullif(case when jsonb_typeof(p.detail) = 'object' then p.detail else jsonb_strip_nulls(jsonb_build_object('text', p.detail)) end
-          || jsonb_strip_nulls(jsonb_build_object(
-            'recipient', case when p.is_anothers then left(p.recipient, 4096) end,
-            'wish', case when p.wish in ('stop', 'start', 'help') then p.wish end,
-            'class', case when p.bounce_class <> p.reason then p.bounce_class end,
-            'provider_at', case when p.stored_at <> p.occurred_at then p.occurred_at end)), '{}')
-      end
-    from placed as p
-    where p.is_ours
-    order by p.message_id, p.event_type, p.source_key      -- in one order, so that two calls with the same events cannot wait for each other
-    on conflict do nothing
-    returning event_id, message_id, event_type, detail
-  )
-  select count(*),
-    array_agg(a.message_id) filter (where f.is_followed), array_agg(a.event_id) filter (where f.is_followed),
-    bool_or(a.detail ->> 'wish' in ('help', 'start')),
-    (select count(*) from reported),
-    (select count(*) from placed as p where p.is_ours is not true),
-    (select to_jsonb(p) from placed as p where p.is_ours is not true limit 1)
-  into recorded, followed_ids, followed_events, helped, reported, strange, example
-  from added as a,
-    lateral (
-      select a.event_type in ('bounced', 'failed', 'complained', 'unsubscribed')
-        or a.detail ? 'wish'
-        or a.event_type = 'delivered' and a.message_id in (select p.message_id from placed as p where p.is_struck)
-    ) as f (is_followed);
-
-  if followed_ids is not null then
-    perform postroad.follow_events(followed_ids, followed_events);
-  end if;
-  if helped then
-    perform postroad.answer_wishes(followed_ids, followed_events);
-  end if;
-  if reported < jsonb_array_length(events) or strange > 0 then
-    perform postroad.leave_out(gateway, array['unknown_event', 'unknown_message'], array[jsonb_array_length(events) - reported, strange],
-      array[(
-        select e.event
-        from jsonb_array_elements(events) as e (event)
-        where (e.event ->> 'event_type' = any (event_types)) is not true
-        limit 1
-      ), example]);
-  end if;
-  return recorded;
-end;
-$_$;
-
---
--- Name: FUNCTION record_reports(gateway text, events jsonb); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.record_reports(gateway text, events jsonb) IS 'As record_events, of events that can all be read. Raises what a cast raises (class 22) when one cannot.';
 
 --
 -- Name: refresh_channel_health(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3389,6 +2489,38 @@ $$;
 COMMENT ON FUNCTION postroad.register_gateways(gateways text[], channels text[], positions smallint[]) IS 'Says which gateways a worker has for which channels; position 1 is the first choice.';
 
 --
+-- Name: register_routing(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.register_routing(rules jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  lock table postroad.gateway_routes in share row exclusive mode;      -- one worker after the other
+  delete from postroad.gateway_routes;
+  insert into postroad.gateway_routes (channel, message_type, gateways)
+  select c.key, t.key, array(select g.name from jsonb_array_elements_text(c.value) with ordinality as g (name, nth) order by g.nth)
+  from jsonb_each(rules -> 'routes') as t, jsonb_each(t.value) as c;
+  delete from postroad.ip_pools;
+  insert into postroad.ip_pools (message_type, ip_pool)
+  select p.key, p.value
+  from jsonb_each_text(rules -> 'ip_pools') as p;
+  delete from postroad.sms_prices;
+  insert into postroad.sms_prices (gateway, prefix, price)
+  select g.key, p.key, p.value::float8
+  from jsonb_each(rules -> 'sms_prices') as g, jsonb_each_text(g.value) as p;
+end;
+$$;
+
+--
+-- Name: FUNCTION register_routing(rules jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.register_routing(rules jsonb) IS 'Says by what a worker chooses gateways, instead of what was said before: {"routes": {type: {channel: [gateway, …]}}, "ip_pools": {type: pool}, "sms_prices": {gateway:
+{digits: price of a part}}}. Where workers differ, explain says what the last one said.';
+
+--
 -- Name: register_worker(bigint, text, integer, text, smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3460,71 +2592,6 @@ $$;
 
 COMMENT ON FUNCTION postroad.release(lease_id uuid, delay interval) IS 'Ends a lease and gives back the messages in it that have no event of it yet, due after delay (default: now). Their attempt is not counted.
 Returns how many; 0 when the lease is gone. Raises PR001 when delay is negative.';
-
---
--- Name: replay_webhooks(text, timestamp with time zone, boolean, integer); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.replay_webhooks(gateway text DEFAULT NULL::text, since timestamp with time zone DEFAULT (clock_timestamp() - '1 day'::interval), only_errors boolean DEFAULT true, max_count integer DEFAULT 10000) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  replayed integer;
-begin
-  if max_count < 1 then
-    raise exception 'max_count must be 1 or more, got %', max_count
-      using errcode = 'PR001';
-  end if;
-  perform pg_advisory_xact_lock(1886351220, 4);    -- one at a time: what another one puts back is seen
-  with chosen as materialized (
-    select i.inbox_id, i.gateway, octet_length(i.body) as size_bytes, x.inbox_id is not null as is_error
-    from postroad.webhook_inbox as i
-    left join postroad.webhook_errors as x using (inbox_id)
-    where (replay_webhooks.gateway is null or i.gateway = replay_webhooks.gateway)
-      and i.received_at >= since
-      and (x.inbox_id is not null or not only_errors)
-      and not exists (
-        select from postroad.webhook_batches as b
-        where i.inbox_id = any (b.inbox_ids)
-      )
-    order by i.inbox_id
-    limit max_count
-  ), forgiven as (
-    delete from postroad.webhook_errors as x
-    using chosen as c
-    where x.inbox_id = c.inbox_id
-  ), sized as (
-    select c.inbox_id, c.gateway,
-      sum(c.size_bytes + 40000) over (partition by c.gateway order by c.inbox_id) / 8000000 as part   -- 200 small ones, or 8 MB
-    from chosen as c
-  ), batched as (
-    insert into postroad.webhook_batches (gateway, is_replay, inbox_ids)
-    select s.gateway, true, array_agg(s.inbox_id order by s.inbox_id)
-    from sized as s
-    group by s.gateway, floor(s.part)
-  ), counted as (
-    update postroad.webhook_counts as k
-    set parsed = k.parsed - g.parsed, errors = k.errors - g.errors
-    from (
-      select c.gateway, count(*) filter (where not c.is_error) as parsed, count(*) filter (where c.is_error) as errors
-      from chosen as c
-      group by c.gateway
-    ) as g
-    where k.gateway = g.gateway
-  )
-  select count(*) into replayed
-  from chosen;
-  return replayed;
-end;
-$$;
-
---
--- Name: FUNCTION replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) IS 'Has stored requests read again that came since a time (default: the last day), of one gateway if given: those that could not be read, or all (only_errors false); at most
-max_count, the oldest first. Events that are there already stay as they are. Returns how many. Servers read them within some seconds.';
 
 --
 -- Name: report_breaker(text, boolean, text, bigint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3743,7 +2810,7 @@ declare
 begin
   delete from postroad.pauses as x
   where x.scope = resume.scope
-    and x.key = case when resume.scope = 'domain' then lower(resume.key) else resume.key end
+    and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
   returning x.pause_id into resumed;            -- waits for a completion that is parking messages; what follows sees them
   if resumed is null then
     return false;
@@ -3841,6 +2908,100 @@ $$;
 COMMENT ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) IS 'Queues again what failed since a time (default: the last day) and still is failed, the oldest first, at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.';
 
 --
+-- Name: route_of(postroad.messages); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  chosen constant text := postroad.gateway_named(m.gateway);
+  of_type text[];
+  gateways text[];
+  pool text;
+begin
+  select r.gateways into of_type
+  from postroad.gateway_routes as r
+  where r.channel = m.channel
+    and r.message_type = m.message_type;
+  gateways := coalesce(of_type, array(
+    select h.gateway from postroad.channel_health as h where h.channel = m.channel order by h.position, h.gateway
+  ));
+  if exists (select from postroad.channel_health as h where h.gateway = chosen and h.channel = m.channel) then
+    gateways := chosen || array_remove(gateways, chosen);
+  end if;
+  if cardinality(gateways) = 0 then
+    verdict := 'wait';
+    reason := format('no_gateway: no worker has a gateway for %s', m.channel);
+    return;
+  end if;
+  if m.channel = 'email' then
+    select format('IP pool %s (%s)', coalesce(m.ip_pool, p.ip_pool), case when m.ip_pool is null then 'by message type' else 'by the caller' end)
+    into pool
+    from (select m.message_type) as t (message_type)
+    left join postroad.ip_pools as p on p.message_type = t.message_type
+    where coalesce(m.ip_pool, p.ip_pool) is not null;
+  end if;
+  with candidate as (
+    select g.gateway, g.nth, s.weight, x.key is not null as is_paused, coalesce(s.is_open, false) as is_open, s.cause, s.changed_at, s.open_until,
+      (
+        select p.price
+        from postroad.sms_prices as p
+        where m.channel = 'sms'
+          and p.gateway = g.gateway
+          and starts_with(ltrim(m.recipient, '+'), p.prefix)
+        order by length(p.prefix) desc
+        limit 1
+      ) as price
+    from unnest(gateways) with ordinality as g (gateway, nth)
+    left join postroad.gateway_states as s on s.gateway = g.gateway
+    left join postroad.pauses as x on x.scope = 'gateway' and x.key = g.gateway
+  ), tried as (                     -- as the workers do it: src/worker/routing.rs
+    select c.*, row_number() over (
+      order by c.is_open, case when c.is_open then c.open_until end, c.gateway is distinct from chosen, coalesce(c.weight, 1) = 0, c.price,
+        c.weight is null, c.nth
+    ) as place
+    from candidate as c
+    where not c.is_paused
+  ), first as (
+    select t.gateway, case
+        when t.is_open then 'every breaker is open: the one that is probed next'
+        when t.gateway = chosen then 'chosen by the caller'
+        when t.price is not null then format('the cheapest to this number: %s a part', t.price)
+        when exists (select from tried as o where o.weight is not null and not o.is_open) then 'by weight'
+        when of_type is not null then format('first for %s', m.message_type)
+        else format('first for %s', m.channel)
+      end as why
+    from tried as t
+    where t.place = 1
+  )
+  select
+    case when exists (select from first) then 'pass' else 'wait' end,
+    concat_ws('; ',
+      (select format('%s (%s)', f.gateway, f.why) from first as f),
+      'then ' || (select string_agg(t.gateway, ', ' order by t.place) from tried as t where t.place > 1 and not t.is_open),
+      'paused: ' || (select string_agg(c.gateway, ', ' order by c.nth) from candidate as c where c.is_paused),
+      (
+        select string_agg(format('%s''s breaker is open since %s (%s)', c.gateway, c.changed_at, c.cause), '; ' order by c.nth)
+        from candidate as c
+        where c.is_open
+      ),
+      'weights: ' || (select string_agg(format('%s %s', c.gateway, c.weight), ', ' order by c.weight desc, c.gateway) from candidate as c where c.weight is not null),
+      'prices: ' || (select string_agg(format('%s %s', c.gateway, c.price), ', ' order by c.price, c.gateway) from candidate as c where c.price is not null),
+      pool
+    )
+  into verdict, reason;
+end;
+$$;
+
+--
+-- Name: FUNCTION route_of(m postroad.messages, OUT verdict text, OUT reason text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) IS 'By which gateways a message goes, and why: as far as the workers told (register_gateways, register_routing), and with what they know of gateways now. Which push gateway
+takes a token only they know.';
+
+--
 -- Name: routing_state(); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3871,20 +3032,22 @@ CREATE FUNCTION postroad.set_gateway_weight(gateway text, weight integer) RETURN
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  named constant text := postroad.gateway_named(gateway);
 begin
   if weight < 0 then
     raise exception 'a weight must be 0 or more, got %', weight
       using errcode = 'PR001', hint = 'Null: in configured order. 0: only when no other gateway can.';
   end if;
-  if not exists (select from postroad.channel_health as h where h.gateway = set_gateway_weight.gateway) then
+  if not exists (select from postroad.channel_health as h where h.gateway = named) then
     raise exception 'no worker has registered a gateway %', quote_literal(gateway)
       using errcode = 'PR002', hint = 'See: select distinct gateway from postroad.gateway_stats.';
   end if;
   insert into postroad.gateway_states as s (gateway, weight)
-  values (gateway, weight)
+  values (named, weight)
   on conflict on constraint gateway_states_pkey do update
   set weight = excluded.weight;
-  perform pg_notify('postroad_health', gateway);
+  perform pg_notify('postroad_health', named);
 end;
 $$;
 
@@ -3939,70 +3102,6 @@ COMMENT ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per
 Kept in rate_limits; workers do not apply them yet. Raises PR001 (no key, or below 1) and PR002 (unknown limit type).';
 
 --
--- Name: set_sms_reply(text, text); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.set_sms_reply(wish text, body text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  if (wish = any ('{help,start}')) is not true then
-    raise exception 'unknown wish %', coalesce(quote_literal(wish), 'null')
-      using errcode = 'PR002', hint = 'Wishes: help, start. STOP is confirmed by the provider: nothing goes to a suppressed number.';
-  end if;
-  if coalesce(btrim(body), '') = '' then
-    delete from postroad.sms_replies as r where r.wish = set_sms_reply.wish;
-    return;
-  end if;
-  insert into postroad.sms_replies (wish, body)
-  values (wish, body)
-  on conflict on constraint sms_replies_pkey do update
-  set body = excluded.body;
-end;
-$$;
-
---
--- Name: FUNCTION set_sms_reply(wish text, body text); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.set_sms_reply(wish text, body text) IS 'Sets what is answered by SMS to HELP (wish help) or START (wish start), at most once an hour to a number; null: nothing, which is the default, since many providers answer
-themselves. Raises PR002 for another wish.';
-
---
--- Name: set_suppression_rule(text, boolean, integer, interval, interval, boolean, boolean); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.set_suppression_rule(reason text, is_on boolean DEFAULT true, after integer DEFAULT 1, within interval DEFAULT NULL::interval, expires_after interval DEFAULT NULL::interval, every_channel boolean DEFAULT false, every_tenant boolean DEFAULT true) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  if (after between 1 and 1000) is not true or within <= '0' or expires_after <= '0' or num_nulls(is_on, every_channel, every_tenant) > 0 then
-    raise exception 'a rule needs after from 1 to 1000, and intervals above 0'
-      using errcode = 'PR001', hint = 'Such as set_suppression_rule(''soft_bounce'', after => 3, within => ''30 days'', expires_after => ''30 days'').';
-  end if;
-  update postroad.suppression_rules as r
-  set is_on = set_suppression_rule.is_on, after = set_suppression_rule.after, within = set_suppression_rule.within,
-    expires_after = set_suppression_rule.expires_after, every_channel = set_suppression_rule.every_channel, every_tenant = set_suppression_rule.every_tenant
-  where r.reason = set_suppression_rule.reason;
-  if not found then
-    raise exception 'unknown reason %', coalesce(quote_literal(reason), 'null')
-      using errcode = 'PR002', hint = 'Reasons: hard_bounce, soft_bounce, invalid_token, complaint, unsubscribe, stop, opted_out.';
-  end if;
-end;
-$$;
-
---
--- Name: FUNCTION set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) IS 'Sets which events suppress a recipient: reason is hard_bounce, soft_bounce, invalid_token (push), complaint, unsubscribe, stop (SMS) or opted_out (a carrier''s word).
-is_on: false for not at all. after: so many messages with such an event (default 1), not older than within (default: any), none delivered since. expires_after: how long
-(default: for good). every_channel: on all channels, not that of the event only. every_tenant: false for the message''s tenant only. What is on the list stays as it is.
-Raises PR001 (after below 1, an interval that is not above 0) and PR002 (unknown reason).';
-
---
 -- Name: settle(uuid, text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -4054,36 +3153,6 @@ $$;
 COMMENT ON FUNCTION postroad.size_kb(bytes bigint) IS 'Bytes in KiB, as message_queue keeps them: at most 32767.';
 
 --
--- Name: split_webhooks(bigint[]); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.split_webhooks(batch_ids bigint[]) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  split integer;
-begin
-  with deleted as (
-    delete from postroad.webhook_batches as b
-    where b.batch_id = any (batch_ids)
-    returning b.gateway, b.is_replay, b.created_at, b.inbox_ids
-  )
-  insert into postroad.webhook_batches (gateway, is_replay, created_at, inbox_ids)
-  select d.gateway, d.is_replay, d.created_at, array[u.inbox_id]
-  from deleted as d, unnest(d.inbox_ids) as u (inbox_id);
-  get diagnostics split = row_count;
-  return split;
-end;
-$$;
-
---
--- Name: FUNCTION split_webhooks(batch_ids bigint[]); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) IS 'Makes each request of these batches a batch of its own, so that one whose events cannot be recorded holds back no other. Returns how many.';
-
---
 -- Name: status(uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -4097,7 +3166,6 @@ declare
   outcome postroad.delivery_events;
   said postroad.delivery_events;
   raised text;
-  in_doubt_since timestamptz;
 begin
   select m.* into message from postroad.record_of(status.message_id) as m;
   if not found then
@@ -4119,16 +3187,12 @@ begin
   order by postroad.created_at(e.lease_id) desc, e.lease_id,
     case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
   limit 1;
-  if outcome.event_type = 'unknown' then         -- what a gateway says of any time since then settles it; its clock may be behind ours
-    in_doubt_since := postroad.created_at(outcome.lease_id) - interval '5 minutes';
-  end if;
   select e.* into said
   from postroad.delivery_events as e
   where e.message_id = status.message_id
     and e.lease_id is null
     and e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed')
-    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at
-      or e.event_type in ('sent', 'failed') and (e.external_id = outcome.external_id or e.gateway is not null and e.occurred_at >= in_doubt_since))
+    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at)
   order by e.occurred_at desc, e.event_id desc
   limit 1;
   if said.event_id is not null then
@@ -4150,8 +3214,6 @@ begin
             and (x.external_id = e.external_id or e.external_id is null and x.event_type in ('sent', 'unknown')))))
         then 'bounced'
       when bool_or(e.event_type in ('delivered', 'opened', 'clicked')) then 'delivered'
-      when bool_or(e.lease_id is null and e.gateway is not null and e.occurred_at >= in_doubt_since
-        and e.event_type in ('deferred', 'bounced', 'complained', 'unsubscribed')) then 'sent'         -- it had it
     end
   into updated_at, sent_at, delivered_at, attempts, raised
   from postroad.delivery_events as e
@@ -4179,76 +3241,8 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) IS 'Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
-expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
+expired, suppressed, unknown (it may have gone out, and is held: see settle). attempts: delivery attempts made. reason: why it was deferred or not sent;
 error: the provider''s own words. sent means that the gateway took it, delivered that the recipient''s side did.';
-
---
--- Name: store_webhooks(text[], text[], text[], text[], text[], bytea[]); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) RETURNS TABLE(place integer, verdict text, batch_id bigint, inbox_id bigint, received_at timestamp with time zone)
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  given integer := cardinality(gateways);
-  stored bigint[];
-  batches bigint[];                              -- the batch of each
-begin
-  if cardinality(delivery_keys) <> given or cardinality(replay_keys) <> given or cardinality(queries) <> given
-    or cardinality(content_types) <> given or cardinality(bodies) <> given
-  then
-    raise exception 'each array needs one element a request'
-      using errcode = 'PR001';
-  end if;
-  with inserted as (
-    insert into postroad.webhook_inbox as i (gateway, delivery_key, replay_key, query, content_type, body)
-    select u.gateway, u.delivery_key, u.replay_key, u.query, u.content_type, u.body
-    from unnest(gateways, delivery_keys, replay_keys, queries, content_types, bodies) with ordinality
-      as u (gateway, delivery_key, replay_key, query, content_type, body, place)
-    order by u.gateway, u.delivery_key, u.place    -- two nodes that store the same keys do not wait for each other in a circle
-    on conflict do nothing
-    returning i.inbox_id, i.gateway
-  ), batched as (
-    insert into postroad.webhook_batches as b (gateway, inbox_ids)
-    select n.gateway, array_agg(n.inbox_id)
-    from inserted as n
-    group by n.gateway
-    returning b.batch_id, b.gateway
-  )
-  select array_agg(n.inbox_id), array_agg(b.batch_id) into stored, batches
-  from inserted as n
-  join batched as b using (gateway);
-  -- In a snapshot of its own: what another node stored meanwhile is seen.
-  return query
-    with arrived as materialized (
-      select u.place::integer, u.gateway, u.delivery_key, u.replay_key, u.body,
-        row_number() over (partition by u.gateway, u.delivery_key order by u.place) = 1 as is_first
-      from unnest(gateways, delivery_keys, replay_keys, bodies) with ordinality as u (gateway, delivery_key, replay_key, body, place)
-    )
-    select a.place,
-      case
-        when i.inbox_id is null then 'replayed'
-        when n.batch_id is not null then 'stored'
-        when a.replay_key is not null and a.body <> i.body then 'replayed'   -- a token that does not cover the body vouched for another one
-        else 'duplicate'
-      end,
-      n.batch_id, i.inbox_id, i.received_at
-    from arrived as a
-    left join postroad.webhook_inbox as i
-      on i.gateway = a.gateway and i.delivery_key = a.delivery_key
-    left join unnest(stored, batches) as n (inbox_id, batch_id)
-      on n.inbox_id = i.inbox_id and a.is_first
-    order by a.place;
-end;
-$$;
-
---
--- Name: FUNCTION store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) IS 'Stores verified requests, one element of each array a request, and says of each, in the order given: stored (with its batch, which waits to be read), duplicate (a
-delivery_key that is there already, also twice in the call), or replayed (another delivery, or another body, under a replay_key that was used).';
 
 --
 -- Name: suppress(text, text, text, bigint, timestamp with time zone, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4266,7 +3260,12 @@ begin
     raise exception 'a suppression needs a reason'
       using errcode = 'PR001', hint = 'Such as manual, legal, unsubscribe, complaint, hard_bounce.';
   end if;
-  return postroad.put_suppressions(array[key], array[channel], array[tenant_id], array[reason], array[expires_at], array[coalesce(source, session_user)]) > 0;
+  insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source)
+  values (key, channel, tenant_id, reason, expires_at, coalesce(source, session_user))
+  on conflict on constraint suppression_list_is_unique do update
+  set reason = excluded.reason, expires_at = excluded.expires_at, source = excluded.source, created_at = clock_timestamp()
+  where s.expires_at is not null and (excluded.expires_at is null or excluded.expires_at > s.expires_at);
+  return found;
 end;
 $$;
 
@@ -4275,8 +3274,7 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text) IS 'Puts an address on the suppression list: for a channel (null: all), for a tenant (null: all), until expires_at (default: for good). Messages to it that wait are stopped when
-they are claimed. Returns true when that changed the list; an entry that lasts as long already stays as it is, but for its reason, of which the stronger one stays (legal,
-complaint, manual and your own, hard_bounce, unsubscribe, stop, soft_bounce): a START takes back a stop, not what you say here. Raises PR001 (no reason, or an address that the channel
+they are claimed. Returns true when that changed the list; an entry that lasts as long already stays as it is. Raises PR001 (no reason, or an address that the channel
 does not know) and PR002 (unknown channel).';
 
 --
@@ -4354,29 +3352,6 @@ $$;
 COMMENT ON FUNCTION postroad.suppression_key(channel text, recipient text) IS 'How suppression_list writes a normalised recipient: an email address in lower case, others as they are.';
 
 --
--- Name: suppression_rank(text); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.suppression_rank(reason text) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$
-  select case reason
-    when 'soft_bounce' then 0
-    when 'stop' then 1 when 'opted_out' then 1
-    when 'hard_bounce' then 2 when 'invalid_token' then 2 when 'unsubscribe' then 2
-    when 'complaint' then 4
-    when 'legal' then 5
-    else 3
-  end
-$$;
-
---
--- Name: FUNCTION suppression_rank(reason text); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.suppression_rank(reason text) IS 'Which of two reasons stays on an entry: the higher one. A START takes back what is 1; manual, and a reason of an operator''s own, is 3.';
-
---
 -- Name: take_probe(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -4400,45 +3375,6 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.take_probe(gateway text) IS 'Whether this node is the one that sends the next message to a gateway whose breaker is open, to see.';
-
---
--- Name: take_webhooks(text[], interval); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.take_webhooks(gateways text[], min_age interval) RETURNS TABLE(batch_id bigint, gateway text, inbox_id bigint, query text, content_type text, body bytea, received_at timestamp with time zone)
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  taken record;
-begin
-  select b.batch_id, b.gateway, b.inbox_ids into taken
-  from postroad.webhook_batches as b
-  where b.gateway = any (gateways)
-    and b.created_at <= clock_timestamp() - min_age
-  order by b.batch_id
-  limit 1
-  for update skip locked;
-  if not found then
-    return;
-  end if;
-  return query
-    select taken.batch_id, taken.gateway, i.inbox_id, i.query, i.content_type, i.body, i.received_at
-    from postroad.webhook_inbox as i
-    where i.inbox_id = any (taken.inbox_ids)
-    order by i.inbox_id;
-  if not found then                              -- purged meanwhile
-    delete from postroad.webhook_batches as b where b.batch_id = taken.batch_id;
-  end if;
-end;
-$$;
-
---
--- Name: FUNCTION take_webhooks(gateways text[], min_age interval); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) IS 'The oldest batch of stored requests of these gateways that waits for at least min_age, locked until the end of the transaction, in which finish_webhooks is to be called.
-No row when none waits, or others have them all.';
 
 --
 -- Name: timeline(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4467,30 +3403,6 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.timeline(message_id uuid) IS 'What happened to a message, oldest first; queued is the row in messages. detail: the provider''s own code and words.';
-
---
--- Name: to_time(text); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.to_time(text) RETURNS timestamp with time zone
-    LANGUAGE plpgsql STABLE
-    AS $_$
-begin
-  if $1 ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)? ?(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$' then
-    return $1::timestamptz;
-  end if;
-  return null;
-exception
-  when data_exception then                       -- the 30th of February
-    return null;
-end;
-$_$;
-
---
--- Name: FUNCTION to_time(text); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.to_time(text) IS 'A time in ISO 8601, or null when it is none.';
 
 --
 -- Name: unregister_worker(bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4779,6 +3691,87 @@ COMMENT ON COLUMN postroad.channel_health.current_rate IS 'Calls a second in the
 COMMENT ON COLUMN postroad.channel_health.maximum_rate IS 'The most calls a second in a minute of the last 24 hours.';
 
 --
+-- Name: event_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+CREATE SEQUENCE postroad.event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 64;
+
+--
+-- Name: SEQUENCE event_id_seq; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON SEQUENCE postroad.event_id_seq IS 'Ids of delivery events; a session takes 64 at a time.';
+
+--
+-- Name: delivery_events; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.delivery_events (
+    event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    message_id uuid NOT NULL,
+    lease_id uuid,
+    attempt smallint,
+    event_type text NOT NULL COLLATE pg_catalog."C",
+    gateway text COLLATE pg_catalog."C",
+    external_id text COLLATE pg_catalog."C",
+    reason text COLLATE pg_catalog."C",
+    bounce_type text COLLATE pg_catalog."C",
+    source_key text COLLATE pg_catalog."C",
+    detail jsonb,
+    CONSTRAINT event_type_is_known CHECK ((event_type = ANY (ARRAY['sent'::text, 'deferred'::text, 'delivered'::text, 'opened'::text, 'clicked'::text, 'converted'::text, 'bounced'::text, 'complained'::text, 'unsubscribed'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'suppressed'::text, 'unknown'::text, 'received'::text])))
+)
+PARTITION BY RANGE (message_id);
+
+--
+-- Name: TABLE delivery_events; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.delivery_events IS 'What happened to messages: append-only. The event queued is the row in messages.';
+
+--
+-- Name: COLUMN delivery_events.xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.xid IS 'The transaction that wrote it: readers go from snapshot to snapshot and skip none.';
+
+--
+-- Name: COLUMN delivery_events.lease_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.lease_id IS 'The lease under which a worker wrote it; null for events from elsewhere.';
+
+--
+-- Name: COLUMN delivery_events.attempt; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.attempt IS 'The attempt it ended, from 1.';
+
+--
+-- Name: COLUMN delivery_events.reason; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.reason IS 'Machine-readable reason, wherever a message was not sent.';
+
+--
+-- Name: COLUMN delivery_events.source_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.source_key IS 'The provider''s id of the event: the same event is kept once.';
+
+--
+-- Name: COLUMN delivery_events.detail; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.detail IS 'The provider''s own code and words.';
+
+--
 -- Name: channel_stats; Type: VIEW; Schema: postroad; Owner: -
 --
 
@@ -4935,6 +3928,22 @@ COMMENT ON TABLE postroad.gateway_minutes IS 'What gateways answered, a row a mi
 --
 
 COMMENT ON COLUMN postroad.gateway_minutes.latencies IS 'Calls by latency: bucket n counts those of up to 2^n ms, from n = 0 to 15; the last bucket counts the rest.';
+
+--
+-- Name: gateway_routes; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.gateway_routes (
+    channel text NOT NULL,
+    message_type text NOT NULL,
+    gateways text[] NOT NULL
+);
+
+--
+-- Name: TABLE gateway_routes; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.gateway_routes IS 'Gateways of some types of messages, first choice first, instead of those of their channel (channel_health).';
 
 --
 -- Name: gateway_states; Type: TABLE; Schema: postroad; Owner: -
@@ -5110,23 +4119,6 @@ CREATE VIEW postroad.in_flight AS
 COMMENT ON VIEW postroad.in_flight IS 'Claimed batches. A lease older than 10 minutes is overdue: an alarm, which never releases it by itself. No host: its worker is gone, and it is about to be rescued.';
 
 --
--- Name: inbound_messages; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.inbound_messages (
-    message_id uuid NOT NULL,
-    gateway text NOT NULL COLLATE pg_catalog."C",
-    source_key text COLLATE pg_catalog."C",
-    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
-);
-
---
--- Name: TABLE inbound_messages; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.inbound_messages IS 'Ids under which events of people are kept that name no message of ours: inbound messages, and complaints and wishes without one.';
-
---
 -- Name: intents; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -5141,6 +4133,21 @@ ALTER TABLE ONLY postroad.intents ALTER COLUMN message_ids SET STORAGE EXTERNAL;
 --
 
 COMMENT ON TABLE postroad.intents IS 'Messages with on_unknown hold that a worker is about to send: if it dies, they are unknown. Deleted with their lease.';
+
+--
+-- Name: ip_pools; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.ip_pools (
+    message_type text NOT NULL,
+    ip_pool text NOT NULL
+);
+
+--
+-- Name: TABLE ip_pools; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.ip_pools IS 'The IP pool of mails that name none.';
 
 --
 -- Name: late_events; Type: TABLE; Schema: postroad; Owner: -
@@ -5168,47 +4175,6 @@ CREATE TABLE postroad.late_events (
 --
 
 COMMENT ON TABLE postroad.late_events IS 'Events of messages whose day is gone.';
-
---
--- Name: unplaced_events; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.unplaced_events (
-    day date NOT NULL,
-    gateway text NOT NULL COLLATE pg_catalog."C",
-    cause text NOT NULL,
-    events bigint NOT NULL,
-    last_at timestamp with time zone NOT NULL,
-    last_event jsonb
-)
-WITH (fillfactor='50');
-
---
--- Name: TABLE unplaced_events; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.unplaced_events IS 'Reported events that were left out, counted by day, gateway and cause, with the last of each: see left_out_events.';
-
---
--- Name: left_out_events; Type: VIEW; Schema: postroad; Owner: -
---
-
-CREATE VIEW postroad.left_out_events AS
- SELECT x.day,
-    x.gateway,
-    x.cause,
-    x.events,
-    x.last_at,
-    x.last_event
-   FROM postroad.unplaced_events x
-  ORDER BY x.day DESC, x.gateway, x.cause;
-
---
--- Name: VIEW left_out_events; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON VIEW postroad.left_out_events IS 'Reported events that were not recorded, counted by day (UTC), gateway and cause: malformed (an id or a time that is none), unknown_event (a type that we do not have),
-unknown_message (no message of ours: of another application on the same account, perhaps). last_event is the latest of them, without its recipient. Kept 90 days.';
 
 --
 -- Name: message_queue; Type: TABLE; Schema: postroad; Owner: -
@@ -5670,20 +4636,20 @@ CREATE TABLE postroad.rate_limits (
 COMMENT ON TABLE postroad.rate_limits IS 'How much may go out a second, minute, hour and day; null means no limit.';
 
 --
--- Name: sms_replies; Type: TABLE; Schema: postroad; Owner: -
+-- Name: sms_prices; Type: TABLE; Schema: postroad; Owner: -
 --
 
-CREATE TABLE postroad.sms_replies (
-    wish text NOT NULL,
-    body text NOT NULL,
-    CONSTRAINT wish_is_known CHECK ((wish = ANY (ARRAY['help'::text, 'start'::text])))
+CREATE TABLE postroad.sms_prices (
+    gateway text NOT NULL,
+    prefix text NOT NULL,
+    price double precision NOT NULL
 );
 
 --
--- Name: TABLE sms_replies; Type: COMMENT; Schema: postroad; Owner: -
+-- Name: TABLE sms_prices; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON TABLE postroad.sms_replies IS 'What is answered to HELP and START: see set_sms_reply.';
+COMMENT ON TABLE postroad.sms_prices IS 'What a part of a text message costs by a gateway, by the digits with which the number begins.';
 
 --
 -- Name: suppression_list; Type: TABLE; Schema: postroad; Owner: -
@@ -5697,8 +4663,7 @@ CREATE TABLE postroad.suppression_list (
     expires_at timestamp with time zone,
     event_id bigint,
     reason text NOT NULL,
-    source text,
-    message_id uuid
+    source text
 );
 
 --
@@ -5726,282 +4691,10 @@ COMMENT ON COLUMN postroad.suppression_list.channel IS 'Null: every channel.';
 COMMENT ON COLUMN postroad.suppression_list.tenant_id IS 'Null: every tenant.';
 
 --
--- Name: COLUMN suppression_list.created_at; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.created_at IS 'Since when: the time of the event, where an event did it.';
-
---
 -- Name: COLUMN suppression_list.expires_at; Type: COMMENT; Schema: postroad; Owner: -
 --
 
 COMMENT ON COLUMN postroad.suppression_list.expires_at IS 'Null: for good.';
-
---
--- Name: COLUMN suppression_list.event_id; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.event_id IS 'The event that did it, of message_id.';
-
---
--- Name: COLUMN suppression_list.reason; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.reason IS 'legal, complaint, manual, hard_bounce, soft_bounce, invalid_token, unsubscribe, stop, opted_out, or an operator''s own.';
-
---
--- Name: COLUMN suppression_list.source; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.source IS 'Who did it: a role, a file, the gateway that reported the event.';
-
---
--- Name: suppression_rules; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.suppression_rules (
-    reason text NOT NULL,
-    is_on boolean DEFAULT true NOT NULL,
-    after integer DEFAULT 1 NOT NULL,
-    within interval,
-    expires_after interval,
-    every_channel boolean DEFAULT false NOT NULL,
-    every_tenant boolean DEFAULT true NOT NULL,
-    CONSTRAINT after_is_positive CHECK (((after >= 1) AND (after <= 1000))),
-    CONSTRAINT expires_after_is_positive CHECK ((expires_after > '00:00:00'::interval)),
-    CONSTRAINT within_is_positive CHECK ((within > '00:00:00'::interval))
-);
-
---
--- Name: TABLE suppression_rules; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.suppression_rules IS 'Which events suppress a recipient, and for how long: see set_suppression_rule.';
-
---
--- Name: COLUMN suppression_rules.after; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_rules.after IS 'So many messages with such an event suppress.';
-
---
--- Name: COLUMN suppression_rules.within; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_rules.within IS 'Only events this young count; null: since the last delivery.';
-
---
--- Name: COLUMN suppression_rules.expires_after; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_rules.expires_after IS 'Null: for good.';
-
---
--- Name: COLUMN suppression_rules.every_tenant; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_rules.every_tenant IS 'False: the tenant of the message only.';
-
---
--- Name: suppression_policy; Type: VIEW; Schema: postroad; Owner: -
---
-
-CREATE VIEW postroad.suppression_policy AS
- SELECT r.reason,
-    r.is_on,
-    r.after,
-    r.within,
-    r.expires_after,
-    r.every_channel,
-    r.every_tenant
-   FROM postroad.suppression_rules r
-  ORDER BY r.reason;
-
---
--- Name: VIEW suppression_policy; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON VIEW postroad.suppression_policy IS 'Which events suppress a recipient, and for how long: change it by set_suppression_rule.';
-
---
--- Name: suppression_strikes; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.suppression_strikes (
-    address text NOT NULL COLLATE pg_catalog."C",
-    channel text NOT NULL COLLATE pg_catalog."C",
-    reason text NOT NULL,
-    message_id uuid NOT NULL,
-    occurred_at timestamp with time zone NOT NULL
-);
-
---
--- Name: TABLE suppression_strikes; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.suppression_strikes IS 'Events that count towards a rule with after above 1, one a message. A delivery takes those of bounces away.';
-
---
--- Name: webhook_batches; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.webhook_batches (
-    batch_id bigint NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    gateway text NOT NULL COLLATE pg_catalog."C",
-    is_replay boolean DEFAULT false NOT NULL,
-    inbox_ids bigint[] NOT NULL
-);
-
---
--- Name: TABLE webhook_batches; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.webhook_batches IS 'Requests in the inbox that wait to be read, a row a batch: inserted with them, deleted in the transaction that records their events.';
-
---
--- Name: webhook_batches_batch_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
---
-
-ALTER TABLE postroad.webhook_batches ALTER COLUMN batch_id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME postroad.webhook_batches_batch_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
---
--- Name: webhook_counts; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.webhook_counts (
-    gateway text NOT NULL COLLATE pg_catalog."C",
-    stored bigint DEFAULT 0 NOT NULL,
-    parsed bigint DEFAULT 0 NOT NULL,
-    errors bigint DEFAULT 0 NOT NULL,
-    events bigint DEFAULT 0 NOT NULL,
-    last_at timestamp with time zone NOT NULL
-)
-WITH (fillfactor='50');
-
---
--- Name: TABLE webhook_counts; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.webhook_counts IS 'What became of the requests in the inbox, a row a gateway, kept by those who read them. What still waits is not in it.';
-
---
--- Name: webhook_errors; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.webhook_errors (
-    inbox_id bigint NOT NULL,
-    failed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    error text NOT NULL
-);
-
---
--- Name: TABLE webhook_errors; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.webhook_errors IS 'Requests in the inbox that could not be read, and why. postroad.replay_webhooks has them read again.';
-
---
--- Name: webhook_inbox; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.webhook_inbox (
-    inbox_id bigint NOT NULL,
-    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    gateway text NOT NULL COLLATE pg_catalog."C",
-    delivery_key text NOT NULL COLLATE pg_catalog."C",
-    replay_key text COLLATE pg_catalog."C",
-    query text,
-    content_type text,
-    body bytea NOT NULL
-);
-
---
--- Name: TABLE webhook_inbox; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.webhook_inbox IS 'Verified requests of providers, as they came: inserted, never updated, deleted past retention.';
-
---
--- Name: COLUMN webhook_inbox.delivery_key; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.webhook_inbox.delivery_key IS 'The provider''s id of the delivery, or the hash of the body: a repeated delivery is stored once.';
-
---
--- Name: COLUMN webhook_inbox.replay_key; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.webhook_inbox.replay_key IS 'A token or signature that is good for one delivery: another one that carries it is forged.';
-
---
--- Name: webhook_failures; Type: VIEW; Schema: postroad; Owner: -
---
-
-CREATE VIEW postroad.webhook_failures AS
- SELECT i.inbox_id,
-    i.received_at,
-    i.gateway,
-    x.failed_at,
-    x.error,
-    i.content_type,
-    octet_length(i.body) AS size_bytes
-   FROM (postroad.webhook_errors x
-     JOIN postroad.webhook_inbox i USING (inbox_id));
-
---
--- Name: VIEW webhook_failures; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON VIEW postroad.webhook_failures IS 'Webhook requests that could not be read, and why. postroad.replay_webhooks has them read again.';
-
---
--- Name: webhook_inbox_inbox_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
---
-
-ALTER TABLE postroad.webhook_inbox ALTER COLUMN inbox_id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME postroad.webhook_inbox_inbox_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-
---
--- Name: webhook_stats; Type: VIEW; Schema: postroad; Owner: -
---
-
-CREATE VIEW postroad.webhook_stats AS
- SELECT gateway,
-    (COALESCE(c.stored, (0)::bigint) + COALESCE(w.new_requests, (0)::bigint)) AS stored,
-    COALESCE(c.parsed, (0)::bigint) AS parsed,
-    COALESCE(c.errors, (0)::bigint) AS errors,
-    COALESCE(w.requests, (0)::bigint) AS waiting,
-    w.oldest_at,
-    COALESCE(c.events, (0)::bigint) AS events,
-    c.last_at
-   FROM (postroad.webhook_counts c
-     FULL JOIN ( SELECT b.gateway,
-            sum(cardinality(b.inbox_ids)) AS requests,
-            COALESCE(sum(cardinality(b.inbox_ids)) FILTER (WHERE (NOT b.is_replay)), (0)::bigint) AS new_requests,
-            min(b.created_at) AS oldest_at
-           FROM postroad.webhook_batches b
-          GROUP BY b.gateway) w USING (gateway));
-
---
--- Name: VIEW webhook_stats; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON VIEW postroad.webhook_stats IS 'Each gateway''s webhook requests since the beginning: stored (each delivery once), read, not readable (see webhook_failures and replay_webhooks), waiting to be read and since
-when; the events that came of them, and when the last ones were read. Counters, not counts: as cheap at any size.';
 
 --
 -- Name: workers; Type: VIEW; Schema: postroad; Owner: -
@@ -6078,13 +4771,6 @@ ALTER TABLE ONLY postroad.message_queue ATTACH PARTITION postroad.message_queue_
 ALTER TABLE ONLY postroad.messages ATTACH PARTITION postroad.messages_default DEFAULT;
 
 --
--- Name: webhook_inbox a_delivery_is_stored_once; Type: CONSTRAINT; Schema: postroad; Owner: -
---
-
-ALTER TABLE ONLY postroad.webhook_inbox
-    ADD CONSTRAINT a_delivery_is_stored_once UNIQUE (gateway, delivery_key);
-
---
 -- Name: channel_health channel_health_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -6120,6 +4806,13 @@ ALTER TABLE ONLY postroad.gateway_minutes
     ADD CONSTRAINT gateway_minutes_pkey PRIMARY KEY (minute, gateway, channel);
 
 --
+-- Name: gateway_routes gateway_routes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.gateway_routes
+    ADD CONSTRAINT gateway_routes_pkey PRIMARY KEY (channel, message_type);
+
+--
 -- Name: gateway_states gateway_states_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -6134,18 +4827,11 @@ ALTER TABLE ONLY postroad.idempotency_keys
     ADD CONSTRAINT idempotency_keys_are_unique UNIQUE NULLS NOT DISTINCT (tenant_id, key);
 
 --
--- Name: inbound_messages inbound_messages_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
+-- Name: ip_pools ip_pools_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
-ALTER TABLE ONLY postroad.inbound_messages
-    ADD CONSTRAINT inbound_messages_are_unique UNIQUE (gateway, source_key);
-
---
--- Name: inbound_messages inbound_messages_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
---
-
-ALTER TABLE ONLY postroad.inbound_messages
-    ADD CONSTRAINT inbound_messages_pkey PRIMARY KEY (message_id);
+ALTER TABLE ONLY postroad.ip_pools
+    ADD CONSTRAINT ip_pools_pkey PRIMARY KEY (message_type);
 
 --
 -- Name: leases leases_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -6211,11 +4897,11 @@ ALTER TABLE ONLY postroad.scheduled
     ADD CONSTRAINT scheduled_pkey PRIMARY KEY (message_id);
 
 --
--- Name: sms_replies sms_replies_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+-- Name: sms_prices sms_prices_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
-ALTER TABLE ONLY postroad.sms_replies
-    ADD CONSTRAINT sms_replies_pkey PRIMARY KEY (wish);
+ALTER TABLE ONLY postroad.sms_prices
+    ADD CONSTRAINT sms_prices_pkey PRIMARY KEY (gateway, prefix);
 
 --
 -- Name: suppression_list suppression_list_is_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -6225,72 +4911,11 @@ ALTER TABLE ONLY postroad.suppression_list
     ADD CONSTRAINT suppression_list_is_unique UNIQUE NULLS NOT DISTINCT (address, channel, tenant_id);
 
 --
--- Name: suppression_rules suppression_rules_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
---
-
-ALTER TABLE ONLY postroad.suppression_rules
-    ADD CONSTRAINT suppression_rules_pkey PRIMARY KEY (reason);
-
---
--- Name: suppression_strikes suppression_strikes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
---
-
-ALTER TABLE ONLY postroad.suppression_strikes
-    ADD CONSTRAINT suppression_strikes_pkey PRIMARY KEY (address, channel, reason, message_id);
-
---
--- Name: unplaced_events unplaced_events_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
---
-
-ALTER TABLE ONLY postroad.unplaced_events
-    ADD CONSTRAINT unplaced_events_pkey PRIMARY KEY (day, gateway, cause);
-
---
--- Name: webhook_batches webhook_batches_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
---
-
-ALTER TABLE ONLY postroad.webhook_batches
-    ADD CONSTRAINT webhook_batches_pkey PRIMARY KEY (batch_id);
-
---
--- Name: webhook_counts webhook_counts_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
---
-
-ALTER TABLE ONLY postroad.webhook_counts
-    ADD CONSTRAINT webhook_counts_pkey PRIMARY KEY (gateway);
-
---
--- Name: webhook_errors webhook_errors_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
---
-
-ALTER TABLE ONLY postroad.webhook_errors
-    ADD CONSTRAINT webhook_errors_pkey PRIMARY KEY (inbox_id);
-
---
--- Name: webhook_inbox webhook_inbox_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
---
-
-ALTER TABLE ONLY postroad.webhook_inbox
-    ADD CONSTRAINT webhook_inbox_pkey PRIMARY KEY (inbox_id);
-
---
 -- Name: worker_sessions worker_sessions_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
 ALTER TABLE ONLY postroad.worker_sessions
     ADD CONSTRAINT worker_sessions_pkey PRIMARY KEY (worker_id);
-
---
--- Name: delivery_events_external; Type: INDEX; Schema: postroad; Owner: -
---
-
-CREATE INDEX delivery_events_external ON ONLY postroad.delivery_events USING btree (external_id) WHERE ((event_type = 'sent'::text) AND (gateway >= 'ovh'::text) AND (gateway < 'ovi'::text));
-
---
--- Name: INDEX delivery_events_external; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON INDEX postroad.delivery_events_external IS 'record_events: the message of a provider''s id';
 
 --
 -- Name: delivery_events_failed; Type: INDEX; Schema: postroad; Owner: -
@@ -6329,18 +4954,6 @@ CREATE INDEX idempotency_keys_created_at ON postroad.idempotency_keys USING brin
 COMMENT ON INDEX postroad.idempotency_keys_created_at IS 'purge_idempotency_keys';
 
 --
--- Name: inbound_messages_received_at; Type: INDEX; Schema: postroad; Owner: -
---
-
-CREATE INDEX inbound_messages_received_at ON postroad.inbound_messages USING brin (received_at);
-
---
--- Name: INDEX inbound_messages_received_at; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON INDEX postroad.inbound_messages_received_at IS 'purge_reports';
-
---
 -- Name: intents_lease; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -6351,12 +4964,6 @@ CREATE INDEX intents_lease ON postroad.intents USING btree (lease_id);
 --
 
 COMMENT ON INDEX postroad.intents_lease IS 'rescue, complete';
-
---
--- Name: late_events_external_id_idx; Type: INDEX; Schema: postroad; Owner: -
---
-
-CREATE INDEX late_events_external_id_idx ON postroad.late_events USING btree (external_id) WHERE ((event_type = 'sent'::text) AND (gateway >= 'ovh'::text) AND (gateway < 'ovi'::text));
 
 --
 -- Name: late_events_message_id_event_type_source_key_idx; Type: INDEX; Schema: postroad; Owner: -
@@ -6521,52 +5128,10 @@ CREATE INDEX scheduled_pause ON postroad.scheduled USING btree (pause_id) WHERE 
 COMMENT ON INDEX postroad.scheduled_pause IS 'resume';
 
 --
--- Name: suppression_strikes_occurred_at; Type: INDEX; Schema: postroad; Owner: -
---
-
-CREATE INDEX suppression_strikes_occurred_at ON postroad.suppression_strikes USING brin (occurred_at);
-
---
--- Name: INDEX suppression_strikes_occurred_at; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON INDEX postroad.suppression_strikes_occurred_at IS 'purge_reports';
-
---
--- Name: webhook_inbox_received_at; Type: INDEX; Schema: postroad; Owner: -
---
-
-CREATE INDEX webhook_inbox_received_at ON postroad.webhook_inbox USING brin (received_at);
-
---
--- Name: INDEX webhook_inbox_received_at; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON INDEX postroad.webhook_inbox_received_at IS 'purge_webhooks, replay_webhooks';
-
---
--- Name: webhook_inbox_replay_key; Type: INDEX; Schema: postroad; Owner: -
---
-
-CREATE UNIQUE INDEX webhook_inbox_replay_key ON postroad.webhook_inbox USING btree (gateway, replay_key) WHERE (replay_key IS NOT NULL);
-
---
--- Name: INDEX webhook_inbox_replay_key; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON INDEX postroad.webhook_inbox_replay_key IS 'store_webhooks: a captured token is used once, on any node, also after a restart';
-
---
 -- Name: contents_default_pkey; Type: INDEX ATTACH; Schema: postroad; Owner: -
 --
 
 ALTER INDEX postroad.contents_pkey ATTACH PARTITION postroad.contents_default_pkey;
-
---
--- Name: late_events_external_id_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
---
-
-ALTER INDEX postroad.delivery_events_external ATTACH PARTITION postroad.late_events_external_id_idx;
 
 --
 -- Name: late_events_message_id_event_type_source_key_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
@@ -6611,24 +5176,6 @@ REVOKE ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text
 GRANT ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) TO postroad_worker;
 
 --
--- Name: SEQUENCE event_id_seq; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT ALL ON SEQUENCE postroad.event_id_seq TO postroad_functions;
-
---
--- Name: TABLE delivery_events; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_events TO postroad_functions;
-
---
--- Name: FUNCTION addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) FROM PUBLIC;
-
---
 -- Name: FUNCTION advance_floors(candidates bigint[], enqueuers text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -6641,12 +5188,6 @@ GRANT ALL ON FUNCTION postroad.advance_floors(candidates bigint[], enqueuers tex
 
 REVOKE ALL ON FUNCTION postroad.alarms() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.alarms() TO postroad_worker;
-
---
--- Name: FUNCTION answer_wishes(message_ids uuid[], event_ids bigint[]); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -6769,13 +5310,6 @@ GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_reader;
 
 --
--- Name: FUNCTION export_suppressions(); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.export_suppressions() FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.export_suppressions() TO postroad_admin;
-
---
 -- Name: FUNCTION fetch_contents(content_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -6783,24 +5317,17 @@ REVOKE ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) TO postroad_worker;
 
 --
--- Name: FUNCTION finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_webhook;
-
---
--- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) FROM PUBLIC;
-
---
 -- Name: FUNCTION gate_is_open(priority smallint, p1_gate bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) TO postroad_worker;
+
+--
+-- Name: FUNCTION gateway_named(name text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.gateway_named(name text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION hand_back(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -6821,20 +5348,6 @@ GRANT ALL ON FUNCTION postroad.heartbeat(worker_id bigint) TO postroad_worker;
 --
 
 REVOKE ALL ON FUNCTION postroad.held_worker_ids() FROM PUBLIC;
-
---
--- Name: FUNCTION import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) TO postroad_admin;
-
---
--- Name: FUNCTION import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) TO postroad_admin;
 
 --
 -- Name: FUNCTION intend(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -6858,12 +5371,6 @@ REVOKE ALL ON FUNCTION postroad.is_push_subscription(subscription text) FROM PUB
 GRANT ALL ON FUNCTION postroad.is_push_subscription(subscription text) TO postroad_sender;
 
 --
--- Name: FUNCTION is_report(event jsonb); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.is_report(event jsonb) FROM PUBLIC;
-
---
 -- Name: FUNCTION is_suppressed(channel text, address text, tenant_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -6871,12 +5378,6 @@ REVOKE ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_reader;
-
---
--- Name: FUNCTION leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION next_seq(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -6958,12 +5459,6 @@ REVOKE ALL ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.message
 REVOKE ALL ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) FROM PUBLIC;
 
 --
--- Name: FUNCTION place_reports(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.place_reports(gateway text, events jsonb) FROM PUBLIC;
-
---
 -- Name: FUNCTION promote_due(priority smallint, after timestamp with time zone, max_count integer, OUT promoted integer, OUT reached timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -6976,26 +5471,6 @@ GRANT ALL ON FUNCTION postroad.promote_due(priority smallint, after timestamp wi
 
 REVOKE ALL ON FUNCTION postroad.purge_idempotency_keys(max_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.purge_idempotency_keys(max_count integer) TO postroad_worker;
-
---
--- Name: FUNCTION purge_reports(max_count integer); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.purge_reports(max_count integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.purge_reports(max_count integer) TO postroad_worker;
-
---
--- Name: FUNCTION purge_webhooks(retention interval, max_count integer); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) TO postroad_worker;
-
---
--- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION queue_depth(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -7019,12 +5494,6 @@ GRANT ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) TO post
 REVOKE ALL ON FUNCTION postroad.record_of(message_id uuid) FROM PUBLIC;
 
 --
--- Name: FUNCTION record_reports(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.record_reports(gateway text, events jsonb) FROM PUBLIC;
-
---
 -- Name: FUNCTION refresh_channel_health(); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7039,6 +5508,13 @@ REVOKE ALL ON FUNCTION postroad.register_gateways(gateways text[], channels text
 GRANT ALL ON FUNCTION postroad.register_gateways(gateways text[], channels text[], positions smallint[]) TO postroad_worker;
 
 --
+-- Name: FUNCTION register_routing(rules jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.register_routing(rules jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.register_routing(rules jsonb) TO postroad_worker;
+
+--
 -- Name: FUNCTION register_worker(worker_id bigint, host text, pid integer, version text, priorities smallint[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7051,13 +5527,6 @@ GRANT ALL ON FUNCTION postroad.register_worker(worker_id bigint, host text, pid 
 
 REVOKE ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) TO postroad_worker;
-
---
--- Name: FUNCTION replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) TO postroad_admin;
 
 --
 -- Name: FUNCTION report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -7114,6 +5583,12 @@ REVOKE ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, cha
 GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) TO postroad_admin;
 
 --
+-- Name: FUNCTION route_of(m postroad.messages, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION routing_state(); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7135,20 +5610,6 @@ REVOKE ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, 
 GRANT ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_second integer, per_minute integer, per_hour integer, per_day integer) TO postroad_admin;
 
 --
--- Name: FUNCTION set_sms_reply(wish text, body text); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) TO postroad_admin;
-
---
--- Name: FUNCTION set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) TO postroad_admin;
-
---
 -- Name: FUNCTION settle(message_id uuid, outcome text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7162,13 +5623,6 @@ GRANT ALL ON FUNCTION postroad.settle(message_id uuid, outcome text) TO postroad
 REVOKE ALL ON FUNCTION postroad.size_kb(bytes bigint) FROM PUBLIC;
 
 --
--- Name: FUNCTION split_webhooks(batch_ids bigint[]); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) TO postroad_webhook;
-
---
 -- Name: FUNCTION status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7176,13 +5630,6 @@ REVOKE ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status 
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_reader;
-
---
--- Name: FUNCTION store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) TO postroad_webhook;
 
 --
 -- Name: FUNCTION suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text); Type: ACL; Schema: postroad; Owner: -
@@ -7210,24 +5657,11 @@ REVOKE ALL ON FUNCTION postroad.suppression_address(channel text, address text) 
 REVOKE ALL ON FUNCTION postroad.suppression_key(channel text, recipient text) FROM PUBLIC;
 
 --
--- Name: FUNCTION suppression_rank(reason text); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.suppression_rank(reason text) FROM PUBLIC;
-
---
 -- Name: FUNCTION take_probe(gateway text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.take_probe(gateway text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.take_probe(gateway text) TO postroad_worker;
-
---
--- Name: FUNCTION take_webhooks(gateways text[], min_age interval); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_webhook;
 
 --
 -- Name: FUNCTION timeline(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -7237,12 +5671,6 @@ REVOKE ALL ON FUNCTION postroad.timeline(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_reader;
-
---
--- Name: FUNCTION to_time(text); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.to_time(text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION unregister_worker(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -7309,6 +5737,18 @@ REVOKE ALL ON FUNCTION postroad.wake(priority smallint) FROM PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.channel_health TO postroad_functions;
 
 --
+-- Name: SEQUENCE event_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.event_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE delivery_events; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_events TO postroad_functions;
+
+--
 -- Name: TABLE channel_stats; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7357,6 +5797,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.failed_messages TO postroad_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_minutes TO postroad_functions;
 
 --
+-- Name: TABLE gateway_routes; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_routes TO postroad_functions;
+
+--
 -- Name: TABLE gateway_states; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7403,36 +5849,22 @@ GRANT SELECT ON TABLE postroad.in_flight TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.in_flight TO postroad_functions;
 
 --
--- Name: TABLE inbound_messages; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.inbound_messages TO postroad_functions;
-
---
 -- Name: TABLE intents; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.intents TO postroad_functions;
 
 --
+-- Name: TABLE ip_pools; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.ip_pools TO postroad_functions;
+
+--
 -- Name: TABLE late_events; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.late_events TO postroad_functions;
-
---
--- Name: TABLE unplaced_events; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.unplaced_events TO postroad_functions;
-
---
--- Name: TABLE left_out_events; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT ON TABLE postroad.left_out_events TO postroad_reader;
-GRANT SELECT ON TABLE postroad.left_out_events TO postroad_admin;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.left_out_events TO postroad_functions;
 
 --
 -- Name: TABLE message_queue; Type: ACL; Schema: postroad; Owner: -
@@ -7569,88 +6001,16 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.queue_stats TO postroad_func
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.rate_limits TO postroad_functions;
 
 --
--- Name: TABLE sms_replies; Type: ACL; Schema: postroad; Owner: -
+-- Name: TABLE sms_prices; Type: ACL; Schema: postroad; Owner: -
 --
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.sms_replies TO postroad_functions;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.sms_prices TO postroad_functions;
 
 --
 -- Name: TABLE suppression_list; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_list TO postroad_functions;
-
---
--- Name: TABLE suppression_rules; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_rules TO postroad_functions;
-
---
--- Name: TABLE suppression_policy; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT ON TABLE postroad.suppression_policy TO postroad_reader;
-GRANT SELECT ON TABLE postroad.suppression_policy TO postroad_admin;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_policy TO postroad_functions;
-
---
--- Name: TABLE suppression_strikes; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_strikes TO postroad_functions;
-
---
--- Name: TABLE webhook_batches; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_batches TO postroad_functions;
-
---
--- Name: SEQUENCE webhook_batches_batch_id_seq; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT ALL ON SEQUENCE postroad.webhook_batches_batch_id_seq TO postroad_functions;
-
---
--- Name: TABLE webhook_counts; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_counts TO postroad_functions;
-
---
--- Name: TABLE webhook_errors; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_errors TO postroad_functions;
-
---
--- Name: TABLE webhook_inbox; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_inbox TO postroad_functions;
-
---
--- Name: TABLE webhook_failures; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT ON TABLE postroad.webhook_failures TO postroad_reader;
-GRANT SELECT ON TABLE postroad.webhook_failures TO postroad_admin;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_failures TO postroad_functions;
-
---
--- Name: SEQUENCE webhook_inbox_inbox_id_seq; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT ALL ON SEQUENCE postroad.webhook_inbox_inbox_id_seq TO postroad_functions;
-
---
--- Name: TABLE webhook_stats; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT ON TABLE postroad.webhook_stats TO postroad_reader;
-GRANT SELECT ON TABLE postroad.webhook_stats TO postroad_admin;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_stats TO postroad_functions;
 
 --
 -- Name: TABLE workers; Type: ACL; Schema: postroad; Owner: -

@@ -28,7 +28,7 @@ begin
       using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
   end if;
   insert into postroad.pauses as x (scope, key, reason, paused_by)
-  values (scope, case when scope = 'domain' then lower(key) else key end, reason, session_user)
+  values (scope, case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end, reason, session_user)
   on conflict on constraint pauses_are_unique do update
   set reason = excluded.reason
   returning x.pause_id into paused;
@@ -58,7 +58,7 @@ declare
 begin
   delete from postroad.pauses as x
   where x.scope = resume.scope
-    and x.key = case when resume.scope = 'domain' then lower(resume.key) else resume.key end
+    and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
   returning x.pause_id into resumed;            -- waits for a completion that is parking messages; what follows sees them
   if resumed is null then
     return false;

@@ -7,20 +7,22 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  named constant text := postroad.gateway_named(gateway);
 begin
   if weight < 0 then
     raise exception 'a weight must be 0 or more, got %', weight
       using errcode = 'PR001', hint = 'Null: in configured order. 0: only when no other gateway can.';
   end if;
-  if not exists (select from postroad.channel_health as h where h.gateway = set_gateway_weight.gateway) then
+  if not exists (select from postroad.channel_health as h where h.gateway = named) then
     raise exception 'no worker has registered a gateway %', quote_literal(gateway)
       using errcode = 'PR002', hint = 'See: select distinct gateway from postroad.gateway_stats.';
   end if;
   insert into postroad.gateway_states as s (gateway, weight)
-  values (gateway, weight)
+  values (named, weight)
   on conflict on constraint gateway_states_pkey do update
   set weight = excluded.weight;
-  perform pg_notify('postroad_health', gateway);
+  perform pg_notify('postroad_health', named);
 end;
 $$;
 

@@ -18,8 +18,6 @@ declare
   ahead bigint;
   queue_floor bigint;
   pools integer;
-  gateways text[];
-  paused_gateways text[];
   suppression postroad.suppression_list;
 begin
   gate := 'record';
@@ -135,29 +133,8 @@ begin
   end if;
 
   gate := 'gateway';
-  gateways := array(
-    select h.gateway from postroad.channel_health as h where h.channel = m.channel order by h.gateway is distinct from m.gateway, h.position, h.gateway
-  );
-  paused_gateways := array(select x.key from postroad.pauses as x where x.scope = 'gateway' and x.key = any (gateways));
-  verdict := case when cardinality(gateways) = 0 or gateways <@ paused_gateways then 'wait' else 'pass' end;
-  reason := case
-    when cardinality(gateways) = 0 then format('no_gateway: no worker has a gateway for %s', m.channel)
-    else concat_ws('; ',
-      array_to_string(gateways, ', '),
-      'paused: ' || nullif(array_to_string(paused_gateways, ', '), ''),
-      (
-        select string_agg(format('%s''s breaker is open since %s (%s)', s.gateway, s.changed_at, s.cause), '; ' order by s.gateway)
-        from postroad.gateway_states as s
-        where s.is_open
-          and s.gateway = any (gateways)
-      ),
-      (
-        select 'weights: ' || string_agg(format('%s %s', s.gateway, s.weight), ', ' order by s.weight desc, s.gateway)
-        from postroad.gateway_states as s
-        where s.weight is not null
-          and s.gateway = any (gateways)
-      ))
-  end;
+  select r.verdict, r.reason into verdict, reason from postroad.route_of(m) as r;
+  until := null;
   return next;
 
   if place.place = 'queued' then

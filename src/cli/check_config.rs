@@ -42,6 +42,12 @@ pub(super) async fn check_config(
         };
         say(&format!("channel   {channel}: {order}"));
     }
+    for (message_type, of_type) in &config.routes {
+        for (channel, names) in of_type {
+            let order = names.join(", then ");
+            say(&format!("route     {message_type} over {channel}: {order}"));
+        }
+    }
     if offline {
         return Ok(());
     }

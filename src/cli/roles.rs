@@ -80,6 +80,7 @@ pub(super) async fn run_until(
                     priorities,
                     gateways: config.gateways.clone(),
                     channels: config.channels.clone(),
+                    rules: config.rules(),
                 };
                 running.spawn(async move {
                     let result = worker::run(context, shutdown).await;

@@ -156,21 +156,34 @@ fn check_maintain(config: &Config) -> Result<(), ConfigError> {
 }
 
 fn check_gateways(config: &Config) -> Result<(), ConfigError> {
-    for (channel, names) in &config.channels {
+    let of_channels = config.channels.iter();
+    let of_channels = of_channels.map(|(channel, names)| (format!("channels.{channel}"), names));
+    let of_types = config.routes.iter().flat_map(|(message_type, of_type)| {
+        of_type
+            .iter()
+            .map(move |(channel, names)| (format!("routes.{message_type}.{channel}"), names))
+    });
+    for (setting, names) in of_channels.chain(of_types) {
         if let Some(name) = names
             .iter()
             .find(|name| !config.gateways.contains_key(*name))
         {
-            let known: Vec<_> = config.gateways.keys().map(String::as_str).collect();
-            let known = match known.is_empty() {
-                true => "none is".into(),
-                false => known.join(", "),
-            };
-            let problem = format!("gateway \"{name}\" is not configured; configured: {known}");
-            return Err(ConfigError::new(format!("channels.{channel}"), problem));
+            return Err(ConfigError::new(setting, not_configured(config, name)));
         }
     }
+    let mut priced = config.sms_prices.gateways();
+    if let Some(name) = priced.find(|name| !config.gateways.contains_key(*name)) {
+        return Err(ConfigError::new("sms_prices", not_configured(config, name)));
+    }
+    if let Some((message_type, _)) = config.ip_pools.iter().find(|(_, pool)| pool.is_empty()) {
+        let setting = format!("ip_pools.{message_type}");
+        return Err(ConfigError::new(
+            setting,
+            "must not be empty; leave it out for none",
+        ));
+    }
     Registry::build(&config.gateways, &config.channels)
+        .and_then(|registry| registry.with_routes(&config.routes))
         .map(drop)
         .map_err(|GatewayConfigError { gateway, message }| {
             ConfigError::new(format!("gateways.{gateway}"), message)
@@ -180,4 +193,13 @@ fn check_gateways(config: &Config) -> Result<(), ConfigError> {
         .map_err(|EndpointConfigError { name, message }| {
             ConfigError::new(format!("webhooks.{name}"), message)
         })
+}
+
+fn not_configured(config: &Config, name: &str) -> String {
+    let known: Vec<_> = config.gateways.keys().map(String::as_str).collect();
+    let known = match known.is_empty() {
+        true => "none is".into(),
+        false => known.join(", "),
+    };
+    format!("gateway \"{name}\" is not configured; configured: {known}")
 }

@@ -589,3 +589,41 @@ fn an_empty_order_means_none_and_no_order_means_all() {
         0
     );
 }
+
+/// A rule that names nobody, or nothing, would be found out by the first message.
+#[test]
+fn rules_of_routing_are_checked() {
+    let load = |rules: &str| load(&format!("{rules}\n[gateways.a]\ntype = 'stub'"), &[]);
+    for (rules, setting) in [
+        (
+            "[routes.newsletter]\nemail = ['b']",
+            "routes.newsletter.email",
+        ),
+        ("[routes.leaflet]\nemail = ['a']", "routes"),
+        ("[ip_pools]\nnewsletter = ''", "ip_pools.newsletter"),
+        ("[sms_prices.b]\n'+49' = 1", "sms_prices"),
+        ("[sms_prices.a]\n'49a' = 1", "sms_prices"),
+        ("[sms_prices.a]\n'+49' = -1", "sms_prices"),
+    ] {
+        let error = load(rules).unwrap_err();
+        assert!(error.starts_with(setting), "{error}");
+    }
+    let rules = "[routes.newsletter]\nemail = ['a', 'a']\n[ip_pools]\nnewsletter = 'n'\n[sms_prices.a]\n'+49' = 1";
+    let config = load(rules).unwrap();
+    let email = &config.routes[&MessageType::Newsletter][&Channel::Email];
+    assert_eq!(email, &["a"]);
+    assert_eq!(config.sms_prices.of("a", "+4915"), Some(1.0));
+}
+
+/// Settings from the time before FCM's own name work as they are.
+#[test]
+fn firebase_in_an_order_means_fcm_unless_a_gateway_is_called_so() {
+    let order = |gateways: &str| {
+        let file = format!("[channels]\npush = ['firebase']\n{gateways}");
+        load(&file, &[]).map(|config| config.channels[&Channel::Push].clone())
+    };
+    assert_eq!(order("[gateways.fcm]\ntype = 'stub'").unwrap(), ["fcm"]);
+    let both = "[gateways.fcm]\ntype = 'stub'\n[gateways.firebase]\ntype = 'stub'";
+    assert_eq!(order(both).unwrap(), ["firebase"]);
+    assert!(order("[gateways.apns]\ntype = 'stub'").is_err());
+}

@@ -475,17 +475,23 @@ pub async fn register_worker(
     Ok(())
 }
 
-/// Tells which gateways serve which channels, first choice first.
+/// What a worker knows of its gateways.
+#[derive(Clone, Debug, Default)]
+pub struct Announced {
+    /// Each channel's gateways, first choice first.
+    pub gateways: Vec<(Channel, Vec<String>)>,
+    /// What else decides, as `register_routing` takes it: routes by message type, IP pools, prices.
+    pub rules: serde_json::Value,
+}
+
+/// Tells which gateways serve which channels, and by what they are chosen.
 ///
 /// # Errors
 ///
 /// When the call failed.
-pub async fn register_gateways(
-    client: &Client,
-    gateways: &[(Channel, Vec<String>)],
-) -> Result<(), DbError> {
+pub async fn register_gateways(client: &Client, announced: &Announced) -> Result<(), DbError> {
     let (mut names, mut channels, mut positions) = (Vec::new(), Vec::new(), Vec::new());
-    for (channel, of_channel) in gateways {
+    for (channel, of_channel) in &announced.gateways {
         for (position, name) in (1_i16..).zip(of_channel) {
             names.push(name.as_str());
             channels.push(channel.as_str());
@@ -497,6 +503,9 @@ pub async fn register_gateways(
             "select postroad.register_gateways($1, $2, $3)",
             &[&names, &channels, &positions],
         )
+        .await?;
+    client
+        .execute("select postroad.register_routing($1)", &[&announced.rules])
         .await?;
     Ok(())
 }

@@ -13,8 +13,9 @@ use tokio::time::{interval, sleep, timeout};
 use tokio_postgres::{AsyncMessage, Client, Statement};
 use tokio_util::sync::CancellationToken;
 
+use super::calls::Announced;
 use super::{Database, DbError, calls, pool};
-use crate::model::message::{Channel, Priority};
+use crate::model::message::Priority;
 
 /// How often the connection is asked whether it still answers.
 const PING: Duration = Duration::from_millis(250);
@@ -191,7 +192,7 @@ impl Session {
 pub struct Keeper {
     database: Database,
     priorities: Vec<Priority>,
-    gateways: Vec<(Channel, Vec<String>)>,
+    announced: Announced,
     live: watch::Sender<Option<Arc<Live>>>,
     heard: Arc<Heard>,
 }
@@ -200,7 +201,7 @@ pub struct Keeper {
 pub fn session(
     database: Database,
     priorities: Vec<Priority>,
-    gateways: Vec<(Channel, Vec<String>)>,
+    announced: Announced,
 ) -> (Keeper, Session) {
     let (sender, receiver) = watch::channel(None);
     let heard = Arc::new(Heard {
@@ -213,7 +214,7 @@ pub fn session(
     let keeper = Keeper {
         database,
         priorities,
-        gateways,
+        announced,
         live: sender,
         heard: Arc::clone(&heard),
     };
@@ -301,7 +302,7 @@ impl Keeper {
         let host = hostname();
         let started = Instant::now();
         calls::register_worker(&client, worker_id, &host, &self.priorities).await?;
-        calls::register_gateways(&client, &self.gateways).await?;
+        calls::register_gateways(&client, &self.announced).await?;
         let swap = client.prepare(SWAP).await?;
         Ok(Live {
             worker_id,

@@ -9,7 +9,7 @@ use super::{
     Gateway, apns, bandwidth, fcm, file, mailgun, ovh, postal, sendgrid, ses, smtp, sns, stub,
     twilio, webhook, webpush,
 };
-use crate::model::message::Channel;
+use crate::model::message::{Channel, MessageType};
 
 /// One `[gateways.NAME]` table of the configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -48,12 +48,22 @@ pub enum GatewaySettings {
     Webhook(webhook::Settings),
 }
 
+/// Gateways by message type and channel, first choice first.
+pub type Routes = BTreeMap<MessageType, BTreeMap<Channel, Vec<String>>>;
+
+/// Under which name a gateway may be known besides: Firebase is what FCM was part of when its users wrote their settings.
+pub fn other_name(name: &str) -> Option<&'static str> {
+    (name == "firebase").then_some("fcm")
+}
+
 /// The gateways of this process.
 ///
 /// Each worker pool builds its own, so that no priority waits for another one's connections.
 pub struct Registry {
     by_name: BTreeMap<String, Arc<dyn Gateway>>,
     by_channel: BTreeMap<Channel, Vec<Arc<dyn Gateway>>>,
+    /// Instead of `by_channel`, for messages of a type.
+    by_type: BTreeMap<(MessageType, Channel), Vec<Arc<dyn Gateway>>>,
     /// The channels with a gateway that has a call for several messages.
     batched: Vec<Channel>,
 }
@@ -148,7 +158,31 @@ impl Registry {
             batched: Channel::ALL.iter().filter(has_batch).copied().collect(),
             by_name,
             by_channel,
+            by_type: BTreeMap::new(),
         })
+    }
+
+    /// Has messages of some types go by gateways of their own.
+    ///
+    /// # Errors
+    ///
+    /// An unknown name, or a gateway that does not serve the channel.
+    pub fn with_routes(mut self, routes: &Routes) -> Result<Self, GatewayConfigError> {
+        for (message_type, by_channel) in routes {
+            for (channel, names) in by_channel {
+                let gateways = named(&self.by_name, names, *channel)?;
+                self.by_type.insert((*message_type, *channel), gateways);
+            }
+        }
+        Ok(self)
+    }
+
+    /// The gateways of messages of `message_type` over `channel`, first choice first; empty when there is none.
+    pub fn order(&self, channel: Channel, message_type: MessageType) -> &[Arc<dyn Gateway>] {
+        match self.by_type.get(&(message_type, channel)) {
+            Some(gateways) => gateways,
+            None => self.for_channel(channel),
+        }
     }
 
     /// Whether a gateway for `channel` has a call for several messages.
@@ -167,9 +201,10 @@ impl Registry {
         self.by_channel.get(&channel).map_or(&[], Vec::as_slice)
     }
 
-    /// The gateway of that name.
+    /// The gateway of that name; `firebase` is another one of `fcm`.
     pub fn get(&self, name: &str) -> Option<&Arc<dyn Gateway>> {
-        self.by_name.get(name)
+        let gateway = self.by_name.get(name);
+        gateway.or_else(|| self.by_name.get(other_name(name)?))
     }
 
     /// All of them, by name.

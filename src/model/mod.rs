@@ -8,6 +8,7 @@ pub mod health;
 pub mod message;
 pub mod network;
 pub mod outcome;
+pub mod price;
 pub mod report;
 pub mod rfc3339;
 pub mod secret;

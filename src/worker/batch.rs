@@ -180,7 +180,7 @@ fn judge(
     policy: &PoolPolicy,
 ) -> Next {
     let error = match answer {
-        Ok(accepted) => return Next::Done(deliver::sent(&ready, gateway, accepted).into()),
+        Ok(accepted) => return Next::Done(deliver::sent(&ready, gateway, accepted, policy).into()),
         Err(error) => error,
     };
     tracing::debug!(message_id = %ready.message.message_id, gateway, %error, "not accepted");

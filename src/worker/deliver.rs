@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::claim::Claimed;
 use super::routing::{Choice, Routing};
-use super::settings::PoolPolicy;
+use super::settings::{PoolPolicy, Rules};
 use crate::db::calls::Outcome;
 use crate::db::types::JsonText;
 use crate::gateway::Gateway;
@@ -17,6 +17,7 @@ use crate::gateway::registry::Registry;
 use crate::model::event::EventType;
 use crate::model::message::{Channel, MessageType, OnUnknown, Options, Priority, Rendered};
 use crate::model::outcome::{Accepted, Blame, Fault, SendError};
+use crate::model::sms;
 
 /// A message that has all it needs to be sent.
 pub struct Ready {
@@ -45,7 +46,7 @@ pub enum Next {
 }
 
 /// Reads a claimed message by its verdict and its record.
-pub fn prepare(lease_id: Uuid, priority: Priority, claimed: Claimed) -> Next {
+pub fn prepare(lease_id: Uuid, priority: Priority, claimed: Claimed, rules: &Rules) -> Next {
     let Claimed { row, content } = claimed;
     let attempt = row.attempts_made.saturating_add(1);
     let end = |event_type, reason| {
@@ -109,7 +110,11 @@ pub fn prepare(lease_id: Uuid, priority: Priority, claimed: Claimed) -> Next {
             html: content.html,
             data,
             options,
-            ip_pool: row.ip_pool.map(Arc::from),
+            ip_pool: match row.ip_pool {
+                Some(pool) => Some(Arc::from(pool)),
+                None if channel == Channel::Email => rules.ip_pools.get(&message_type).cloned(),
+                None => None,
+            },
             tenant_id: row.tenant_id,
         },
     }))
@@ -151,7 +156,7 @@ pub async fn deliver(
         });
         call.ended(&answer);
         match answer {
-            Ok(accepted) => return sent(&ready, gateway.name(), accepted),
+            Ok(accepted) => return sent(&ready, gateway.name(), accepted, policy),
             Err(error) => {
                 let goes_on = goes_on(message, &error);
                 tracing::debug!(message_id = %message.message_id, gateway = gateway.name(), %error, "not accepted");
@@ -179,7 +184,12 @@ pub async fn deliver(
     }
 }
 
-pub(super) fn sent(ready: &Ready, gateway: &str, accepted: Accepted) -> Outcome {
+pub(super) fn sent(
+    ready: &Ready,
+    gateway: &str,
+    accepted: Accepted,
+    policy: &PoolPolicy,
+) -> Outcome {
     let message = &ready.message;
     let mut outcome = Outcome::new(
         ready.lease_id,
@@ -189,8 +199,21 @@ pub(super) fn sent(ready: &Ready, gateway: &str, accepted: Accepted) -> Outcome 
     );
     outcome.gateway = Some(gateway.to_owned());
     outcome.external_id = accepted.external_id;
-    outcome.detail = detail(None, accepted.provider_text.as_deref());
+    let cost = price(message, gateway, policy).map(|price| {
+        let parts = sms::segments(message.body.as_deref().unwrap_or_default()).count;
+        (parts, price * parts as f64)
+    });
+    outcome.detail = detail(None, accepted.provider_text.as_deref(), cost);
     outcome
+}
+
+/// What a part of a text message costs by a gateway, where that is known.
+fn price(message: &Rendered, gateway: &str, policy: &PoolPolicy) -> Option<f64> {
+    let prices = &policy.rules.sms_prices;
+    match message.channel {
+        Channel::Sms => prices.of(gateway, &message.recipient),
+        _ => None,
+    }
 }
 
 /// Whether the next gateway is tried in the same attempt.
@@ -213,9 +236,10 @@ pub(super) fn draw<'g>(
     let chosen = ready.chosen.as_deref().and_then(|name| gateways.get(name));
     routing.order(&Choice {
         chosen: chosen.filter(|gateway| gateway.channels().contains(&message.channel)),
-        configured: gateways.for_channel(message.channel),
+        configured: gateways.order(message.channel, message.message_type),
         recipient: &message.recipient,
         domain: domain_of(message),
+        price: &|gateway| price(message, gateway, policy),
         is_last_attempt: message.attempt > 1
             && message.attempt >= message.options.max_attempts.unwrap_or(policy.max_attempts),
     })
@@ -282,7 +306,7 @@ pub(super) fn judge(
         gateway: Some(gateway.to_owned()),
         external_id: None,
         reason: Some(error.reason),
-        detail: detail(error.code.as_deref(), error.provider_text.as_deref()),
+        detail: detail(error.code.as_deref(), error.provider_text.as_deref(), None),
         retry_after,
         counted,
         pause_id: None,
@@ -305,15 +329,17 @@ fn snooze(message_id: Uuid, policy: &PoolPolicy) -> Duration {
     wait.mul_f64(0.5 + 0.5 * fastrand::f64())
 }
 
-/// What a provider said, as an event's detail.
-fn detail(code: Option<&str>, text: Option<&str>) -> Option<JsonText> {
-    let said = [("code", code), ("text", text)];
-    if said.iter().all(|(_, value)| value.is_none()) {
-        return None;
+/// What a provider said, and what it took: parts and their price, as an event's detail.
+fn detail(code: Option<&str>, text: Option<&str>, cost: Option<(usize, f64)>) -> Option<JsonText> {
+    let mut object = serde_json::Map::new();
+    for (key, value) in [("code", code), ("text", text)] {
+        if let Some(value) = value {
+            object.insert(key.to_owned(), value.into());
+        }
     }
-    let object = said
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?.into())))
-        .collect();
-    Some(JsonText(serde_json::Value::Object(object).to_string()))
+    if let Some((parts, cost)) = cost {
+        object.insert("parts".to_owned(), parts.into());
+        object.insert("cost".to_owned(), cost.into());
+    }
+    (!object.is_empty()).then(|| JsonText(serde_json::Value::Object(object).to_string()))
 }

@@ -21,6 +21,7 @@ use std::thread;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::db::calls::Announced;
 use crate::db::{Database, listen};
 use crate::gateway::registry::{GatewayConfigError, GatewaySettings, Registry};
 use crate::model::message::{Channel, Priority};
@@ -39,6 +40,8 @@ pub struct Context {
     pub gateways: BTreeMap<String, GatewaySettings>,
     /// The order of each channel's gateways.
     pub channels: BTreeMap<Channel, Vec<String>>,
+    /// What else decides by which gateway and IP pool a message goes.
+    pub rules: settings::Rules,
 }
 
 /// A worker that cannot start, or that ended by a bug.
@@ -79,7 +82,8 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
     for priority in &context.priorities {
         registries.push((
             *priority,
-            Registry::build(&context.gateways, &context.channels)?,
+            Registry::build(&context.gateways, &context.channels)?
+                .with_routes(&context.rules.routes)?,
         ));
     }
     let names = registries.first().map_or_else(Vec::new, |(_, registry)| {
@@ -88,8 +92,16 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
             .map(|(channel, names)| (channel, names.into_iter().map(str::to_owned).collect()))
             .collect()
     });
-    let (keeper, session) =
-        listen::session(context.database.clone(), context.priorities.clone(), names);
+    let announced = Announced {
+        gateways: names,
+        rules: told(&context.rules),
+    };
+    let (keeper, session) = listen::session(
+        context.database.clone(),
+        context.priorities.clone(),
+        announced,
+    );
+    let rules = Arc::new(context.rules.clone());
     let routing = Arc::new(Routing::default());
     let mut pools = Vec::new();
     for (priority, gateways) in registries {
@@ -100,6 +112,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
             gateways,
             session,
             Arc::clone(&routing),
+            Arc::clone(&rules),
         )?);
     }
 
@@ -150,12 +163,20 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
     result
 }
 
+/// The rules as `explain` reads them.
+fn told(rules: &settings::Rules) -> serde_json::Value {
+    let ip_pools = rules.ip_pools.iter();
+    let ip_pools: BTreeMap<_, _> = ip_pools.map(|(of, pool)| (of, &**pool)).collect();
+    serde_json::json!({ "routes": rules.routes, "ip_pools": ip_pools, "sms_prices": rules.sms_prices })
+}
+
 fn pool(
     context: &Context,
     priority: Priority,
     gateways: Registry,
     session: listen::Session,
     routing: Arc<Routing>,
+    rules: Arc<settings::Rules>,
 ) -> Result<pool::Pool, Error> {
     let wrong = |message: String| Error::Pool { priority, message };
     let settings = context
@@ -181,6 +202,7 @@ fn pool(
                 .backoff
                 .build()
                 .map_err(|message| wrong(format!("backoff: {message}")))?,
+            rules,
         },
         shutdown_timeout: context.settings.shutdown_timeout.0,
         db: context.database.pool(CONNECTIONS),

@@ -233,7 +233,12 @@ impl<'a> Running<'a> {
             count: batch.messages.len(),
         });
         for claimed in batch.messages {
-            match deliver::prepare(batch.lease_id, self.pool.priority, claimed) {
+            match deliver::prepare(
+                batch.lease_id,
+                self.pool.priority,
+                claimed,
+                &self.pool.policy.rules,
+            ) {
                 Next::Send(ready) => self.buffer.push_back(Held {
                     ready,
                     live: Arc::clone(&batch.live),
@@ -282,7 +287,11 @@ impl<'a> Running<'a> {
 
     /// Whether a gateway that is in order serves the message.
     fn has_way(&self, held: &Held) -> bool {
-        let gateways = self.pool.gateways.for_channel(held.ready.message.channel);
+        let message = &held.ready.message;
+        let gateways = self
+            .pool
+            .gateways
+            .order(message.channel, message.message_type);
         gateways
             .iter()
             .any(|gateway| self.pool.routing.is_in_order(gateway.name()))

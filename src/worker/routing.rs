@@ -53,6 +53,8 @@ pub struct Choice<'g, 'm> {
     pub domain: Option<&'m str>,
     /// This is the last attempt: it begins with another gateway than the ones before.
     pub is_last_attempt: bool,
+    /// What it costs by a gateway, where that is known: the cheapest goes first.
+    pub price: &'m dyn Fn(&str) -> Option<f64>,
 }
 
 /// A call under way.
@@ -80,7 +82,9 @@ impl Routing {
             .configured
             .iter()
             .filter(|g| choice.chosen.is_none_or(|c| c.name() != g.name()));
-        wanted.extend(known.by_weight(others.collect()));
+        let mut others = known.by_weight(others.collect());
+        known.sort_by_price(&mut others, choice.price);
+        wanted.extend(others);
         wanted.retain(|g| {
             g.takes(choice.recipient) && !known.gateways.get(g.name()).is_some_and(|t| t.is_paused)
         });
@@ -266,6 +270,29 @@ impl Known {
             });
         }
         gateways
+    }
+
+    /// The cheapest first, then those without a price; of the same price as they were. Weight 0 stays last.
+    fn sort_by_price(
+        &self,
+        gateways: &mut [&Arc<dyn Gateway>],
+        price: &dyn Fn(&str) -> Option<f64>,
+    ) {
+        let is_last = |g: &Arc<dyn Gateway>| {
+            let tracked = self.gateways.get(g.name());
+            tracked.is_some_and(|tracked| tracked.weight == Some(0))
+        };
+        let mut keyed: Vec<_> = gateways
+            .iter()
+            .map(|g| (is_last(g), price(g.name()).unwrap_or(f64::INFINITY), *g))
+            .collect();
+        if keyed.iter().all(|(_, price, _)| price.is_infinite()) {
+            return;
+        }
+        keyed.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        for (place, (_, _, gateway)) in gateways.iter_mut().zip(keyed) {
+            *place = gateway;
+        }
     }
 
     /// Whether the gateway waits for our probe; it is taken by asking.

@@ -1,14 +1,16 @@
 //! `[worker]` of the configuration.
 
 use std::collections::BTreeMap;
-
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::gateway::registry::Routes;
 use crate::model::backoff::{Backoff, BackoffSettings};
 use crate::model::duration;
-use crate::model::message::Priority;
+use crate::model::message::{MessageType, Priority};
+use crate::model::price::Prices;
 
 /// `[worker]`: what all pools share, and one table a priority.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +40,17 @@ pub struct PoolSettings {
     pub poll: duration::Text,
 }
 
+/// By which gateways and IP pools messages go, beside the order of their channel.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// `[routes.TYPE]`: gateways of some types of messages.
+    pub routes: Routes,
+    /// `[ip_pools]`: the IP pool of mails that name none.
+    pub ip_pools: BTreeMap<MessageType, Arc<str>>,
+    /// `[sms_prices.GATEWAY]`.
+    pub sms_prices: Prices,
+}
+
 /// What [`deliver`](super::deliver) needs of a pool's settings, checked.
 #[derive(Clone, Debug)]
 pub struct PoolPolicy {
@@ -47,6 +60,8 @@ pub struct PoolPolicy {
     pub max_attempts: i16,
     /// The delays between attempts.
     pub backoff: Backoff,
+    /// How gateways and IP pools are chosen.
+    pub rules: Arc<Rules>,
 }
 
 /// How long a pool that keeps up waits for more, before it claims or writes a few messages: without it, a steady trickle

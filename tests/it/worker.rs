@@ -10,6 +10,7 @@ mod frozen;
 mod outcomes;
 mod panics;
 mod poison;
+mod routes;
 mod shutdown;
 mod upkeep;
 mod wakes;

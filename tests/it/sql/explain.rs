@@ -189,7 +189,15 @@ async fn workers_and_gateways_must_be_there() -> anyhow::Result<()> {
         .batch_execute("select postroad.register_gateways('{stub,file}', '{email,email}', '{1,2}')")
         .await?;
     assert_gate(&db, &id, "workers", "pass", "1 running for P4", false).await?;
-    assert_gate(&db, &id, "gateway", "pass", "stub, file", false).await?;
+    assert_gate(
+        &db,
+        &id,
+        "gateway",
+        "pass",
+        "stub (first for email); then file",
+        false,
+    )
+    .await?;
     db.client
         .batch_execute("select postroad.pause('gateway', 'stub', 'quota')")
         .await?;

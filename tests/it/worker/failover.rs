@@ -108,7 +108,7 @@ async fn weights_and_pauses_move_traffic_on_all_nodes() -> anyhow::Result<()> {
     let gate = format!("select reason from postroad.explain('{id}') where gate = 'gateway'");
     assert_eq!(
         net.site.db.value::<String>(&gate).await?,
-        "first, second; weights: first 0"
+        "second (by weight); then first; weights: first 0"
     );
     net.site
         .db

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use postroad::db::calls::Announced;
 use postroad::db::listen;
 use postroad::gateway::Gateway;
 use postroad::gateway::registry::Registry;
@@ -46,7 +47,11 @@ async fn a_panic_of_a_gateway_is_the_unknown_end_of_one_send() -> anyhow::Result
         .enqueue(3, "priority => 'P4', options => '{\"max_attempts\": 2}'")
         .await?;
     let shutdown = CancellationToken::new();
-    let (keeper, session) = listen::session(db.database.clone(), vec![Priority::P4], Vec::new());
+    let (keeper, session) = listen::session(
+        db.database.clone(),
+        vec![Priority::P4],
+        Announced::default(),
+    );
     let keeping = tokio::spawn(keeper.run(shutdown.clone()));
     let by_name: BTreeMap<String, Arc<dyn Gateway>> =
         BTreeMap::from([("buggy".into(), Arc::new(Buggy) as _)]);
@@ -59,6 +64,7 @@ async fn a_panic_of_a_gateway_is_the_unknown_end_of_one_send() -> anyhow::Result
             send_timeout: Duration::from_secs(5),
             max_attempts: 5,
             backoff: Backoff::List(vec![Duration::ZERO]),
+            rules: Arc::default(),
         },
         shutdown_timeout: Duration::from_secs(5),
         db: db.database.pool(3),
