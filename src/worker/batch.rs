@@ -42,10 +42,11 @@ impl Gathering<'_> {
         mut ready_of: impl FnMut(&mut T) -> Option<&mut Ready>,
     ) -> Vec<T> {
         let mut taken = Vec::new();
-        if first.at_most < 2 || !self.gateways.has_batch(first.message.channel) {
+        if !self.gateways.has_batch(first.message.channel) {
             return taken;
         }
-        let Some(gateway) = self.first_gateway(first) else {
+        let gateway = self.first_gateway(first);
+        let Some(gateway) = gateway.filter(|_| first.at_most > 1) else {
             return taken;
         };
         let Some(batch) = gateway.batch().filter(|b| b.carries(&first.message)) else {
@@ -78,11 +79,11 @@ impl Gathering<'_> {
         taken
     }
 
-    /// The gateway that a message tries first. It stays chosen, unless it fails before the message gets there.
+    /// The gateway that a message tries first. It stays chosen, unless it fails or is paused before the message gets there.
     fn first_gateway(&self, ready: &mut Ready) -> Option<Arc<dyn Gateway>> {
         let is_good = |route: &Vec<Arc<dyn Gateway>>| {
             let first = route.first();
-            first.is_some_and(|gateway| !self.routing.is_open(gateway.name()))
+            first.is_some_and(|gateway| !self.routing.is_shut(gateway.name()))
         };
         if ready.last.is_none() && !ready.route.as_ref().is_some_and(is_good) {
             let route = deliver::draw(ready, self.gateways, self.routing, self.policy);
@@ -112,15 +113,14 @@ fn share_content(a: &Ready, b: &Ready) -> bool {
 }
 
 /// Hands messages that were [gathered](Gathering::take) to their gateway. Those that are still to be sent come back.
-#[expect(clippy::vec_box, reason = "they are boxed already, and go back so")]
 pub(super) async fn deliver(
-    messages: Vec<Box<Ready>>,
+    messages: Vec<Ready>,
     routing: &Routing,
     policy: &PoolPolicy,
 ) -> Vec<Next> {
     let first = messages.first().and_then(|ready| ready.route.as_ref());
     let Some(gateway) = first.and_then(|route| route.first()).cloned() else {
-        return messages.into_iter().map(Next::Send).collect();
+        return apart(messages, 1); // the one that gathered them has chosen
     };
     let Some(batch) = gateway.batch() else {
         return apart(messages, 1); // since it was gathered the gateway found that it cannot
@@ -150,7 +150,7 @@ pub(super) async fn deliver(
 async fn send(
     batch: &dyn Batch,
     gateway: &str,
-    messages: &[Box<Ready>],
+    messages: &[Ready],
     policy: &PoolPolicy,
 ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
     let deadline = Instant::now() + policy.send_timeout;
@@ -164,17 +164,16 @@ async fn send(
 }
 
 /// Sends them again, at most so many by one call.
-#[expect(clippy::vec_box, reason = "as above")]
-fn apart(messages: Vec<Box<Ready>>, at_most: usize) -> Vec<Next> {
+fn apart(messages: Vec<Ready>, at_most: usize) -> Vec<Next> {
     let smaller = messages.into_iter().map(|mut ready| {
         ready.at_most = at_most;
-        Next::Send(ready)
+        Next::Send(ready.into())
     });
     smaller.collect()
 }
 
 fn judge(
-    mut ready: Box<Ready>,
+    mut ready: Ready,
     gateway: &str,
     answer: Result<Accepted, SendError>,
     policy: &PoolPolicy,
@@ -192,5 +191,5 @@ fn judge(
         return Next::Done(deliver::judge(&ready, gateway, error, policy).into());
     }
     ready.last = Some(Box::new((gateway.to_owned(), error)));
-    Next::Send(ready)
+    Next::Send(ready.into())
 }

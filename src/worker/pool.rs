@@ -358,7 +358,7 @@ impl<'a> Running<'a> {
             });
         }
         let claimed_at = held.claimed_at;
-        let all = [held].into_iter().chain(others).map(|held| held.ready);
+        let all = [held].into_iter().chain(others).map(|held| *held.ready);
         let all: Vec<_> = all.collect();
         Box::pin(async move {
             Ended::Several {

@@ -161,9 +161,14 @@ impl Routing {
             .is_none_or(|tracked| !tracked.is_paused && tracked.breaker.is_closed())
     }
 
-    /// Whether a gateway's breaker is open: it is not even probed.
-    pub fn is_open(&self, gateway: &str) -> bool {
-        self.known().open_until(gateway).is_some()
+    /// Whether a gateway is paused, or its breaker open and not probed.
+    pub fn is_shut(&self, gateway: &str) -> bool {
+        let known = self.known();
+        known
+            .gateways
+            .get(gateway)
+            .is_some_and(|tracked| tracked.is_paused)
+            || known.open_until(gateway).is_some()
     }
 
     /// Looks for gateways that take calls and do not answer.
