@@ -53,12 +53,36 @@ pub(crate) async fn drain(
 ) -> anyhow::Result<Drained> {
     db.client.batch_execute(PAUSE).await?;
     fill(db, count).await?;
+    let released = let_go(db, worker).await?;
+    empty(db, worker, released, count).await
+}
+
+/// When the worker was let at a full queue.
+pub(crate) struct Released {
+    at: f64,
+    cpu: f64,
+}
+
+/// Lets go what P3 was held back by.
+pub(crate) async fn let_go(db: &Db, worker: &Worker<'_>) -> anyhow::Result<Released> {
     db.settle().await?;
-    let released = unix_seconds();
-    let cpu = worker.cpu_seconds();
+    let released = Released {
+        at: unix_seconds(),
+        cpu: worker.cpu_seconds(),
+    };
     db.client.batch_execute(RESUME).await?;
+    Ok(released)
+}
+
+/// Times the drain of what was filled in.
+pub(crate) async fn empty(
+    db: &Db,
+    worker: &mut Worker<'_>,
+    released: Released,
+    count: usize,
+) -> anyhow::Result<Drained> {
     let ended = await_empty(db, worker).await?;
-    let cpu = worker.cpu_seconds() - cpu;
+    let cpu = worker.cpu_seconds() - released.cpu;
 
     // A lease's id is a UUIDv7 that the worker makes just before it claims.
     let row = db
@@ -71,7 +95,7 @@ pub(crate) async fn drain(
                extract(epoch from postroad.created_at(min(lease_id::text)::uuid))::float8,
                extract(epoch from max(occurred_at) - min(occurred_at))::float8
              from e",
-            &[&released],
+            &[&released.at],
         )
         .await?;
     let (events, messages): (i64, i64) = (row.get(0), row.get(1));

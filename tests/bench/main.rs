@@ -10,14 +10,18 @@ mod cluster;
 mod copy;
 mod depth;
 mod drain;
+mod failover;
 mod figure;
+mod http;
 mod latency;
 mod notify;
 mod options;
 mod payload;
 mod pgbench;
+mod provider;
 mod report;
 mod single;
+mod smtp;
 mod snapshot;
 mod wal;
 mod webhooks;
@@ -39,7 +43,7 @@ use report::Report;
 const SUBJECT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The subjects, by the letter that `--only` takes.
-const SUBJECTS: [(char, &str); 10] = [
+const SUBJECTS: [(char, &str); 13] = [
     ('a', "single enqueue"),
     ('b', "bulk enqueue"),
     ('c', "drain"),
@@ -49,6 +53,9 @@ const SUBJECTS: [(char, &str); 10] = [
     ('g', "drains under an old snapshot"),
     ('h', "claims by depth"),
     ('i', "notifications"),
+    ('j', "failover"),
+    ('k', "HTTP gateway"),
+    ('l', "SMTP"),
     ('w', "webhooks"),
 ];
 
@@ -131,6 +138,9 @@ impl Bench {
             'g' => snapshot::measure(self).await,
             'h' => depth::measure(self).await,
             'i' => notify::measure(self).await,
+            'j' => failover::measure(self).await,
+            'k' => http::measure(self).await,
+            'l' => smtp::measure(self).await,
             _ => webhooks::measure(self).await,
         }
     }

@@ -1,6 +1,7 @@
 //! A Postroad process as users run it: the release binary, its configuration in a file, the stub as gateway.
 
 use std::fs::{self, File};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ pub(crate) struct Worker<'a> {
     child: Child,
     pid: u32,
     cluster: &'a Cluster,
+    log_path: PathBuf,
 }
 
 /// Resident memory, in bytes.
@@ -34,16 +36,27 @@ impl<'a> Worker<'a> {
         db: &Db,
         latency: &str,
     ) -> anyhow::Result<Self> {
-        let config = cluster.root.join("bench.toml");
-        fs::write(
-            &config,
-            format!(
-                "[database]\nurl = \"{}\"\n\n[server]\nlisten = \"127.0.0.1:0\"\n\n\
-                 [channels]\nemail = [\"stub\"]\n\n[gateways.stub]\ntype = \"stub\"\nlatency = \"{latency}\"\n",
-                db.url
-            ),
-        )?;
-        let log = File::create(cluster.root.join("worker.log"))?;
+        let settings = format!(
+            "[channels]\nemail = [\"stub\"]\n\n[gateways.stub]\ntype = \"stub\"\nlatency = \"{latency}\"\n"
+        );
+        Self::start_with(cluster, db, "worker", &settings).await
+    }
+
+    /// As [`start`](Self::start), with these settings beside the database; `name` tells it from another one.
+    pub(crate) async fn start_with(
+        cluster: &'a Cluster,
+        db: &Db,
+        name: &str,
+        settings: &str,
+    ) -> anyhow::Result<Self> {
+        let config = cluster.root.join(format!("{name}.toml"));
+        let common = format!(
+            "[database]\nurl = \"{}\"\n\n[server]\nlisten = \"127.0.0.1:0\"\n\n",
+            db.url
+        );
+        fs::write(&config, format!("{common}{settings}"))?;
+        let log_path = cluster.root.join(format!("{name}.log"));
+        let log = File::create(&log_path)?;
         let child = Command::new(env!("CARGO_BIN_EXE_postroad"))
             .arg("run")
             .arg("--config")
@@ -62,6 +75,7 @@ impl<'a> Worker<'a> {
             child,
             pid,
             cluster,
+            log_path,
         };
         let deadline = Instant::now() + PATIENCE;
         let registered = format!("select count(*) from postroad.worker_sessions where pid = {pid}");
@@ -126,7 +140,7 @@ impl<'a> Worker<'a> {
 
     /// The end of its log.
     fn log(&self) -> String {
-        let text = fs::read_to_string(self.cluster.root.join("worker.log")).unwrap_or_default();
+        let text = fs::read_to_string(&self.log_path).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(5).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
     }
