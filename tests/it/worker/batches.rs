@@ -1,11 +1,14 @@
 //! Messages that share their content go out by one call, and each has its own outcome.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
 use super::*;
 use crate::support::http_double::{HttpDouble, Request};
+use crate::support::wait::until;
 
 /// A `[gateways.NAME]` table of a provider's double.
 fn gateway(kind: &str, double: &HttpDouble) -> String {
@@ -244,5 +247,50 @@ async fn silence_after_a_call_leaves_each_of_its_messages_unknown() -> anyhow::R
         30,
         "none was sent again"
     );
+    Ok(())
+}
+
+/// Bulk sends are all that some gateways get: one of their messages must be the probe, too.
+#[tokio::test]
+async fn a_gateway_that_gets_bulk_sends_only_comes_back() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let (first, second) = (HttpDouble::start().await, HttpDouble::start().await);
+    let is_well = Arc::new(AtomicBool::new(false));
+    let well = Arc::clone(&is_well);
+    first.answer_by(move |_| match well.load(Ordering::SeqCst) {
+        true => (202, String::new()),
+        false => (503, String::new()),
+    });
+    second.answer(200, &[], r#"{"id": "<a@mg.example.org>"}"#);
+    let config = format!(
+        "[channels]\nemail = ['sendgrid', 'mailgun']\n{}{}",
+        gateway("sendgrid", &first),
+        gateway("mailgun", &second)
+    );
+    let _worker = site.worker("worker", &config)?;
+    site.newsletter(50, "").await?;
+    site.db.wait_until_idle().await?;
+    let log = |state: &str| {
+        format!(
+            "exists (select from postroad.health_log where gateway = 'sendgrid' and state = '{state}')"
+        )
+    };
+    site.db.wait_until(&log("open")).await?;
+    is_well.store(true, Ordering::SeqCst);
+    until("the breaker closed", async || {
+        site.newsletter(20, "").await?;
+        site.db.wait_until_idle().await?;
+        site.db.value(&format!("select {}", log("closed"))).await
+    })
+    .await?;
+    site.newsletter(20, "").await?;
+    until("it gets bulk sends again", async || {
+        Ok(personalizations(&first)
+            .last()
+            .is_some_and(|mails| *mails > 1))
+    })
+    .await?;
+    let not_sent = "select count(*) from postroad.delivery_events where event_type <> 'sent'";
+    assert_eq!(site.db.value::<i64>(not_sent).await?, 0);
     Ok(())
 }
