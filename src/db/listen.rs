@@ -301,8 +301,8 @@ impl Keeper {
         client.batch_execute("set synchronous_commit = off").await?;
         let host = hostname();
         let started = Instant::now();
+        calls::register_gateways(&client, &self.announced).await?; // first: whoever sees the worker sees what it has
         calls::register_worker(&client, worker_id, &host, &self.priorities).await?;
-        calls::register_gateways(&client, &self.announced).await?;
         let swap = client.prepare(SWAP).await?;
         Ok(Live {
             worker_id,
