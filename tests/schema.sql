@@ -15,6 +15,45 @@ CREATE SCHEMA postroad;
 COMMENT ON SCHEMA postroad IS 'The messaging layer of the organisation: call postroad.enqueue(…) in your own transaction.';
 
 --
+-- Name: ack_events(text, bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.ack_events(consumer text, batch_id bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  reader postroad.consumers;
+begin
+  select c.* into reader
+  from postroad.consumers as c
+  where c.consumer = ack_events.consumer
+    and c.consumer !~ '^_'
+  for update;
+  if reader.consumer is null then
+    raise exception 'no consumer %', coalesce(quote_literal(ack_events.consumer), 'null')
+      using errcode = 'PR002', hint = 'Register it first: select postroad.register_consumer(''billing'').';
+  end if;
+  if (ack_events.batch_id between 1 and reader.batch_id) is not true then
+    raise exception 'consumer % has read no batch %', quote_literal(consumer), coalesce(ack_events.batch_id::text, 'null')
+      using errcode = 'PR001', hint = 'batch_id is a column of read_events.';
+  end if;
+  if reader.batch_xid is null or ack_events.batch_id < reader.batch_id then
+    return false;
+  end if;
+  perform postroad.close_batch(reader);
+  return true;
+end;
+$$;
+
+--
+-- Name: FUNCTION ack_events(consumer text, batch_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) IS 'Says that a batch was dealt with: the next read_events goes on behind it. In the transaction that deals with it, each event is dealt with exactly once. False when it was
+acknowledged before. Raises PR001 (no such batch) and PR002 (not registered).';
+
+--
 -- Name: add_gateway_calls(text[], text[], bigint[], bigint[], jsonb, text[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -49,6 +88,170 @@ $$;
 
 COMMENT ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) IS 'Adds a worker''s calls of the last seconds to gateway_minutes and channel_health: one element of each array a gateway and channel; latencies is an array of arrays of 17
 buckets; reasons: of the last failure, or null.';
+
+--
+-- Name: add_webhook_endpoint(text, text[], text[], bigint, boolean, text, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.add_webhook_endpoint(url text, event_types text[] DEFAULT '{message.*}'::text[], channels text[] DEFAULT NULL::text[], tenant_id bigint DEFAULT NULL::bigint, include_addresses boolean DEFAULT false, description text DEFAULT NULL::text, secret text DEFAULT NULL::text, OUT endpoint_id bigint, OUT signing_secret text) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform postroad.check_endpoint(url, event_types, channels);
+  if include_addresses is null then
+    raise exception 'include_addresses must be true or false'
+      using errcode = 'PR001';
+  end if;
+  signing_secret := postroad.checked_secret(secret);
+  -- What is committed from here on is posted; the endpoints that were there before keep their place.
+  insert into postroad.consumers (consumer, event_types, seen)
+  values ('_webhooks', '{*,system.*}', postroad.event_snapshot())
+  on conflict on constraint consumers_pkey do nothing;
+  insert into postroad.webhook_endpoints as e (url, event_types, channels, tenant_id, include_addresses, description)
+  values (url, event_types, channels, tenant_id, include_addresses, description)
+  returning e.endpoint_id into endpoint_id;
+  insert into postroad.webhook_secrets (endpoint_id, secret)
+  values (endpoint_id, signing_secret);
+end;
+$$;
+
+--
+-- Name: FUNCTION add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) IS 'Has events posted to a URL (https, or http), signed by Standard Webhooks 1.0.0, from now on.
+
+event_types: message.* (the default), message.<type> such as message.delivered, system.*, system.<kind>. channels: of messages of these channels only. tenant_id: of this tenant
+only (system events too, if they name it). include_addresses: the recipient goes along. secret: whsec_ and 24 to 64 bytes in base64 (made if null), or whsk_ and an Ed25519 key.
+Returns the secret, which is shown here only. The body is {"type": "message.delivered", "timestamp": "…", "data": {"message_id": "…", …}}.
+Raises PR001 (URL, secret) and PR002 (unknown event type or channel).';
+
+--
+-- Name: event_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+CREATE SEQUENCE postroad.event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 64;
+
+--
+-- Name: SEQUENCE event_id_seq; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON SEQUENCE postroad.event_id_seq IS 'Ids of delivery events; a session takes 64 at a time.';
+
+--
+-- Name: delivery_events; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.delivery_events (
+    event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
+    xid bigint DEFAULT txid_current() NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    message_id uuid NOT NULL,
+    lease_id uuid,
+    attempt smallint,
+    event_type text NOT NULL COLLATE pg_catalog."C",
+    gateway text COLLATE pg_catalog."C",
+    external_id text COLLATE pg_catalog."C",
+    reason text COLLATE pg_catalog."C",
+    bounce_type text COLLATE pg_catalog."C",
+    source_key text COLLATE pg_catalog."C",
+    detail jsonb,
+    CONSTRAINT event_type_is_known CHECK ((event_type = ANY (ARRAY['sent'::text, 'deferred'::text, 'delivered'::text, 'opened'::text, 'clicked'::text, 'converted'::text, 'bounced'::text, 'complained'::text, 'unsubscribed'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'suppressed'::text, 'unknown'::text, 'received'::text])))
+)
+PARTITION BY RANGE (message_id);
+
+--
+-- Name: TABLE delivery_events; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.delivery_events IS 'What happened to messages: append-only. The event queued is the row in messages.';
+
+--
+-- Name: COLUMN delivery_events.xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.xid IS 'The transaction that wrote it: readers go from snapshot to snapshot and skip none.';
+
+--
+-- Name: COLUMN delivery_events.lease_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.lease_id IS 'The lease under which a worker wrote it; null for events from elsewhere.';
+
+--
+-- Name: COLUMN delivery_events.attempt; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.attempt IS 'The attempt it ended, from 1.';
+
+--
+-- Name: COLUMN delivery_events.reason; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.reason IS 'Machine-readable reason, wherever a message was not sent.';
+
+--
+-- Name: COLUMN delivery_events.source_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.source_key IS 'The provider''s id of the event: the same event is kept once.';
+
+--
+-- Name: COLUMN delivery_events.detail; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.detail IS 'The provider''s own code and words.';
+
+--
+-- Name: addressee_of(postroad.delivery_events, text, text, jsonb, uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  named constant text := regexp_replace(event.detail ->> 'recipient', '^.*<([^<>]*)>\s*$', '\1');
+  told constant text := postroad.suppression_key(channel, postroad.normalize_recipient(channel, named));
+  own constant text := postroad.suppression_key(channel, recipient);
+  copies text[];
+begin
+  if told is null or told = own or own is null then
+    return coalesce(told, own);
+  elsif event.event_type = 'received' then
+    return told;                                 -- whoever wrote to us
+  elsif channel <> 'email' then
+    return own;
+  end if;
+  copies := array(
+    select postroad.suppression_key('email', postroad.normalize_email(regexp_replace(a.address, '^.*<([^<>]*)>\s*$', '\1')))
+    from (
+      select addressee_of.options
+      union all
+      select c.options from postroad.contents as c where c.content_id = addressee_of.content_id
+      union all
+      select k.options from postroad.contents_kept as k where k.content_id = addressee_of.content_id
+    ) as o (options),
+      jsonb_array_elements_text(coalesce(o.options -> 'cc', '[]') || coalesce(o.options -> 'bcc', '[]')) as a (address)
+  );
+  return case
+    when told = any (copies) then told
+    when cardinality(copies) = 0 then own
+  end;
+end;
+$_$;
+
+--
+-- Name: FUNCTION addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) IS 'Whom an event of a message is about, as the suppression list writes it. Another address than those that the message went to is not believed: a mail server can write any
+address into its bounce. It stands for the recipient if the message had no other (a forwarder does so); of several, none can be told: null.';
 
 --
 -- Name: advance_floors(bigint[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -117,6 +320,102 @@ $$;
 
 COMMENT ON FUNCTION postroad.alarms() IS 'What an operator must look at, a sentence each: leases older than 10 minutes (an alarm, which never releases them), priorities whose oldest message is overdue. The elected
 maintainer logs them once a minute.';
+
+--
+-- Name: answer_wishes(uuid[], bigint[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform postroad.enqueue('sms', x.number, body => x.body, tenant_id => x.tenant_id,
+    -- A machine at the other end that answers with HELP must not go round in circles with us.
+    idempotency_key => format('sms-reply:%s:%s:%s', x.wish, encode(sha256(convert_to(x.number, 'UTF8')), 'hex'), to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24')))
+  from (
+    select distinct e.detail ->> 'wish' as wish, r.body, m.tenant_id,
+      postroad.normalize_phone(coalesce(e.detail ->> 'recipient', m.recipient)) as number
+    from postroad.delivery_events as e
+    join postroad.sms_replies as r on r.wish = e.detail ->> 'wish'
+    left join lateral postroad.record_of(e.message_id) as m on true
+    where e.message_id = any (answer_wishes.message_ids)
+      and e.event_id = any (answer_wishes.event_ids)
+      and coalesce(m.channel, 'sms') = 'sms'
+    offset 0
+  ) as x
+  where x.number is not null;
+end;
+$$;
+
+--
+-- Name: FUNCTION answer_wishes(message_ids uuid[], event_ids bigint[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) IS 'Enqueues the reply of sms_replies to each number that asked for HELP or sent START, where there is one: once an hour at most.';
+
+--
+-- Name: audit_counters(date); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.audit_counters(day date) RETURNS TABLE(channel text, gateway text, message_type text, source_type text, tenant_id bigint, event_type text, counted bigint, found bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET work_mem TO '64MB'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  low constant uuid := postroad.uuid_at(audit_counters.day::timestamp at time zone 'UTC');
+  high constant uuid := postroad.uuid_at((audit_counters.day + 1)::timestamp at time zone 'UTC');
+begin
+  if to_regclass('postroad.messages_' || to_char(audit_counters.day, 'YYYYMMDD')) is null then
+    return;                                      -- dropped: its counters are all that is left of it
+  end if;
+  -- One statement, and so one snapshot: the counters and the position that they were counted up to.
+  return query
+  with position as materialized (
+    select c.seen, coalesce(c.upto, c.seen) as upto, coalesce(c.at_xid, 0) as at_xid, coalesce(c.at_key, '00000000-0000-0000-0000-000000000000') as at_key
+    from postroad.consumers as c
+    where c.consumer = '_counters'
+  ), events as (
+    select m.channel, null::text collate "C" as gateway, m.message_type, m.source_type, m.tenant_id, 'queued'::text collate "C" as event_type
+    from postroad.messages as m, position as p
+    where m.message_id >= low and m.message_id < high
+      and (txid_visible_in_snapshot(m.xid, p.seen)
+        or txid_visible_in_snapshot(m.xid, p.upto) and (m.xid, m.message_id) <= (p.at_xid, p.at_key))
+    union all
+    select coalesce(m.channel, ''), e.gateway, coalesce(m.message_type, ''), m.source_type, m.tenant_id, e.event_type
+    from position as p, postroad.delivery_events as e
+    left join postroad.messages as m on m.message_id = e.message_id and m.message_id >= low and m.message_id < high
+    where e.message_id >= low and e.message_id < high
+      and (txid_visible_in_snapshot(e.xid, p.seen)
+        or txid_visible_in_snapshot(e.xid, p.upto) and (e.xid, e.message_id) <= (p.at_xid, p.at_key))
+  ), found as (
+    select e.channel, e.gateway, e.message_type, e.source_type, e.tenant_id, e.event_type, count(*) as found
+    from events as e
+    group by 1, 2, 3, 4, 5, 6
+  ), counted as (
+    select c.channel, c.gateway, c.message_type, c.source_type, c.tenant_id, c.event_type, c.count as counted
+    from postroad.message_counters as c
+    where c.day = audit_counters.day
+  )
+  select b.channel, b.gateway, b.message_type, b.source_type, b.tenant_id, b.event_type, sum(b.counted)::bigint, sum(b.found)::bigint
+  from (
+    select c.channel, c.gateway, c.message_type, c.source_type, c.tenant_id, c.event_type, c.counted, 0 as found from counted as c
+    union all
+    select f.channel, f.gateway, f.message_type, f.source_type, f.tenant_id, f.event_type, 0, f.found from found as f
+  ) as b
+  group by 1, 2, 3, 4, 5, 6
+  having sum(b.counted) <> sum(b.found);
+end;
+$$;
+
+--
+-- Name: FUNCTION audit_counters(day date); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.audit_counters(day date) IS 'Compares the counters of a day (UTC, of the messages) with the messages and events themselves, as far as they were counted. No row: all is well. Reads the whole day.
+A day that was dropped has nothing to compare with: no row.';
 
 --
 -- Name: begin_bulk(text, text, text, text, text, jsonb, text, text, timestamp with time zone, timestamp with time zone, text, bigint, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -270,6 +569,46 @@ subject_has_line_break, content_too_large (50 MiB), idempotency_key_too_long (1 
 expires_at_out_of_range, already_expired, expires_before_scheduled.';
 
 --
+-- Name: check_endpoint(text, text[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+declare
+  wrong text;
+begin
+  if postroad.normalize_recipient('webhook', url) is null then
+    raise exception 'not a URL to post to'
+      using errcode = 'PR001', hint = 'Such as https://app.example.org/hooks/postroad, without user and password, of up to 2,048 characters.';
+  end if;
+  select t.name into wrong
+  from unnest(event_types) as t (name)
+  where (t.name ~ '^system\.(\*|[a-z][a-z0-9_]*)$'
+    or t.name ~ '^message\.(\*|queued|sent|deferred|delivered|opened|clicked|converted|bounced|complained|unsubscribed|failed|expired|cancelled|suppressed|unknown|received)$') is not true
+  limit 1;
+  if found or coalesce(cardinality(event_types), 0) = 0 then
+    raise exception 'unknown event type %', coalesce(quote_literal(wrong), 'null')
+      using errcode = 'PR002', hint = 'message.*, message.delivered (or another type of event), system.*, system.<kind>.';
+  end if;
+  select c.name into wrong
+  from unnest(channels) as c (name)
+  where (c.name = any ('{email,sms,push,voice,in_app,webhook}')) is not true
+  limit 1;
+  if found or cardinality(channels) = 0 then
+    raise exception 'unknown channel %', coalesce(quote_literal(wrong), 'null')
+      using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook; null for all.';
+  end if;
+end;
+$_$;
+
+--
+-- Name: FUNCTION check_endpoint(url text, event_types text[], channels text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) IS 'Raises PR001 or PR002 when an endpoint cannot be as it is asked for.';
+
+--
 -- Name: check_options(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -387,6 +726,38 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.check_push(push jsonb) IS 'What is wrong with the option push of a message, or null.';
+
+--
+-- Name: checked_secret(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.checked_secret(secret text) RETURNS text
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  size integer;
+begin
+  if secret is null then                         -- 32 bytes, of which 244 bits are random
+    return 'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64');
+  end if;
+  begin
+    size := length(decode(substr(secret, position('_' in secret) + 1), 'base64'));
+  exception
+    when others then null;                       -- its text must not be told
+  end;
+  if (secret ~ '^whsec_[A-Za-z0-9+/]+=*$' and size between 24 and 64 or secret ~ '^whsk_[A-Za-z0-9+/]+=*$' and size in (32, 64)) is not true then
+    raise exception 'not a secret of Standard Webhooks'
+      using errcode = 'PR001', hint = 'whsec_ and 24 to 64 random bytes in base64, or whsk_ and an Ed25519 key of 32 or 64 bytes; null makes one.';
+  end if;
+  return secret;
+end;
+$_$;
+
+--
+-- Name: FUNCTION checked_secret(secret text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.checked_secret(secret text) IS 'A signing secret that is one, or a new one for null. Raises PR001 otherwise.';
 
 --
 -- Name: claim(smallint, uuid, bigint, integer, integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -715,6 +1086,159 @@ record_gone mean that its outcome must be completed without a send. content_id n
 Raises PR010 when worker_id is not registered. On any error the caller calls release(lease_id): the claim may have been committed.';
 
 --
+-- Name: claim_webhooks(integer, bigint[], interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval DEFAULT '00:01:00'::interval) RETURNS TABLE(delivery_id bigint, endpoint_id bigint, url text, secrets text[], webhook_id text, payload text, attempts smallint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  return query
+  with due as materialized (
+    select d.delivery_id
+    from postroad.webhook_endpoints as e,
+      lateral (
+        select o.delivery_id
+        from postroad.webhook_outbox as o
+        where o.endpoint_id = e.endpoint_id
+          and o.due_at <= clock_timestamp()
+        order by o.due_at, o.delivery_id
+        -- One that fails gets one request at a time: it is asked, not stormed.
+        limit greatest(case when e.failing_since is null then max_each else least(max_each, 1) end
+          - (select count(*) from unnest(busy) as b (id) where b.id = e.endpoint_id), 0)
+        for update skip locked
+      ) as d
+    where e.disabled_at is null
+  ), taken as (
+    update postroad.webhook_outbox as o
+    set due_at = clock_timestamp() + hold
+    from due as d
+    where o.delivery_id = d.delivery_id
+    returning o.delivery_id, o.endpoint_id, o.webhook_id, o.payload, o.attempts
+  )
+  select t.delivery_id, t.endpoint_id, e.url,
+    array(
+      select s.secret
+      from postroad.webhook_secrets as s
+      where s.endpoint_id = e.endpoint_id
+        and (s.valid_until is null or s.valid_until > clock_timestamp())
+      order by s.valid_until desc nulls first
+    ),
+    t.webhook_id, t.payload, t.attempts
+  from taken as t
+  join postroad.webhook_endpoints as e using (endpoint_id)
+  order by t.delivery_id;
+end;
+$$;
+
+--
+-- Name: FUNCTION claim_webhooks(max_each integer, busy bigint[], hold interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval) IS 'Takes deliveries that are due, at most max_each of an endpoint less those that the caller has under way (busy: an endpoint id for each), of an endpoint that fails one. They are due
+again after hold: what a process that dies had taken is posted by another one.';
+
+--
+-- Name: consumers; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.consumers (
+    consumer text NOT NULL COLLATE pg_catalog."C",
+    event_types text[],
+    registered_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    read_at timestamp with time zone,
+    acked_at timestamp with time zone,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen txid_snapshot NOT NULL,
+    upto_at timestamp with time zone,
+    upto txid_snapshot,
+    at_xid bigint,
+    at_key uuid,
+    batch_id bigint DEFAULT 0 NOT NULL,
+    batch_xid bigint,
+    batch_key uuid,
+    split_last uuid
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE consumers; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.consumers IS 'The position of each reader of events.';
+
+--
+-- Name: COLUMN consumers.event_types; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.event_types IS 'What it reads: see register_consumer.';
+
+--
+-- Name: COLUMN consumers.seen_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.seen_at IS 'When that snapshot was taken: how far behind it is.';
+
+--
+-- Name: COLUMN consumers.seen; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.seen IS 'All that this snapshot sees was read and acknowledged.';
+
+--
+-- Name: COLUMN consumers.upto; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.upto IS 'The interval under way ends with this snapshot; null between two intervals.';
+
+--
+-- Name: COLUMN consumers.at_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.at_xid IS 'Of that interval, what was acknowledged: up to this transaction and, in it, this key.';
+
+--
+-- Name: COLUMN consumers.batch_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.batch_id IS 'The last batch that was read.';
+
+--
+-- Name: COLUMN consumers.batch_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.batch_xid IS 'The end of the batch that is not acknowledged yet (with batch_key); null when there is none.';
+
+--
+-- Name: COLUMN consumers.split_last; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.split_last IS 'The last key of the transaction at_xid, which is larger than a batch.';
+
+--
+-- Name: close_batch(postroad.consumers); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.close_batch(reader postroad.consumers) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update postroad.consumers as c
+  set at_xid = reader.batch_xid, at_key = reader.batch_key, batch_xid = null, batch_key = null, acked_at = clock_timestamp()
+  where c.consumer = reader.consumer;
+end;
+$$;
+
+--
+-- Name: FUNCTION close_batch(reader postroad.consumers); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.close_batch(reader postroad.consumers) IS 'Acknowledges the batch that a reader has open.';
+
+--
 -- Name: complete(uuid[], uuid[], text[], smallint[], text[], text[], text[], jsonb[], double precision[], boolean[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -724,7 +1248,7 @@ CREATE FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_ty
     AS $$
 declare
   held uuid[];
-  given uuid[] := array(select distinct u.id from unnest(lease_ids) as u (id));
+  given uuid[] := array(select distinct u.id from (select unnest(lease_ids) as id) as u);
 begin
   held := array(
     select l.lease_id
@@ -740,8 +1264,10 @@ begin
       insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
       select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
         case when u.event_type = 'bounced' then 'hard' end, u.detail
-      from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details)
-        as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail);
+      from (                                     -- in the select list arrays are read as they are; in FROM they would be written out and read again
+        select unnest(message_ids) as message_id, unnest(lease_ids) as lease_id, unnest(event_types) as event_type, unnest(attempts) as attempt,
+          unnest(gateways) as gateway, unnest(external_ids) as external_id, unnest(reasons) as reason, unnest(details) as detail
+      ) as u;
     exception
       when unique_violation then                 -- called again after a lost reply
         insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
@@ -791,6 +1317,11 @@ begin
     where s.message_id = w.message_id;
   end if;
 
+  if 'bounced' = any (event_types) then          -- the recipient's own fault, which few are
+    perform postroad.follow_events(
+      array(select u.message_id from unnest(message_ids, event_types) as u (message_id, event_type) where u.event_type = 'bounced'), null, given);
+  end if;
+
   if cardinality(finished) > 0 then
     delete from postroad.leases as l where l.lease_id = any (finished);
     delete from postroad.intents as i where i.lease_id = any (finished);
@@ -804,8 +1335,140 @@ $$;
 
 COMMENT ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) IS 'Records the outcomes of claimed messages, one element of each array an outcome (an array that is null throughout may be empty): an event of its type, and where retry_seconds
 is given another attempt after so long; counted false: this attempt does not count (a fault of the gateway, a pause); pause_ids: parked until that pause is resumed.
+A bounce suppresses its recipient, by suppression_rules.
 finished: leases whose messages all have an outcome. May be called again after an error: what is recorded already stays as it is. Outcomes of a lease that was rescued
 meanwhile are recorded; their retries are not.';
+
+--
+-- Name: complete_webhook(bigint, integer, text, double precision, interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval DEFAULT '5 days'::interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  succeeded constant boolean := error is null;
+  endpoint postroad.webhook_endpoints;
+  why text;
+begin
+  update postroad.webhook_outbox as o
+  set attempts = o.attempts + 1, last_status = status, last_error = error,
+    due_at = case when not succeeded then clock_timestamp() + make_interval(secs => retry_seconds) end,
+    finished_at = case when succeeded or retry_seconds is null then clock_timestamp() end
+  where o.delivery_id = complete_webhook.delivery_id
+    and o.finished_at is null;
+  if not found then
+    return;                                      -- recorded already, or the endpoint is gone
+  end if;
+  select e.* into endpoint
+  from postroad.webhook_endpoints as e
+  where e.endpoint_id = (select o.endpoint_id from postroad.webhook_outbox as o where o.delivery_id = complete_webhook.delivery_id);
+  if succeeded then
+    -- The time of each success is not worth a row version.
+    if endpoint.failing_since is not null or endpoint.last_success_at is null or endpoint.last_success_at < clock_timestamp() - interval '10 seconds' then
+      update postroad.webhook_endpoints as e
+      set failing_since = null, last_success_at = clock_timestamp()
+      where e.endpoint_id = endpoint.endpoint_id;
+    end if;
+    return;
+  end if;
+  why := case
+    when status = 410 then 'gone'
+    when endpoint.failing_since < clock_timestamp() - disable_after then 'failing'
+  end;
+  update postroad.webhook_endpoints as e
+  set failing_since = coalesce(e.failing_since, clock_timestamp()), last_failure_at = clock_timestamp(), last_failure = error,
+    disabled_at = case when why is not null then clock_timestamp() end, disabled_reason = why
+  where e.endpoint_id = endpoint.endpoint_id
+    and e.disabled_at is null;
+  if found and why is not null then
+    perform postroad.emit_system_event('endpoint_disabled', endpoint.endpoint_id::text, jsonb_strip_nulls(jsonb_build_object(
+      'reason', why, 'failing_since', endpoint.failing_since, 'tenant_id', endpoint.tenant_id)));
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) IS 'Records an attempt: status is that of the answer, if there was one; error null is a success; retry_seconds: when it is tried again, null for never. 410 disables the endpoint at once,
+and so does a failure when nothing has succeeded for disable_after: a system event says so. Recorded twice, it counts once.';
+
+--
+-- Name: count_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.count_events(max_count integer DEFAULT 500000) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET work_mem TO '64MB'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  reader postroad.consumers;
+  counted bigint;
+begin
+  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
+    insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
+  end if;
+  if not postroad.has_news('_counters') then
+    return 0;
+  end if;
+  perform from postroad.consumers as c where c.consumer = '_counters' for update skip locked;
+  if not found then
+    return 0;                                    -- somebody else is counting
+  end if;
+  select b.* into reader from postroad.open_batch('_counters', max_count) as b;
+  if reader.batch_xid is null then
+    return 0;
+  end if;
+  with counts as materialized (
+    select e.day, e.minute, coalesce(e.channel, m.channel, k.channel, '') as channel, e.gateway,
+      coalesce(e.message_type, m.message_type, k.message_type, '') as message_type, coalesce(e.source_type, m.source_type, k.source_type) as source_type,
+      coalesce(e.tenant_id, m.tenant_id, k.tenant_id) as tenant_id, e.event_type collate "C" as event_type,
+      count(*) as events, max(e.occurred_at) as last_at
+    from (
+      select i.message_id, i.event_type, case when i.event_type <> 'queued' then i.gateway end as gateway, i.occurred_at,
+        date_trunc('minute', i.occurred_at) as minute, postroad.day_of(i.message_id) as day,
+        i.channel, i.message_type, i.source_type, i.tenant_id, case when i.channel is null then i.message_id end as of_message
+      from postroad.events_in(reader) as i
+      offset 0
+    ) as e
+    left join postroad.messages as m on m.message_id = e.of_message       -- queued has all of it
+    left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.of_message
+    group by 1, 2, 3, 4, 5, 6, 7, 8
+  ), by_day as (
+    insert into postroad.message_counters as c (day, channel, gateway, message_type, source_type, tenant_id, event_type, count)
+    select n.day, n.channel, n.gateway, n.message_type, n.source_type, n.tenant_id, n.event_type, sum(n.events)
+    from counts as n
+    group by 1, 2, 3, 4, 5, 6, 7
+    on conflict on constraint message_counters_are_unique do update
+    set count = c.count + excluded.count
+  ), by_minute as (
+    insert into postroad.event_minutes as c (minute, channel, gateway, event_type, events, last_at)
+    select n.minute, n.channel, n.gateway, n.event_type, sum(n.events), max(n.last_at)
+    from counts as n
+    where n.minute > clock_timestamp() - interval '25 hours'
+    group by 1, 2, 3, 4
+    on conflict on constraint event_minutes_are_unique do update
+    set events = c.events + excluded.events, last_at = greatest(c.last_at, excluded.last_at)
+  )
+  select sum(n.events) into counted from counts as n;
+  perform postroad.close_batch(reader);
+  return counted;
+end;
+$$;
+
+--
+-- Name: FUNCTION count_events(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.count_events(max_count integer) IS 'Counts the next events, at most max_count, into message_counters and event_minutes: as a consumer of the events like any other, its position and the counts in one
+transaction, so that no crash makes them drift. Returns how many; 0 when there are none, or another process is at it.';
 
 --
 -- Name: create_partitions(integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -896,6 +1559,22 @@ $$;
 COMMENT ON FUNCTION postroad.created_at(id uuid) IS 'When a UUIDv7 was made, to the millisecond.';
 
 --
+-- Name: day_of(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.day_of(message_id uuid) RETURNS date
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select date '1970-01-01' + (('x0000' || left(message_id::text, 8) || substr(message_id::text, 10, 4))::bit(64)::bigint / 86400000)::integer
+$$;
+
+--
+-- Name: FUNCTION day_of(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.day_of(message_id uuid) IS 'The day (UTC) of a UUIDv7: that of its partition.';
+
+--
 -- Name: dead_workers(); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -929,6 +1608,84 @@ $$;
 
 COMMENT ON FUNCTION postroad.dead_workers() IS 'Workers whose advisory lock is free, or whose heartbeat is older than 15 s. A worker that is in two looks one second apart is dead: see rescue. None in the first
 5 s of a server: workers are still connecting again.';
+
+--
+-- Name: dispatch_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.dispatch_events(max_count integer DEFAULT 2000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    SET enable_seqscan TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+declare
+  reader postroad.consumers;
+  batch integer;
+begin
+  if not postroad.has_news('_webhooks') then
+    return 0;                                    -- or no endpoint yet
+  end if;
+  perform from postroad.consumers as c where c.consumer = '_webhooks' for update skip locked;
+  if not found then
+    return 0;                                    -- another process is at it
+  end if;
+  if not exists (select from postroad.webhook_endpoints as e where e.disabled_at is null) then
+    update postroad.consumers as c               -- nobody wants what happens now
+    set seen = postroad.event_snapshot(), seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null,
+      batch_key = null, split_last = null
+    where c.consumer = '_webhooks'
+      and c.seen_at < clock_timestamp() - interval '1 second';
+    return 0;
+  end if;
+  select b.* into reader from postroad.open_batch('_webhooks', max_count) as b;
+  if reader.batch_xid is null then
+    return 0;
+  end if;
+  with event as materialized (
+    select i.xid, i.key, i.event_id, i.occurred_at, case when i.message_id is null then i.event_type else 'message.' || i.event_type end as event_type,
+      i.message_id, i.subject, i.attempt, i.gateway, i.external_id, i.reason, i.bounce_type, i.detail
+    from postroad.events_in(reader) as i
+  ), posted as (
+    insert into postroad.webhook_outbox (endpoint_id, webhook_id, event_type, payload)
+    select p.endpoint_id, 'evt_' || p.endpoint_id || '_' || coalesce(e.event_id::text, replace(e.message_id::text, '-', '')), e.event_type,
+      jsonb_build_object(
+        'type', e.event_type,
+        'timestamp', to_char(e.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+        'data', case
+          when e.message_id is null then jsonb_strip_nulls(jsonb_build_object(
+            'subject', e.subject,
+            'detail', case when p.include_addresses then e.detail else e.detail - 'address' end))
+          else jsonb_strip_nulls(jsonb_build_object(
+            'message_id', e.message_id, 'channel', m.channel, 'message_type', m.message_type, 'tenant_id', m.tenant_id,
+            'recipient_type', m.recipient_type, 'recipient_id', m.recipient_id, 'source_type', m.source_type, 'source_id', m.source_id,
+            'attempt', e.attempt, 'gateway', e.gateway, 'external_id', e.external_id, 'reason', e.reason, 'bounce_type', e.bounce_type,
+            'recipient', case when p.include_addresses then m.recipient end))
+        end)::text
+    from event as e
+    left join lateral postroad.record_of(e.message_id) as m on true
+    join postroad.webhook_endpoints as p
+      on p.disabled_at is null
+      and (e.event_type = any (p.event_types) or split_part(e.event_type, '.', 1) || '.*' = any (p.event_types))
+      and (p.channels is null or e.message_id is null or m.channel = any (p.channels))
+      and (p.tenant_id is null
+        or p.tenant_id = case when e.message_id is not null then m.tenant_id when e.detail ->> 'tenant_id' ~ '^-?[0-9]{1,18}$' then (e.detail ->> 'tenant_id')::bigint end)
+    order by e.xid, e.key, e.event_id nulls first
+  )
+  select count(*) into batch from event as e;
+  perform postroad.close_batch(reader);
+  return batch;
+end;
+$_$;
+
+--
+-- Name: FUNCTION dispatch_events(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.dispatch_events(max_count integer) IS 'Reads the next events, at most max_count, and puts one row into webhook_outbox for each endpoint that wants them, in one transaction. Returns how many events it read: call
+it again until it is 0. Several processes may call it: one at a time works.';
 
 --
 -- Name: drop_partitions(interval); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1001,6 +1758,32 @@ COMMENT ON FUNCTION postroad.drop_partitions(retention interval) IS 'Drops the o
 Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: on lock_not_available, call it again. Raises PR001 when retention is under a day.';
 
 --
+-- Name: emit_system_event(text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb DEFAULT NULL::jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+begin
+  if (kind ~ '^[a-z][a-z0-9_]{0,62}$') is not true then
+    raise exception 'a kind of system event is a word of a-z, 0-9 and _, got %', coalesce(quote_literal(kind), 'null')
+      using errcode = 'PR001';
+  end if;
+  insert into postroad.system_events (kind, subject, detail)
+  values (kind, subject, detail);
+end;
+$_$;
+
+--
+-- Name: FUNCTION emit_system_event(kind text, subject text, detail jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb) IS 'Appends a system event, in the caller''s transaction: consumers that asked for them read it, and endpoints whose filter has system.* or system.<kind> get it.
+kind: gateway_health_changed (subject: the gateway), suppression_added (subject: the channel), rate_limit_exceeded (subject: the limit), endpoint_disabled (subject: its id), or another
+word. detail: an address may stand in its key address only, which is shown to those alone who may see addresses; a tenant in tenant_id, by which endpoints of one
+tenant choose. Raises PR001 when kind is no such word.';
+
+--
 -- Name: enqueue(text, text, text, text, text, text, jsonb, text, text, text, timestamp with time zone, timestamp with time zone, text, text, bigint, text, bigint, bigint, text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1010,46 +1793,40 @@ CREATE FUNCTION postroad.enqueue(channel text, recipient text, subject text DEFA
     AS $_$
 declare
   p smallint;
-  normalized text collate "C";
-  is_listed boolean;
 begin
-  -- Each call is a transaction of its own, most often, and each expression is set up anew in it: so the plain case is told by one expression,
-  -- and what it does not need is not looked at.
-  if num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
-    and channel in ('email', 'sms') and octet_length(body) < 100000
-    and (html is null or channel = 'email' and octet_length(html) < 100000)
-    and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
-  then
-    p := case message_type
-      when 'transactional' then 4 when 'campaign' then 3 when 'newsletter' then 2 when 'alert' then 1 when 'emergency' then 0
-    end;
-  end if;
+  -- Each call is a transaction of its own, most often, and each expression is set up anew in it, by the size of it: so the plain case is told by one,
+  -- and few follow.
+  p := case
+    when num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
+      and octet_length(body) < 100000 and (html is null or channel = 'email' and octet_length(html) < 100000)
+      and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
+      and case channel                           -- as normalize_recipient spells it already
+        when 'email' then octet_length(recipient) <= 64
+          and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
+        when 'sms' then recipient ~ '^\+[1-9][0-9]{6,14}$'
+      end
+      then array_position('{emergency,alert,newsletter,campaign,transactional}', message_type) - 1
+  end;
   if p is null then
     select c.priority_number, c.reason into p, reason
     from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
       scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
-  end if;
-  if reason is null then
-    if channel = 'email' and octet_length(recipient) <= 64
-      and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$' then
-      normalized := recipient;                      -- plain, and spelled as normalize_email spells it
-    else
-      normalized := postroad.normalize_recipient(channel, recipient);
-    end if;
-    if normalized is null then
+    if reason is null then
       reason := case when btrim(recipient) <> '' then 'invalid_recipient' else 'recipient_missing' end;
+      recipient := postroad.normalize_recipient(channel, recipient);
     end if;
-  end if;
-  if reason is not null then
-    status := 'invalid';
-    return;
+    if recipient is null or reason not in ('invalid_recipient', 'recipient_missing') then
+      status := 'invalid';
+      return;
+    end if;
+    reason := null;
   end if;
 
   message_id := postroad.uuid_v7();
   if idempotency_key is not null then
     select k.message_id, k.verdict, k.reason into message_id, status, reason
     from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
-      channel, normalized, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
+      channel, recipient, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
       recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
     if status is not null then
       return;
@@ -1061,41 +1838,34 @@ begin
     recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
   values (
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
-    normalized, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
-  returning (                                    -- the cheapest of probes; few addresses are on the list at all
-    select true
-    from postroad.suppression_list as s
-    where s.address = case enqueue.channel when 'email' then lower(normalized) else normalized end
-    limit 1
-  ) into is_listed;
-  if is_listed then
-    reason := postroad.suppressed_by(channel, normalized, tenant_id);
-  end if;
-
-  if reason is not null then
-    insert into postroad.delivery_events (message_id, event_type, reason)
-    values (message_id, 'suppressed', reason);
-    status := 'suppressed';
-    return;
-  elsif scheduled_for is not null and scheduled_for > clock_timestamp() then
-    insert into postroad.scheduled (message_id, due_at, priority)
-    values (message_id, scheduled_for, p);
-    status := 'scheduled';
-    return;
-  end if;
+    recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options);
 
   insert into postroad.message_queue (seq, message_id, priority, size_kb)
-  values (
-    case p
-      when 0 then nextval('postroad.queue_seq_p0')
-      when 1 then nextval('postroad.queue_seq_p1')
-      when 2 then nextval('postroad.queue_seq_p2')
-      when 3 then nextval('postroad.queue_seq_p3')
-      when 4 then nextval('postroad.queue_seq_p4')
-    end,
+  select nextval(('{postroad.queue_seq_p0,postroad.queue_seq_p1,postroad.queue_seq_p2,postroad.queue_seq_p3,postroad.queue_seq_p4}'::regclass[])[p + 1]),
     message_id, p,
     least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
-      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
+      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767)
+  where not (scheduled_for > clock_timestamp()) is true
+    and not exists (                             -- the cheapest of probes: few addresses are on the list at all
+      select
+      from postroad.suppression_list as s
+      where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end
+    );
+  if not found then
+    reason := postroad.suppressed_by(channel, recipient, tenant_id);
+    if reason is not null then
+      insert into postroad.delivery_events (message_id, event_type, reason)
+      values (message_id, 'suppressed', reason);
+      status := 'suppressed';
+      return;
+    elsif scheduled_for > clock_timestamp() then
+      insert into postroad.scheduled (message_id, due_at, priority)
+      values (message_id, scheduled_for, p);
+      status := 'scheduled';
+      return;
+    end if;
+    perform postroad.requeue(message_id, p, 0::smallint);
+  end if;
   status := 'queued';
 
   -- As postroad.wake, without the call.
@@ -1174,7 +1944,7 @@ begin
       select case jsonb_typeof(e.item) when 'string' then e.item #>> '{}' else e.item ->> 'address' end as address,
         e.item ->> 'type' as type, e.item ->> 'locale' as locale, nullif(e.item -> 'data', 'null') as data, i.id,
         postroad.is_bigint(i.id) as has_good_id
-      from jsonb_array_elements(recipients) as e (item),
+      from (select jsonb_array_elements(recipients) as item offset 0) as e,
         lateral (select e.item ->> 'id' offset 0) as i (id)
     ) as f
   ) as a,
@@ -1255,8 +2025,8 @@ begin
     return;
   end if;
 
-  -- Slices of so many pages that one holds some 16 MiB, out of line values included: neither arrays nor sorts grow with the table.
-  slice_pages := greatest(least(16 * 1024 * 1024 / greatest(parts.bytes / greatest(parts.all_pages, 1), 1), 256) / greatest(parts.count, 1), 1);
+  -- Slices of so many pages that one holds some 4 MiB, out of line values included: neither arrays nor sorts grow with the table.
+  slice_pages := greatest(least(4 * 1024 * 1024 / greatest(parts.bytes / greatest(parts.all_pages, 1), 1), 256) / greatest(parts.count, 1), 1);
   -- One statement, and so one snapshot: a row that somebody moves meanwhile is not seen twice. An address that is twice in the table is sent
   -- to once: a narrow pass finds the keys that repeat (usually none), and only then another one looks for the rows to pass over.
   execute format($q$
@@ -1293,7 +2063,7 @@ begin
     from done as d
   $q$,
     'hashtextextended(' || case                  -- equal for addresses that are one when normalised
-      when channel = 'email' then $e$lower(btrim(t.address::text, E' \t\r\n'))$e$
+      when channel = 'email' then $e$lower(btrim(t.address::text, E' \t\r\n') collate "C")$e$
       when channel in ('sms', 'voice') then $e$regexp_replace(regexp_replace(t.address::text, '[ ().-]', '', 'g'), '^00', '+')$e$
       else 'btrim(t.address::text)'
     end || ', 0)',
@@ -1322,7 +2092,7 @@ $_$;
 
 COMMENT ON FUNCTION postroad.enqueue_bulk_from(channel text, recipients regclass, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) IS 'postroad.enqueue_bulk with the recipients in a table (temporary ones too) of the caller''s, of any size: columns address, and if wanted id, type, data, locale.
 The fastest way in, and the one beyond the 256 MB that jsonb holds. An idempotency key stands for the call and the table''s name, not for its rows.
-It is read in slices of some 16 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
+It is read in slices of some 4 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
 
 --
 -- Name: enqueue_rows(uuid, text, text[], bigint[], text[], text[], jsonb[], text, smallint, timestamp with time zone, timestamp with time zone, text, bigint, bigint, text, text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1359,7 +2129,7 @@ begin
     ) as reason
     from (
       select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
-      from unnest(addresses) as u (address)
+      from (select unnest(addresses) as address) as u
       offset 0                                   -- normalised once
     ) as n
     offset 0
@@ -1374,7 +2144,7 @@ begin
     into normalized, reasons, suppressed
     from (
       select x.address, x.reason, x.nth, min(x.nth) over (partition by x.address) as first_nth
-      from unnest(normalized, reasons) with ordinality as x (address, reason, nth)
+      from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as x
     ) as u;
   end if;
 
@@ -1385,27 +2155,30 @@ begin
     enqueue_rows.scheduled_for, enqueue_rows.expires_at, enqueue_rows.batch_id, enqueue_rows.batch_id, enqueue_rows.priority,
     enqueue_rows.channel, enqueue_rows.message_type, u.address, u.type, enqueue_rows.source_type, enqueue_rows.ip_pool,
     enqueue_rows.gateway, coalesce(u.locale, enqueue_rows.locale), u.data
-  from unnest(normalized, ids, types, locales, enqueue_rows.data) with ordinality as u (address, id, type, locale, data, nth)
+  from (                                         -- in the select list arrays are read as they are; in FROM they would be written out and read again
+    select unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale, unnest(enqueue_rows.data) as data,
+      generate_subscripts(normalized, 1) as nth
+  ) as u
   where u.address is not null;
 
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, 'suppressed', u.reason
-    from unnest(reasons) with ordinality as u (reason, nth)
+    from (select unnest(reasons) as reason, generate_subscripts(reasons, 1) as nth) as u
     where u.reason is not null;
   end if;
 
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   else
     insert into postroad.message_queue (seq, message_id, priority, size_kb)
     select postroad.next_seq(enqueue_rows.priority), (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.priority,
       average_kb
-    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   end if;
@@ -1446,6 +2219,283 @@ $$;
 COMMENT ON FUNCTION postroad.enqueuers() IS 'The open transactions that may have taken a seq. -1/… is a prepared one.';
 
 --
+-- Name: event_bounds(bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_bounds(xid bigint, OUT low uuid, OUT last uuid) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_indexscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  with keys as materialized (
+    select m.message_id as key from postroad.messages as m where m.xid = event_bounds.xid
+    union all
+    select e.message_id from postroad.delivery_events as e where e.xid = event_bounds.xid
+    union all
+    select postroad.event_key(s.event_id) from postroad.system_events as s where s.xid = event_bounds.xid
+  )
+  select (select k.key from keys as k order by k.key limit 1), (select k.key from keys as k order by k.key desc limit 1)
+  into low, last;
+end;
+$$;
+
+--
+-- Name: FUNCTION event_bounds(xid bigint, OUT low uuid, OUT last uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_bounds(xid bigint, OUT low uuid, OUT last uuid) IS 'The lowest and the highest key of the events of a transaction.';
+
+--
+-- Name: event_key(bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_key(event_id bigint) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select lpad(to_hex(event_id), 32, '0')::uuid
+$$;
+
+--
+-- Name: FUNCTION event_key(event_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_key(event_id bigint) IS 'The place of a system event within its transaction: before the messages, whose ids are UUIDv7.';
+
+--
+-- Name: event_keys(bigint, uuid, uuid, uuid, text[], integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  return query
+  select k.key
+  from (
+    (select m.message_id as key
+    from postroad.messages as m
+    where m.message_id >= low and m.message_id > after and m.message_id <= last
+      and m.xid = event_keys.xid
+      and postroad.wants_message(event_types, 'queued')
+    order by m.message_id
+    limit max_count)
+    union all
+    (select e.message_id
+    from postroad.delivery_events as e
+    where e.message_id >= low and e.message_id > after and e.message_id <= last
+      and e.xid = event_keys.xid
+      and postroad.wants_message(event_types, e.event_type)
+    order by e.message_id
+    limit max_count)
+    union all
+    (select postroad.event_key(s.event_id)
+    from postroad.system_events as s
+    where s.xid = event_keys.xid
+      and postroad.event_key(s.event_id) > after
+      and postroad.event_key(s.event_id) <= last
+      and postroad.wants_system(event_types, s.kind)
+    order by 1
+    limit max_count)
+  ) as k
+  order by k.key
+  limit max_count;
+end;
+$$;
+
+--
+-- Name: FUNCTION event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer) IS 'The next keys of the events of one transaction after a key, between the lowest and the last one that it has.';
+
+--
+-- Name: event_sizes(txid_snapshot, txid_snapshot, bigint[], bigint, bigint, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]) RETURNS TABLE(xid bigint, events bigint)
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  return query
+  select x.xid, count(*)
+  from (
+    select m.xid
+    from postroad.messages as m
+    where (m.xid between first and last or m.xid = any (early))
+      and not txid_visible_in_snapshot(m.xid, seen) and txid_visible_in_snapshot(m.xid, upto)
+      and postroad.wants_message(event_types, 'queued')
+    union all
+    select e.xid
+    from postroad.delivery_events as e
+    where (e.xid between first and last or e.xid = any (early))
+      and not txid_visible_in_snapshot(e.xid, seen) and txid_visible_in_snapshot(e.xid, upto)
+      and postroad.wants_message(event_types, e.event_type)
+    union all
+    select s.xid
+    from postroad.system_events as s
+    where (s.xid between first and last or s.xid = any (early))
+      and not txid_visible_in_snapshot(s.xid, seen) and txid_visible_in_snapshot(s.xid, upto)
+      and postroad.wants_system(event_types, s.kind)
+  ) as x
+  group by x.xid;
+end;
+$$;
+
+--
+-- Name: FUNCTION event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]) IS 'How many events each transaction wrote, of those in early and from first to last that upto sees and seen does not.';
+
+--
+-- Name: event_snapshot(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_snapshot() RETURNS txid_snapshot
+    LANGUAGE plpgsql
+    AS $$
+declare
+  own constant bigint := txid_current_if_assigned();
+  snapshot constant txid_snapshot := txid_current_snapshot();
+begin
+  -- The transaction that asks is not in its own snapshot's list, but it may write more: it must not count as seen.
+  if own < txid_snapshot_xmax(snapshot) then
+    return (
+      select least(own, txid_snapshot_xmin(snapshot)) || ':' || txid_snapshot_xmax(snapshot) || ':' || string_agg(x.id::text, ',' order by x.id)
+      from (select txid_snapshot_xip(snapshot) union select own) as x (id)
+    )::txid_snapshot;
+  end if;
+  return snapshot;
+end;
+$$;
+
+--
+-- Name: FUNCTION event_snapshot(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_snapshot() IS 'What can be seen now, without what the asking transaction itself wrote: where an interval of events may end.';
+
+--
+-- Name: events_in(postroad.consumers); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.events_in(reader postroad.consumers) RETURNS TABLE(xid bigint, key uuid, event_id bigint, occurred_at timestamp with time zone, event_type text, message_id uuid, subject text, attempt smallint, gateway text, external_id text, reason text, bounce_type text, detail jsonb, channel text, message_type text, source_type text, tenant_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  nil constant uuid := '00000000-0000-0000-0000-000000000000';
+  seen constant txid_snapshot := reader.seen;
+  upto constant txid_snapshot := reader.upto;
+  types constant text[] := reader.event_types;
+  at_xid constant bigint := coalesce(reader.at_xid, 0);
+  at_key constant uuid := coalesce(reader.at_key, nil);
+  end_xid constant bigint := reader.batch_xid;
+  end_key constant uuid := reader.batch_key;
+  early bigint[];
+  first bigint;
+begin
+  if at_xid = end_xid then                       -- a part of a large transaction: by its key
+    return query
+    select p.* from postroad.events_of(end_xid, at_key, end_key, types) as p;
+    return;
+  end if;
+  select s.early, s.first into early, first from postroad.interval_start(seen, upto) as s;
+  early := array(select u.id from unnest(early) as u (id) where u.id between at_xid and end_xid);
+  first := greatest(first, at_xid);
+  return query
+  select m.xid, m.message_id, null::bigint, postroad.created_at(m.message_id), 'queued'::text, m.message_id, null::text,
+    null::smallint, m.gateway, null::text, null::text, null::text, null::jsonb, m.channel, m.message_type, m.source_type, m.tenant_id
+  from postroad.messages as m
+  where (m.xid between first and end_xid or m.xid = any (early))
+    and not txid_visible_in_snapshot(m.xid, seen) and txid_visible_in_snapshot(m.xid, upto)
+    and (m.xid, m.message_id) > (at_xid, at_key) and (m.xid, m.message_id) <= (end_xid, end_key)
+    and postroad.wants_message(types, 'queued')
+  union all
+  select e.xid, e.message_id, e.event_id, e.occurred_at, e.event_type, e.message_id, null,
+    e.attempt, e.gateway, e.external_id, e.reason, e.bounce_type, e.detail, null, null, null, null
+  from postroad.delivery_events as e
+  where (e.xid between first and end_xid or e.xid = any (early))
+    and not txid_visible_in_snapshot(e.xid, seen) and txid_visible_in_snapshot(e.xid, upto)
+    and (e.xid, e.message_id) > (at_xid, at_key) and (e.xid, e.message_id) <= (end_xid, end_key)
+    and postroad.wants_message(types, e.event_type)
+  union all
+  select s.xid, postroad.event_key(s.event_id), s.event_id, s.occurred_at, 'system.' || s.kind, null, s.subject,
+    null, null, null, null, null, s.detail, null, null, null, null
+  from postroad.system_events as s
+  where (s.xid between first and end_xid or s.xid = any (early))
+    and not txid_visible_in_snapshot(s.xid, seen) and txid_visible_in_snapshot(s.xid, upto)
+    and (s.xid, postroad.event_key(s.event_id)) > (at_xid, at_key) and (s.xid, postroad.event_key(s.event_id)) <= (end_xid, end_key)
+    and postroad.wants_system(types, s.kind);
+end;
+$$;
+
+--
+-- Name: FUNCTION events_in(reader postroad.consumers); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.events_in(reader postroad.consumers) IS 'The events of the batch that a reader has open, in no order: those after its position, up to the end of the batch. channel and what follows: for queued only, whose row has them.';
+
+--
+-- Name: events_of(bigint, uuid, uuid, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.events_of(xid bigint, after uuid, last uuid, event_types text[]) RETURNS TABLE(its_xid bigint, key uuid, event_id bigint, occurred_at timestamp with time zone, event_type text, message_id uuid, subject text, attempt smallint, gateway text, external_id text, reason text, bounce_type text, detail jsonb, channel text, message_type text, source_type text, tenant_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  return query
+  select m.xid, m.message_id, null::bigint, postroad.created_at(m.message_id), 'queued'::text, m.message_id, null::text,
+    null::smallint, m.gateway, null::text, null::text, null::text, null::jsonb, m.channel, m.message_type, m.source_type, m.tenant_id
+  from postroad.messages as m
+  where m.message_id > after and m.message_id <= last
+    and m.xid = events_of.xid
+    and postroad.wants_message(event_types, 'queued')
+  union all
+  select e.xid, e.message_id, e.event_id, e.occurred_at, e.event_type, e.message_id, null,
+    e.attempt, e.gateway, e.external_id, e.reason, e.bounce_type, e.detail, null, null, null, null
+  from postroad.delivery_events as e
+  where e.message_id > after and e.message_id <= last
+    and e.xid = events_of.xid
+    and postroad.wants_message(event_types, e.event_type)
+  union all
+  select s.xid, postroad.event_key(s.event_id), s.event_id, s.occurred_at, 'system.' || s.kind, null, s.subject,
+    null, null, null, null, null, s.detail, null, null, null, null
+  from postroad.system_events as s
+  where s.xid = events_of.xid
+    and postroad.event_key(s.event_id) > after and postroad.event_key(s.event_id) <= last
+    and postroad.wants_system(event_types, s.kind);
+end;
+$$;
+
+--
+-- Name: FUNCTION events_of(xid bigint, after uuid, last uuid, event_types text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.events_of(xid bigint, after uuid, last uuid, event_types text[]) IS 'The events of one transaction between two keys.';
+
+--
 -- Name: explain(uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1483,6 +2533,15 @@ begin
 
   gate := 'outcome';
   if place.place is null then
+    if last_event.event_type = 'unknown' and (select s.status from postroad.status(explain.message_id) as s) <> 'unknown' then
+      select e.* into last_event                 -- settled by a gateway whose clock is behind ours
+      from postroad.delivery_events as e
+      where e.message_id = explain.message_id
+        and e.lease_id is null
+        and e.gateway is not null
+      order by e.occurred_at desc, e.event_id desc
+      limit 1;
+    end if;
     verdict := case when last_event.event_type in ('sent', 'delivered', 'opened', 'clicked', 'converted') then 'done' else 'stop' end;
     reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), last_event.reason);
     if last_event.event_type = 'unknown' then
@@ -1596,6 +2655,29 @@ $_$;
 COMMENT ON FUNCTION postroad.explain(message_id uuid) IS 'Why a message is where it is: each gate in the order in which a message meets it. verdict: pass, wait (see reason and until), stop (it will not be sent) or done.';
 
 --
+-- Name: export_suppressions(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.export_suppressions() RETURNS TABLE(address text, channel text, tenant_id bigint, reason text, expires_at timestamp with time zone, source text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return query
+  select s.address, s.channel, s.tenant_id, s.reason, s.expires_at, s.source
+  from postroad.suppression_list as s
+  where s.expires_at is null or s.expires_at > clock_timestamp()
+  order by s.address, s.channel, s.tenant_id;
+end;
+$$;
+
+--
+-- Name: FUNCTION export_suppressions(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.export_suppressions() IS 'The suppression list as it holds now, as import_suppressions takes it. In psql: \copy (select * from postroad.export_suppressions()) to ''list.csv'' csv header';
+
+--
 -- Name: fetch_contents(uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1621,6 +2703,190 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.fetch_contents(content_ids uuid[]) IS 'The contents with these ids; one that is gone has no row.';
+
+--
+-- Name: finish_webhooks(text, bigint[], jsonb, bigint[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  ended record;
+  recorded integer := 0;
+begin
+  perform
+  from postroad.webhook_batches as b
+  where b.batch_id = any (batch_ids)
+  order by b.batch_id
+  for update;
+  with deleted as (
+    delete from postroad.webhook_batches as b
+    where b.batch_id = any (batch_ids)
+      and b.gateway = finish_webhooks.gateway
+    returning b.inbox_ids, b.is_replay
+  )
+  select count(*) as batches,
+    coalesce(sum(cardinality(d.inbox_ids)), 0) as requests,
+    coalesce(sum(cardinality(d.inbox_ids)) filter (where not d.is_replay), 0) as new_requests
+  into ended
+  from deleted as d;
+  if ended.batches <> cardinality(batch_ids) then
+    if ended.batches > 0 then
+      raise exception 'some of these batches were read by somebody else'
+        using errcode = 'serialization_failure';   -- undone: those that are left are taken again
+    end if;
+    return false;
+  end if;
+  if jsonb_array_length(events) > 0 then
+    recorded := postroad.record_events(gateway, events);
+  end if;
+  insert into postroad.webhook_errors (inbox_id, error)
+  select u.inbox_id, u.error
+  from unnest(unread_ids, unread_why) as u (inbox_id, error)
+  on conflict on constraint webhook_errors_pkey do update
+  set error = excluded.error, failed_at = excluded.failed_at;
+  insert into postroad.webhook_counts as c (gateway, stored, parsed, errors, events, last_at)
+  values (
+    gateway, ended.new_requests, ended.requests - cardinality(unread_ids), cardinality(unread_ids), recorded, clock_timestamp()
+  )
+  on conflict on constraint webhook_counts_pkey do update
+  set stored = c.stored + excluded.stored,
+    parsed = c.parsed + excluded.parsed,
+    errors = c.errors + excluded.errors,
+    events = c.events + excluded.events,
+    last_at = excluded.last_at;
+  return true;
+end;
+$$;
+
+--
+-- Name: FUNCTION finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) IS 'Records the events of stored requests and ends their batches, in one transaction: what was read is read once. Requests that could not be read are given with the reason.
+False, and nothing recorded, when others ended these batches; serialization_failure when they ended some of them.';
+
+--
+-- Name: follow_events(uuid[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[] DEFAULT NULL::uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  now constant timestamptz := clock_timestamp();
+  addresses text[];
+  channels text[];
+  tenant_ids bigint[];
+  reasons text[];
+  sources text[];
+  times timestamptz[];
+  events bigint[];
+  messages uuid[];
+begin
+  with event as materialized (
+    select e as row, e.event_id, e.message_id, e.event_type, e.occurred_at, e.gateway, e.bounce_type, e.detail,
+      coalesce(e.detail ->> 'class', e.reason) as class,
+      e.reason, e.lease_id is not null as is_send,
+      coalesce(m.message_id, k.message_id) is not null as is_known,
+      coalesce(m.channel, k.channel, case when e.detail ->> 'recipient' like '%@%' then 'email' else 'sms' end) as channel,
+      coalesce(m.tenant_id, k.tenant_id) as tenant_id,
+      coalesce(m.recipient, k.recipient) as recipient,
+      coalesce(m.options, k.options) as options,
+      coalesce(m.content_id, k.content_id) as content_id
+    from postroad.delivery_events as e
+    left join postroad.messages as m on m.message_id = e.message_id
+    left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
+    where e.message_id = any (follow_events.message_ids)
+      and (e.event_id = any (follow_events.event_ids) or e.event_type = 'bounced' and e.lease_id = any (follow_events.lease_ids))
+  ), judged as (
+    select e.*,
+      case
+        when e.detail ->> 'wish' = 'stop' then 'stop'
+        when e.detail ->> 'wish' = 'start' then 'start'
+        when e.event_type = 'unsubscribed' then case when e.channel = 'sms' then 'stop' else 'unsubscribe' end
+        when e.event_type = 'complained' then 'complaint'
+        when e.event_type = 'delivered' then 'delivered'
+        when e.event_type not in ('bounced', 'failed') then null
+        when e.channel in ('sms', 'voice') and e.reason in ('opted_out', 'unsubscribed') then 'opted_out'
+        when e.is_send and e.reason in ('address_not_public', 'smtputf8_required') then null      -- faults of our own set-up
+        when not e.is_send and (e.class = any ('{invalid_recipient,mailbox_full,mailbox_unavailable}')) is not true then null
+        when e.bounce_type = 'hard' then case when e.channel = 'push' then 'invalid_token' else 'hard_bounce' end
+        when e.bounce_type = 'soft' then 'soft_bounce'
+      end as verdict
+    from event as e
+  )
+  select array_agg(x.address), array_agg(x.channel), array_agg(x.tenant_id), array_agg(x.verdict), array_agg(x.gateway), array_agg(x.occurred_at),
+    array_agg(x.event_id), array_agg(x.message_id)
+  into addresses, channels, tenant_ids, reasons, sources, times, events, messages
+  from (
+    select j.*, postroad.addressee_of(j.row, j.channel, j.recipient, j.options, j.content_id) as address
+    from judged as j
+    where j.verdict is not null
+    offset 0
+  ) as x
+  where x.address is not null;
+  if addresses is null then
+    return;
+  end if;
+
+  if 'delivered' = any (reasons) then
+    delete from postroad.suppression_strikes as t
+    using unnest(addresses, channels, reasons, times) as u (address, channel, verdict, occurred_at)
+    where u.verdict = 'delivered'
+      and t.address = u.address
+      and t.channel = u.channel
+      and t.reason in ('soft_bounce', 'hard_bounce')
+      and t.occurred_at < u.occurred_at;
+  end if;
+
+  if 'start' = any (reasons) then
+    delete from postroad.suppression_list as s
+    using unnest(addresses, channels, reasons, times) as u (address, channel, verdict, occurred_at)
+    where u.verdict = 'start'
+      and s.address = u.address
+      and s.reason in ('stop', 'opted_out')
+      and (s.channel is null or s.channel = u.channel)
+      and s.created_at <= u.occurred_at;         -- not a STOP that came after it
+  end if;
+
+  insert into postroad.suppression_strikes (address, channel, reason, message_id, occurred_at)
+  select u.address, u.channel, u.verdict, u.message_id, u.occurred_at
+  from unnest(addresses, channels, reasons, messages, times) as u (address, channel, verdict, message_id, occurred_at)
+  join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on and r.after > 1
+  order by 1, 2, 3, 4
+  on conflict do nothing;
+
+  perform postroad.put_suppressions(
+    array_agg(u.address), array_agg(case when not r.every_channel then u.channel end), array_agg(case when not r.every_tenant then u.tenant_id end),
+    array_agg(u.verdict), array_agg(now + r.expires_after), array_agg(u.source), array_agg(u.occurred_at), array_agg(u.event_id), array_agg(u.message_id))
+  from unnest(addresses, channels, tenant_ids, reasons, sources, times, events, messages)
+    as u (address, channel, tenant_id, verdict, source, occurred_at, event_id, message_id)
+  join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on
+  where not exists (                             -- of the two wishes of one number in one call, the later one counts
+      select from unnest(addresses, reasons, times) as x (address, verdict, occurred_at)
+      where u.verdict = 'stop' and x.verdict = 'start' and x.address = u.address and x.occurred_at > u.occurred_at
+    )
+    and (r.after = 1 or r.after <= (
+      select count(*)
+      from postroad.suppression_strikes as t
+      where t.address = u.address
+        and t.channel = u.channel
+        and t.reason = u.verdict
+        and (r.within is null or t.occurred_at > now - r.within)
+    ));
+end;
+$$;
+
+--
+-- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) IS 'What follows from events that are recorded, for their recipients: suppression by suppression_rules, its end by a START, a new count after a delivery. The events are those
+with event_ids, and the bounces of lease_ids, all of message_ids. Only the recipient''s own faults count (class invalid_recipient, mailbox_full, mailbox_unavailable), and what
+people say: complaints, unsubscriptions, STOP. May be called twice for the same events.';
 
 --
 -- Name: gate_is_open(smallint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1735,6 +3001,88 @@ COMMENT ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) IS 
 Returns how many went back. May be called again after an error; a lease that is gone was rescued, and its messages with it.';
 
 --
+-- Name: has_events(txid_snapshot, txid_snapshot, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  early bigint[];
+  first bigint;
+  last constant bigint := txid_snapshot_xmax(upto) - 1;
+begin
+  select s.early, s.first into early, first from postroad.interval_start(seen, upto) as s;
+  return exists (
+    select
+    from postroad.delivery_events as e
+    where (e.xid between first and last or e.xid = any (early))
+      and not txid_visible_in_snapshot(e.xid, seen) and txid_visible_in_snapshot(e.xid, upto)
+      and postroad.wants_message(event_types, e.event_type)
+  ) or exists (
+    select
+    from postroad.messages as m
+    where (m.xid between first and last or m.xid = any (early))
+      and not txid_visible_in_snapshot(m.xid, seen) and txid_visible_in_snapshot(m.xid, upto)
+      and postroad.wants_message(event_types, 'queued')
+  ) or exists (
+    select
+    from postroad.system_events as s
+    where (s.xid between first and last or s.xid = any (early))
+      and not txid_visible_in_snapshot(s.xid, seen) and txid_visible_in_snapshot(s.xid, upto)
+      and postroad.wants_system(event_types, s.kind)
+  );
+end;
+$$;
+
+--
+-- Name: FUNCTION has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) IS 'Whether there is an event of these types that upto sees and seen does not.';
+
+--
+-- Name: has_news(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.has_news(consumer text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  reader postroad.consumers;
+  present constant txid_snapshot := postroad.event_snapshot();
+begin
+  select c.* into reader from postroad.consumers as c where c.consumer = has_news.consumer;
+  if not found then
+    return false;
+  elsif reader.batch_xid is not null or reader.upto is not null or txid_snapshot_xmax(present) < txid_snapshot_xmax(reader.seen)
+    or postroad.has_events(reader.seen, present, reader.event_types) then
+    return true;
+  end if;
+  if coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '10 seconds' then
+    update postroad.consumers as c
+    set seen = present, seen_at = clock_timestamp(), read_at = clock_timestamp()
+    where c.consumer = reader.consumer
+      and c.seen::text = reader.seen::text
+      and c.batch_xid is null
+      and c.upto is null;
+  end if;
+  return false;
+end;
+$$;
+
+--
+-- Name: FUNCTION has_news(consumer text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.has_news(consumer text) IS 'Whether there is anything to read for a reader. A look that finds nothing writes nothing, but for the position once in 10 seconds: even the lock of a row would be a transaction, which
+others would look for in turn.';
+
+--
 -- Name: heartbeat(bigint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1778,6 +3126,151 @@ $$;
 COMMENT ON FUNCTION postroad.held_worker_ids() IS 'The keys of all advisory locks of this database that are held: those of worker sessions among them.';
 
 --
+-- Name: import_suppressions(text[], text[], text[], text[], text[], text[], boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.import_suppressions(addresses text[], channels text[] DEFAULT '{}'::text[], tenant_ids text[] DEFAULT '{}'::text[], reasons text[] DEFAULT '{}'::text[], expiries text[] DEFAULT '{}'::text[], sources text[] DEFAULT '{}'::text[], dry_run boolean DEFAULT false, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET work_mem TO '64MB'
+    SET jit TO 'off'
+    AS $$
+declare
+  keys text[];
+  entry_channels text[];
+  entry_tenants bigint[];
+  entry_reasons text[];
+  entry_expiries timestamptz[];
+  entry_sources text[];
+begin
+  if greatest(cardinality(channels), cardinality(tenant_ids), cardinality(reasons), cardinality(expiries), cardinality(sources)) > cardinality(addresses) then
+    raise exception 'each array must have as many elements as addresses, or none'
+      using errcode = 'PR001';
+  end if;
+  with given as (
+    select u.nth, btrim(u.address) as address, nullif(lower(btrim(u.channel)), '') as channel, nullif(btrim(u.tenant_id), '') as tenant_id,
+      coalesce(nullif(btrim(u.reason), ''), 'manual') as reason, nullif(btrim(u.expires_at), '') as expires_at,
+      coalesce(nullif(btrim(u.source), ''), session_user) as source
+    from unnest(addresses, channels, tenant_ids, reasons, expiries, sources) with ordinality
+      as u (address, channel, tenant_id, reason, expires_at, source, nth)
+  ), read as materialized (
+    select g.*,
+      case
+        when g.channel is not null then postroad.normalize_recipient(g.channel, g.address)
+        when position('@' in g.address) > 0 then postroad.normalize_email(g.address)
+        else postroad.normalize_phone(g.address)
+      end as normalized,
+      case when g.expires_at is not null then postroad.to_time(g.expires_at) end as expiry
+    from given as g
+  ), checked as materialized (
+    select r.*,
+      case
+        when coalesce(r.address, '') = '' then 'no address'
+        when r.channel <> all ('{email,sms,push,voice,in_app,webhook}') then 'unknown channel; known: email, sms, push, voice, in_app, webhook; none for all'
+        when r.normalized is null and r.channel is null then 'neither an email address nor a number as +14155550123; other addresses need their channel'
+        when r.normalized is null then 'not an address of its channel'
+        when r.tenant_id is not null and not postroad.is_bigint(r.tenant_id) then 'tenant_id is no whole number'
+        when r.expires_at is not null and r.expiry is null then 'expires_at is no time as 2030-12-31 or 2030-12-31T23:59:59Z'
+        when length(r.reason) > 100 or r.reason ~ '[[:cntrl:]]' then 'reason is longer than 100 characters, or more than a line'
+        when length(r.source) > 255 or r.source ~ '[[:cntrl:]]' then 'source is longer than 255 characters, or more than a line'
+      end as problem
+    from read as r
+  )
+  select
+    array_agg(postroad.suppression_key(case when c.channel is null and position('@' in c.normalized) > 0 then 'email' else c.channel end, c.normalized))
+      filter (where c.problem is null),
+    array_agg(c.channel) filter (where c.problem is null),
+    array_agg(case when c.problem is null then c.tenant_id::bigint end) filter (where c.problem is null),
+    array_agg(c.reason) filter (where c.problem is null),
+    array_agg(c.expiry) filter (where c.problem is null),
+    array_agg(c.source) filter (where c.problem is null),
+    coalesce(array_agg(c.nth order by c.nth) filter (where c.problem is not null), '{}'),
+    coalesce(array_agg(c.problem order by c.nth) filter (where c.problem is not null), '{}')
+  into keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources, bad_rows, problems
+  from checked as c;
+
+  if dry_run or keys is null then
+    changed := 0;
+  else
+    changed := postroad.put_suppressions(keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources, is_told => false);
+  end if;
+  unchanged := coalesce(cardinality(keys), 0) - changed;
+end;
+$$;
+
+--
+-- Name: FUNCTION import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) IS 'Puts many addresses on the suppression list, one element of each array an entry, as text (an array that is null throughout may be empty): channel (none: all), tenant_id
+(none: all), reason (default: manual), expires_at (default: for good; UTC where it says no zone) and source (default: the role). As suppress, an entry is never shortened.
+It makes no system events. What is not right is left out: bad_rows counts from 1, problems says why. dry_run: only looks. `postroad suppressions import` reads CSV into it; see import_suppressions_from
+for psql. Give some 10,000 a call: an outcome for one of these addresses waits for the end of the transaction.';
+
+--
+-- Name: import_suppressions_from(regclass, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean DEFAULT false, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashagg TO 'off'
+    AS $$
+declare
+  columns text[];
+  chunk record;
+  done record;
+  rows bigint := 0;
+  sheet refcursor;
+  list text;
+begin
+  columns := array(
+    select a.attname::text
+    from pg_attribute as a
+    where a.attrelid = entries and a.attnum > 0 and not a.attisdropped
+  );
+  if not 'address' = any (columns) or not columns <@ '{address,channel,tenant_id,reason,expires_at,source}' then
+    raise exception 'a list of suppressions has the columns address and, if you like, channel, tenant_id, reason, expires_at, source'
+      using errcode = 'PR001', hint = 'Such as create temporary table entries (address text, reason text).';
+  end if;
+  select string_agg(case when c = any (columns) then format('array_agg(x.%I::text)', c) else '''{}''::text[]' end || format(' as %I', c), ', ')
+  into list
+  from unnest('{address,channel,tenant_id,reason,expires_at,source}'::text[]) as c;
+  changed := 0;
+  unchanged := 0;
+  invalid := 0;
+  problems := '{}';
+  open sheet for execute format(
+    'select %s from (select e.*, (row_number() over () - 1) / 10000 as "the chunk" from %s as e) as x group by x."the chunk" order by x."the chunk"', list, entries);
+  loop
+    fetch sheet into chunk;
+    exit when not found;
+    select i.changed, i.unchanged, i.bad_rows, i.problems into done
+    from postroad.import_suppressions(chunk.address, chunk.channel, chunk.tenant_id, chunk.reason, chunk.expires_at, chunk.source, dry_run) as i;
+    changed := changed + done.changed;
+    unchanged := unchanged + done.unchanged;
+    invalid := invalid + cardinality(done.bad_rows);
+    problems := problems || array(
+      select format('row %s: %s', rows + u.nth, u.problem)
+      from unnest(done.bad_rows, done.problems) as u (nth, problem)
+      limit greatest(20 - cardinality(problems), 0)
+    );
+    rows := rows + cardinality(chunk.address);
+  end loop;
+  close sheet;
+end;
+$$;
+
+--
+-- Name: FUNCTION import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) IS 'As import_suppressions, from a table of yours, with the column address and any of channel, tenant_id, reason, expires_at, source, and your rights to it. In psql:
+create temporary table entries (address text, reason text); \copy entries from ''list.csv'' csv header; select * from postroad.import_suppressions_from(''entries'');
+problems are the first 20. Raises PR001 when the table has other columns.';
+
+--
 -- Name: intend(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1788,7 +3281,7 @@ CREATE FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) RETURNS vo
 begin
   insert into postroad.intents (lease_id, message_ids)
   select u.lease_id, array_agg(u.message_id)
-  from unnest(lease_ids, message_ids) as u (lease_id, message_id)
+  from (select unnest(lease_ids) as lease_id, unnest(message_ids) as message_id) as u
   group by u.lease_id;
 end;
 $$;
@@ -1799,6 +3292,35 @@ $$;
 
 COMMENT ON FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) IS 'Records that these messages, whose on_unknown is hold, are about to be sent: if the worker dies before their outcome is recorded, they become unknown instead of
 being sent again. Must be committed, durably, before the first of them is sent.';
+
+--
+-- Name: interval_start(txid_snapshot, txid_snapshot); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  ended bigint[];
+begin
+  ended := array(
+    select x.id
+    from txid_snapshot_xip(seen) as x (id)
+    where txid_visible_in_snapshot(x.id, upto)
+    order by x.id
+  );
+  first := txid_snapshot_xmax(seen);
+  early := array(select u.id from unnest(ended) as u (id) where u.id < first - 100 order by 1);
+  first := coalesce((select min(u.id) from unnest(ended) as u (id) where u.id >= first - 100), first);
+end;
+$$;
+
+--
+-- Name: FUNCTION interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint) IS 'Where the transactions begin that upto sees and seen does not: early, those that had been open for long, one by one; and the first one from which on a range is looked
+through. Without that a transaction open for an hour would make each interval an hour wide.';
 
 --
 -- Name: is_bigint(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1842,6 +3364,31 @@ $_$;
 COMMENT ON FUNCTION postroad.is_push_subscription(subscription text) IS 'Whether a text is a Web Push subscription: a JSON object whose endpoint is an https URL.';
 
 --
+-- Name: is_report(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.is_report(event jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  perform
+  from jsonb_to_recordset(jsonb_build_array(event)) as e (
+    message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
+    recipient text, wish text, detail jsonb);
+  return true;
+exception
+  when data_exception then
+    return false;
+end;
+$$;
+
+--
+-- Name: FUNCTION is_report(event jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.is_report(event jsonb) IS 'Whether an event can be read at all: an object, with an id and a time that are such.';
+
+--
 -- Name: is_suppressed(text, text, bigint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1859,6 +3406,66 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) IS 'Whether a message to this address over this channel (for this tenant; null: for no tenant) would be suppressed now. The address may be spelled in any way that enqueue accepts.';
+
+--
+-- Name: leave_out(text, text, bigint, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  today constant date := (clock_timestamp() at time zone 'UTC')::date;
+  -- Enough to find it with the provider and in the inbox, and nobody's address.
+  shown constant jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'event_type', left(example ->> 'event_type', 100), 'message_id', left(example ->> 'message_id', 100),
+    'external_id', left(example ->> 'external_id', 255), 'source_key', left(example ->> 'source_key', 255),
+    'occurred_at', left(example ->> 'occurred_at', 100)));
+begin
+  update postroad.unplaced_events as x
+  set events = x.events + leave_out.count, last_at = clock_timestamp(), last_event = shown
+  where x.count_id = (
+    select y.count_id
+    from postroad.unplaced_events as y
+    where y.day = today
+      and y.gateway = leave_out.gateway
+      and y.cause = leave_out.cause
+    limit 1
+    for update skip locked                       -- a call that counts at the same time has a row of its own
+  );
+  if not found then
+    insert into postroad.unplaced_events (day, gateway, cause, events, last_at, last_event)
+    values (today, leave_out.gateway, leave_out.cause, leave_out.count, clock_timestamp(), shown);
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION leave_out(gateway text, cause text, count bigint, example jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) IS 'Counts events that are not recorded, by cause, and keeps the last as an example, without its recipient. Waits for nobody.';
+
+--
+-- Name: listen_events(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.listen_events() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform pg_advisory_lock_shared(1886351220, 5);
+  listen postroad_events;
+end;
+$$;
+
+--
+-- Name: FUNCTION listen_events(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.listen_events() IS 'Listens on postroad_events, and says so: without a listener nobody looks whether there is something to notify of. A notification comes within some 300 ms of a commit, without a
+payload, while a maintainer runs; then call read_events. For as long as the session lasts; call it once a session, not through a pooler of transactions.';
 
 --
 -- Name: next_seq(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1891,17 +3498,17 @@ CREATE FUNCTION postroad.normalize_email(address text) RETURNS text
     AS $_$
   select case
     -- Nearly all: plain ASCII, spelled as we spell it, and short enough for every limit at once.
-    when length(address) <= 64
+    when octet_length(address) <= 64
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+(\.[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
     -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
     when address !~ '[\u0080-\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff0-\uffff]'
       and btrim(address, E' \t\r\n') ~ '^[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+(\.[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+)*@([A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?\.)*[A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?$'
       and octet_length(btrim(address, E' \t\r\n')) <= 254
-      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n')) = 'localhost')
+      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
       and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
       and btrim(split_part(address, '@', 2), E' \t\r\n') !~ '[^.]{64}'
-    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2))
+    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2) collate "C")
   end
 $_$;
 
@@ -1909,7 +3516,7 @@ $_$;
 -- Name: FUNCTION normalize_email(address text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case, or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
+COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case (ASCII''s letters, whatever the locale of the database), or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
 a domain of letter-digit-hyphen labels of up to 63 with at least one dot (or localhost), 254 bytes in all. Letters may be of any script, in any database.
 Quoted local parts and address literals are not accepted.';
 
@@ -1995,6 +3602,35 @@ COMMENT ON FUNCTION postroad.note_enqueuers(OUT candidates bigint[], OUT enqueue
 parent message_queue and takes RowExclusiveLock on it before nextval runs; so once all who hold that lock now have ended, nothing appears below these values.';
 
 --
+-- Name: notice_events(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.notice_events(since text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  upto constant txid_snapshot := postroad.event_snapshot();
+  seen constant txid_snapshot := since::txid_snapshot;
+begin
+  if pg_try_advisory_xact_lock(1886351220, 5) then       -- nobody listens
+    return upto;
+  end if;
+  if seen is not null and postroad.has_events(seen, upto, '{*,system.*}') then
+    notify postroad_events;
+  end if;
+  return upto;
+end;
+$$;
+
+--
+-- Name: FUNCTION notice_events(since text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.notice_events(since text) IS 'Notifies those who listen_events when there are events since a snapshot (null: none), and returns the snapshot from which to look next. So no transaction that writes events
+waits for a notification.';
+
+--
 -- Name: on_unknown(text, jsonb, uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2013,6 +3649,119 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.on_unknown(message_type text, options jsonb, content_id uuid) IS 'What follows when it cannot be known whether a message went out: resend or hold.';
+
+--
+-- Name: open_batch(text, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) RETURNS postroad.consumers
+    LANGUAGE plpgsql
+    AS $$
+declare
+  nil constant uuid := '00000000-0000-0000-0000-000000000000';
+  all_of_it constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+  early bigint[];
+  first bigint;
+  last bigint;
+  upper bigint;
+  width bigint := greatest(max_count, 100);
+  found bigint := 0;
+  full_up boolean := false;
+  size record;
+  bounds record;
+  keys uuid[];
+begin
+  if not postroad.has_news(consumer) then
+    select c.* into reader from postroad.consumers as c where c.consumer = open_batch.consumer;
+    return;
+  end if;
+  select c.* into reader
+  from postroad.consumers as c
+  where c.consumer = open_batch.consumer
+  for update;                                    -- two readers of one name take turns, and get the same batch
+  if reader.consumer is null or reader.batch_xid is not null then
+    return;                                      -- a batch that was not acknowledged is read again, as it was
+  end if;
+  if reader.upto is null then
+    reader.upto := postroad.event_snapshot();
+    reader.upto_at := clock_timestamp();
+    if txid_snapshot_xmax(reader.upto) < txid_snapshot_xmax(reader.seen) then
+      raise exception 'the position of consumer % is of another server', quote_literal(consumer)
+        using errcode = 'PR011', hint = 'The database was restored from a dump: unregister the consumer and register it anew.';
+    end if;
+  end if;
+  reader.batch_id := reader.batch_id + 1;
+  upper := txid_snapshot_xmax(reader.upto) - 1;
+
+  if reader.split_last is not null then          -- the rest of a transaction that is larger than a batch
+    keys := array(
+      select postroad.event_keys(reader.at_xid, reader.at_key, reader.at_key, reader.split_last, reader.event_types, max_count)
+    );
+    if cardinality(keys) > 0 then
+      reader.batch_xid := reader.at_xid;
+      reader.batch_key := keys[cardinality(keys)];
+    end if;
+    if cardinality(keys) < max_count then
+      reader.split_last := null;
+    end if;
+  end if;
+
+  if reader.batch_xid is null then               -- whole transactions in their order, as many as fit, looked for in growing steps
+    select s.early, s.first into early, first from postroad.interval_start(reader.seen, reader.upto) as s;
+    early := array(select u.id from unnest(early) as u (id) where u.id > coalesce(reader.at_xid, 0));
+    first := greatest(first, reader.at_xid + 1);
+    loop
+      last := least(first + width - 1, upper);
+      for size in
+        select t.xid, t.events
+        from postroad.event_sizes(reader.seen, reader.upto, early, first, last, reader.event_types) as t
+        order by t.xid
+      loop
+        if found = 0 and size.events > max_count then
+          select b.low, b.last into bounds from postroad.event_bounds(size.xid) as b;
+          keys := array(select postroad.event_keys(size.xid, bounds.low, nil, bounds.last, reader.event_types, max_count));
+          reader.batch_xid := size.xid;
+          reader.batch_key := keys[max_count];
+          reader.split_last := bounds.last;
+          full_up := true;
+          exit;
+        end if;
+        full_up := found + size.events > max_count;
+        exit when full_up;
+        found := found + size.events;
+        reader.batch_xid := size.xid;
+        reader.batch_key := all_of_it;
+      end loop;
+      exit when full_up or last >= upper;
+      early := '{}';
+      first := last + 1;
+      width := width * 2;
+    end loop;
+  end if;
+
+  if reader.batch_xid is not null then
+    update postroad.consumers as c
+    set upto = reader.upto, upto_at = reader.upto_at, batch_id = reader.batch_id, batch_xid = reader.batch_xid, batch_key = reader.batch_key,
+      split_last = reader.split_last, read_at = clock_timestamp()
+    where c.consumer = open_batch.consumer;
+  else                                           -- nothing more in this interval: the next one begins where it ends
+    update postroad.consumers as c
+    set seen = reader.upto, seen_at = reader.upto_at, upto = null, upto_at = null, at_xid = null, at_key = null, split_last = null,
+      read_at = clock_timestamp()
+    where c.consumer = open_batch.consumer;
+    if reader.at_xid is not null then            -- it may be of long ago
+      select b.* into reader from postroad.open_batch(consumer, max_count) as b;
+    end if;
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION open_batch(consumer text, max_count integer, OUT reader postroad.consumers); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) IS 'Opens the next batch of a reader, unless one is open: it ends after as many whole transactions as fit in max_count, or within one that is larger. Returns the reader;
+its batch_xid is null when there is nothing to read. Raises PR011 when its position is of another server.';
 
 --
 -- Name: overdue_after(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2108,7 +3857,8 @@ CREATE TABLE postroad.messages (
     body text,
     html text,
     data jsonb,
-    options jsonb
+    options jsonb,
+    xid bigint DEFAULT txid_current() NOT NULL
 )
 PARTITION BY RANGE (message_id);
 
@@ -2135,6 +3885,12 @@ COMMENT ON COLUMN postroad.messages.priority IS '0 to 4, for P0 to P4.';
 --
 
 COMMENT ON COLUMN postroad.messages.recipient IS 'As enqueue normalised it: address, E.164 number, token, user or URL.';
+
+--
+-- Name: COLUMN messages.xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.messages.xid IS 'The transaction that enqueued it: readers go from snapshot to snapshot and skip none.';
 
 --
 -- Name: messages_kept; Type: TABLE; Schema: postroad; Owner: -
@@ -2164,7 +3920,8 @@ CREATE TABLE postroad.messages_kept (
     body text,
     html text,
     data jsonb,
-    options jsonb
+    options jsonb,
+    xid bigint DEFAULT txid_current() NOT NULL
 );
 
 --
@@ -2256,6 +4013,65 @@ $$;
 COMMENT ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) IS 'Where a message waits: queued, scheduled or processing, or null when it does not.';
 
 --
+-- Name: place_reports(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.place_reports(gateway text, events jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  placed jsonb;
+begin
+  with given as materialized (
+    select g.event, g.nth, g.event ->> 'external_id' as external_id, g.event ->> 'message_id' as message_id, left(g.event ->> 'source_key', 1000) as source_key
+    from jsonb_array_elements(events) with ordinality as g (event, nth)
+  ), found as materialized (
+    select g.*, coalesce(g.message_id, (
+      select e.message_id::text
+      from postroad.delivery_events as e
+      where e.external_id = g.external_id
+        and e.event_type = 'sent'
+        and e.gateway >= 'ovh' and e.gateway < 'ovi'            -- as the index has it
+        and e.gateway = place_reports.gateway
+      order by e.occurred_at desc
+      limit 1
+    )) as found_id
+    from given as g
+  ), orphan as materialized (
+    select f.nth, f.source_key, postroad.uuid_v7() as new_id
+    from found as f
+    where f.found_id is null
+      and f.event ->> 'event_type' = any ('{received,unsubscribed,complained}')
+      and f.event ->> 'recipient' <> ''
+  ), kept as (
+    insert into postroad.inbound_messages (message_id, gateway, source_key)
+    select o.new_id, place_reports.gateway, o.source_key
+    from orphan as o
+    order by o.source_key
+    on conflict do nothing
+    returning message_id, source_key
+  )
+  select jsonb_agg(case
+      when f.message_id is not null then f.event
+      else jsonb_set(f.event, '{message_id}', coalesce(to_jsonb(coalesce(f.found_id, k.message_id::text, i.message_id::text)), 'null'))
+    end order by f.nth)
+  into placed
+  from found as f
+  left join orphan as o on o.nth = f.nth
+  left join kept as k on k.message_id = o.new_id or k.source_key = o.source_key
+  left join postroad.inbound_messages as i on k.message_id is null and o.nth is not null and i.gateway = place_reports.gateway and i.source_key = o.source_key;
+  return placed;
+end;
+$$;
+
+--
+-- Name: FUNCTION place_reports(gateway text, events jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.place_reports(gateway text, events jsonb) IS 'Events with the ids of their messages, for those that come without: by the provider''s id of it where the gateway gives ours not back (delivery_events_external); what a
+person says without any message of ours (received, unsubscribed, complained, with a recipient) gets an id of its own, the same when it is reported again. The rest stays without.';
+
+--
 -- Name: promote_due(smallint, timestamp with time zone, integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2303,6 +4119,71 @@ snapshot keeps, are passed once; reached is where to look from next: the latest 
 in order. Some come later still: start over with -infinity now and then.';
 
 --
+-- Name: purge_events(interval, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.purge_events(retention interval, max_count integer DEFAULT 10000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  before constant timestamptz := clock_timestamp() - retention;
+  purged integer;
+  total integer := 0;
+begin
+  if retention < '1 day' then
+    raise exception 'retention must be a day at least, got %', retention
+      using errcode = 'PR001';
+  end if;
+  delete from postroad.late_events as e
+  where e.ctid = any (array(select x.ctid from postroad.late_events as x where x.occurred_at < before limit max_count));
+  get diagnostics purged = row_count;
+  total := total + purged;
+
+  -- What was kept since it waited goes when it waits no more and its last event is gone.
+  delete from postroad.messages_kept as k
+  where k.message_id = any (array(
+    select x.message_id
+    from postroad.messages_kept as x
+    where not exists (select from postroad.scheduled as s where s.message_id = x.message_id)
+      and not exists (select from postroad.message_queue as q where q.message_id = x.message_id)
+      and x.message_id not in (select u.id from postroad.leases as l, unnest(l.message_ids) as u (id))
+      and not exists (select from postroad.late_events as e where e.message_id = x.message_id)
+    limit max_count
+  ));
+  get diagnostics purged = row_count;
+  total := total + purged;
+  delete from postroad.contents_kept as c
+  where not exists (select from postroad.messages_kept as k where k.content_id = c.content_id);
+  get diagnostics purged = row_count;
+  total := total + purged;
+
+  delete from postroad.system_events as s
+  where s.event_id = any (array(select x.event_id from postroad.system_events as x where x.occurred_at < before limit max_count));
+  get diagnostics purged = row_count;
+  total := total + purged;
+  -- What waits for an endpoint that is disabled does not wait for ever.
+  delete from postroad.webhook_outbox as o
+  where o.delivery_id = any (array(select x.delivery_id from postroad.webhook_outbox as x where x.created_at < before limit max_count));
+  get diagnostics purged = row_count;
+  total := total + purged;
+  delete from postroad.webhook_secrets as s where s.valid_until < clock_timestamp();
+  delete from postroad.event_ticks as t where t.at < before;
+  delete from postroad.event_minutes as m where m.minute < clock_timestamp() - interval '25 hours';
+  delete from postroad.health_log as h where h.changed_at < before;
+  return total;
+end;
+$$;
+
+--
+-- Name: FUNCTION purge_events(retention interval, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.purge_events(retention interval, max_count integer) IS 'Forgets what is older than retention (at least a day) beside the partitions: late events; messages that were kept beyond their day, and their contents, once they wait no more and
+have no event left; system events; webhook deliveries; secrets that were replaced. Of each at most max_count a call; returns how many: call it again until it is 0.
+Raises PR001 when retention is under a day.';
+
+--
 -- Name: purge_idempotency_keys(integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2331,6 +4212,149 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.purge_idempotency_keys(max_count integer) IS 'Forgets idempotency keys older than 7 days, at most max_count a call. Returns how many.';
+
+--
+-- Name: purge_reports(integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.purge_reports(max_count integer DEFAULT 10000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  purged integer := 0;
+  deleted integer;
+begin
+  delete from postroad.inbound_messages as i
+  where i.ctid = any (array(
+    select x.ctid
+    from postroad.inbound_messages as x
+    where x.received_at < clock_timestamp() - interval '30 days'
+    limit max_count
+    for update skip locked
+  ));
+  get diagnostics purged = row_count;
+  delete from postroad.suppression_strikes as t
+  where t.ctid = any (array(
+    select x.ctid
+    from postroad.suppression_strikes as x
+    where x.occurred_at < clock_timestamp() - coalesce((select max(r.within) from postroad.suppression_rules as r where r.is_on and r.after > 1), '0') - interval '1 day'
+      and not exists (select from postroad.suppression_rules as r where r.reason = x.reason and r.is_on and r.after > 1 and r.within is null)
+    limit max_count
+    for update skip locked
+  ));
+  get diagnostics deleted = row_count;
+  purged := purged + deleted;
+  delete from postroad.unplaced_events as x where x.day < current_date - 90;
+  return purged;
+end;
+$$;
+
+--
+-- Name: FUNCTION purge_reports(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.purge_reports(max_count integer) IS 'Forgets ids of inbound messages after 30 days (their events stay as long as all events do), events that no rule of suppression counts any more, and counts of left out events
+after 90 days; at most max_count of each a call. Returns how many.';
+
+--
+-- Name: purge_webhooks(interval, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.purge_webhooks(retention interval, max_count integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  purged integer;
+begin
+  with deleted as (
+    delete from postroad.webhook_inbox as i
+    where i.ctid = any (array(
+      select x.ctid
+      from postroad.webhook_inbox as x
+      where x.received_at < clock_timestamp() - retention
+        and not exists (
+          select from postroad.webhook_batches as b
+          where x.inbox_id = any (b.inbox_ids)       -- nobody has read it yet
+        )
+      limit max_count
+      for update skip locked
+    ))
+    returning i.inbox_id
+  ), forgotten as (
+    delete from postroad.webhook_errors as e
+    using deleted as d
+    where e.inbox_id = d.inbox_id
+  )
+  select count(*) into purged
+  from deleted;
+  return purged;
+end;
+$$;
+
+--
+-- Name: FUNCTION purge_webhooks(retention interval, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) IS 'Deletes requests in the inbox that are older than retention, at most max_count a call; what waits to be read stays. Returns how many.';
+
+--
+-- Name: put_suppressions(text[], text[], bigint[], text[], timestamp with time zone[], text[], timestamp with time zone[], bigint[], uuid[], boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[], event_ids bigint[] DEFAULT '{}'::bigint[], message_ids uuid[] DEFAULT '{}'::uuid[], is_told boolean DEFAULT true) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  now constant timestamptz := clock_timestamp();
+  changed integer;
+  told jsonb[];
+begin
+  with entry as (
+    insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source, created_at, event_id, message_id)
+    select distinct on (u.address, u.channel, u.tenant_id)    -- in one order, so that two calls at a time cannot wait for each other
+      u.address, u.channel, u.tenant_id, u.reason, u.expires_at, u.source, coalesce(u.since, now), u.event_id, u.message_id
+    from unnest(addresses, channels, tenant_ids, reasons, expiries, sources, since, event_ids, message_ids)
+      as u (address, channel, tenant_id, reason, expires_at, source, since, event_id, message_id)
+    order by u.address, u.channel, u.tenant_id, u.expires_at desc nulls first, postroad.suppression_rank(u.reason) desc, u.since desc
+    on conflict on constraint suppression_list_is_unique do update
+    set (reason, source, event_id, message_id) = (
+        select k.reason, k.source, k.event_id, k.message_id
+        from (values
+          (excluded.reason, excluded.source, excluded.event_id, excluded.message_id,
+            s.expires_at <= now or postroad.suppression_rank(excluded.reason) >= postroad.suppression_rank(s.reason)),
+          (s.reason, s.source, s.event_id, s.message_id, true)
+        ) as k (reason, source, event_id, message_id, is_stronger)
+        where k.is_stronger
+        limit 1
+      ),
+      created_at = excluded.created_at,
+      expires_at = case when s.expires_at <= now then excluded.expires_at
+        when s.expires_at is not null and excluded.expires_at is not null then greatest(s.expires_at, excluded.expires_at) end
+    where s.expires_at < coalesce(excluded.expires_at, 'infinity')
+      or postroad.suppression_rank(excluded.reason) > postroad.suppression_rank(s.reason)
+      or excluded.created_at > s.created_at and excluded.event_id is not null and excluded.reason = s.reason
+    returning s.*
+  )
+  select count(*), array_agg(jsonb_strip_nulls(to_jsonb(e))) filter (where is_told)
+  into changed, told
+  from entry as e;
+  if told is not null and to_regproc('postroad.emit_system_event') is not null then
+    perform postroad.emit_system_event('suppression_added', coalesce(u.entry ->> 'channel', 'all'), u.entry)
+    from unnest(told) as u (entry);
+  end if;
+  return changed;
+end;
+$$;
+
+--
+-- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) IS 'Puts addresses, spelled as the list keeps them, on the suppression list; one element of each array an entry (an array that is null throughout may be empty). An entry that is
+there is never shortened, and keeps the stronger of the two reasons (suppression_rank); one that has expired is replaced. A later event with the same reason renews since when.
+Each new or changed entry is a system event suppression_added, unless is_told is false. Returns how many they are.';
 
 --
 -- Name: queue_depth(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2368,6 +4392,59 @@ COMMENT ON FUNCTION postroad.queue_depth(priority smallint) IS 'How many message
 enqueued since the oldest: no view counts whole tables.';
 
 --
+-- Name: read_events(text, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.read_events(consumer text, "limit" integer DEFAULT 1000) RETURNS TABLE(batch_id bigint, event_id bigint, event_type text, occurred_at timestamp with time zone, message_id uuid, channel text, message_type text, tenant_id bigint, recipient_type text, recipient_id bigint, source_type text, source_id bigint, attempt smallint, gateway text, external_id text, reason text, bounce_type text, subject text, detail jsonb)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  reader postroad.consumers;
+begin
+  if ("limit" between 1 and 100000) is not true then
+    raise exception 'limit must be from 1 to 100000, got %', coalesce("limit"::text, 'null')
+      using errcode = 'PR001';
+  end if;
+  if consumer ^@ '_' then
+    raise exception 'consumer % is our own', quote_literal(consumer)
+      using errcode = 'PR001';
+  end if;
+  select b.* into reader from postroad.open_batch(read_events.consumer, "limit") as b;
+  if reader.consumer is null then
+    raise exception 'no consumer %', coalesce(quote_literal(read_events.consumer), 'null')
+      using errcode = 'PR002', hint = 'Register it first: select postroad.register_consumer(''billing'').';
+  end if;
+  if reader.batch_xid is null then
+    return;
+  end if;
+  return query
+  select reader.batch_id, e.event_id, e.event_type, e.occurred_at, e.message_id, coalesce(m.channel, k.channel), coalesce(m.message_type, k.message_type),
+    coalesce(m.tenant_id, k.tenant_id), coalesce(m.recipient_type, k.recipient_type), coalesce(m.recipient_id, k.recipient_id),
+    coalesce(m.source_type, k.source_type), coalesce(m.source_id, k.source_id), e.attempt, e.gateway, e.external_id, e.reason, e.bounce_type,
+    e.subject, case when e.message_id is null then e.detail - 'address' else e.detail end
+  from postroad.events_in(reader) as e
+  left join postroad.messages as m on m.message_id = e.message_id
+  left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
+  order by e.xid, e.key, e.event_id nulls first;
+end;
+$$;
+
+--
+-- Name: FUNCTION read_events(consumer text, "limit" integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.read_events(consumer text, "limit" integer) IS 'The next batch of events for a consumer, at most limit of them (1 to 100,000; default 1,000; all events that one transaction wrote of one message stay together). Call ack_events
+with its batch_id once they are dealt with: until then each call returns the same batch, so that a crash loses nothing. Nothing is skipped, though transactions commit in another
+order than they write; what a transaction that is still open writes comes after its commit. Order: by transaction, within it by message. No row: nothing new.
+
+event_type is queued (the message was enqueued; event_id is null), sent, deferred, delivered, opened, clicked, converted, bounced, complained, unsubscribed, failed, expired,
+cancelled, suppressed, unknown, received; or system.<kind>, with subject and detail instead of a message. No column holds an address.
+Raises PR001 (limit), PR002 (not registered) and PR011 (its position is of another server).';
+
+--
 -- Name: record_events(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2376,16 +4453,32 @@ CREATE FUNCTION postroad.record_events(gateway text, events jsonb) RETURNS integ
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-  recorded integer;
+  readable jsonb;
+  unreadable bigint;
+  example jsonb;
 begin
-  insert into postroad.delivery_events (message_id, event_type, gateway, external_id, reason, bounce_type, source_key, occurred_at, detail)
-  select e.message_id, e.event_type, record_events.gateway, e.external_id, e.reason, e.bounce_type, e.source_key,
-    coalesce(e.occurred_at, clock_timestamp()), e.detail
-  from jsonb_to_recordset(events) as e (
-    message_id uuid, event_type text, external_id text, reason text, bounce_type text, source_key text, occurred_at timestamptz, detail jsonb)
-  on conflict do nothing;
-  get diagnostics recorded = row_count;
-  return recorded;
+  if jsonb_typeof(events) is distinct from 'array' then
+    raise exception 'events must be a JSON array'
+      using errcode = 'PR001', hint = 'Such as [{"message_id": "…", "event_type": "delivered", "source_key": "…"}].';
+  end if;
+  begin
+    return postroad.record_reports(gateway, events);
+  exception
+    when data_exception then                     -- one that cannot be read takes none of the others with it
+      select coalesce(jsonb_agg(x.event order by x.nth) filter (where x.is_readable), '[]'), count(*) filter (where not x.is_readable),
+        (array_agg(x.event order by x.nth) filter (where not x.is_readable))[1]
+      into readable, unreadable, example
+      from (
+        select e.event, e.nth, postroad.is_report(e.event) as is_readable
+        from jsonb_array_elements(events) with ordinality as e (event, nth)
+        offset 0
+      ) as x;
+      if unreadable = 0 then
+        raise;
+      end if;
+      perform postroad.leave_out(gateway, 'malformed', unreadable, example);
+      return postroad.record_reports(gateway, readable);
+  end;
 end;
 $$;
 
@@ -2393,8 +4486,16 @@ $$;
 -- Name: FUNCTION record_events(gateway text, events jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.record_events(gateway text, events jsonb) IS 'Appends what a gateway reported: a JSON array of {message_id, event_type, external_id, reason, bounce_type, source_key, occurred_at, detail}. An event whose
-source_key (the provider''s id of it) is there already is left out. Returns how many were new.';
+COMMENT ON FUNCTION postroad.record_events(gateway text, events jsonb) IS 'Appends what a gateway reported, and does what follows from it: a JSON array of {message_id, external_id, event_type, occurred_at, source_key, reason, bounce_type (hard,
+soft), bounce_class, recipient, wish (stop, start, help), detail}. All but event_type may be missing; bounce_class is the reason where there is no other.
+
+An event is recorded once for each source_key (the provider''s id of it) and recipient. One whose time lies before its message or more than five minutes ahead has the time of
+its arrival, the provider''s in detail.provider_at. Without message_id the message is found by external_id for gateways whose name begins with ovh, which do not give our id
+back. What a person says without any message (received, unsubscribed, complained, with a recipient) is recorded under an id of its own, which has no row in messages.
+detail.recipient is whom it is about, where that is not the message''s recipient.
+
+An event that cannot be recorded is left out and takes no other with it: see left_out_events, cause malformed, unknown_event or unknown_message.
+Suppression follows by suppression_rules; START and HELP by sms. Returns how many events were new.';
 
 --
 -- Name: record_of(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2414,6 +4515,121 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.record_of(message_id uuid) IS 'The record of a message, also when its day is gone.';
+
+--
+-- Name: record_reports(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.record_reports(gateway text, events jsonb) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $_$
+declare
+  event_types constant text[] := '{sent,deferred,delivered,opened,clicked,converted,bounced,complained,unsubscribed,failed,expired,cancelled,suppressed,unknown,received}';
+  now constant timestamptz := clock_timestamp();
+  recorded integer;
+  reported integer;
+  strange integer;
+  example jsonb;
+  followed_ids uuid[];
+  followed_events bigint[];
+  struck uuid[];
+  helped boolean;
+begin
+  if jsonb_path_exists(events, '$[*] ? (!exists (@.message_id) || @.message_id == null)') then
+    events := postroad.place_reports(gateway, events);
+  end if;
+
+  with reported as materialized (
+    select e.*
+    from jsonb_to_recordset(events) as e (
+      message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
+      recipient text, wish text, detail jsonb)
+    where e.event_type = any (event_types)
+  ), placed as materialized (
+    select r.*, coalesce(r.reason, r.bounce_class) as stored_reason,
+      r.recipient is not null and lower(r.recipient) is distinct from lower(m.recipient) as is_anothers,
+      case
+        when r.occurred_at <= now + interval '5 minutes' and r.occurred_at >= postroad.created_at(r.message_id) - interval '5 minutes' then r.occurred_at
+        else now
+      end as stored_at,
+      -- A message without a record is one whose day is gone, or none of ours.
+      m.message_id is not null or postroad.created_at(r.message_id) < now - interval '1 day' and substr(r.message_id::text, 15, 1) = '7'
+        or exists (select from postroad.inbound_messages as i where i.message_id = r.message_id) as is_ours,
+      r.event_type = 'delivered' and exists (
+        select from postroad.suppression_strikes as t
+        where t.address = case m.channel when 'email' then lower(m.recipient) else m.recipient end
+          and t.channel = m.channel
+      ) as is_struck
+    from reported as r
+    left join postroad.messages as m on m.message_id = r.message_id
+  ), added as (
+    insert into postroad.delivery_events (message_id, event_type, gateway, external_id, reason, bounce_type, source_key, occurred_at, detail)
+    select p.message_id, p.event_type, record_reports.gateway, left(p.external_id, 255), left(p.stored_reason, 100),
+      case when p.bounce_type in ('hard', 'soft') then p.bounce_type end,
+      case when octet_length(p.source_key) > 255 then 'sha256:' || encode(sha256(convert_to(p.source_key, 'UTF8')), 'hex') else p.source_key end
+        || case when p.is_anothers then '#' || left(encode(sha256(convert_to(lower(p.recipient), 'UTF8')), 'hex'), 16) else '' end,
+      p.stored_at,
+      case
+        when not p.is_anothers and p.wish is null and p.stored_at = p.occurred_at and (p.reason is null or p.bounce_class is null or p.reason = p.bounce_class)
+          and (p.detail is null or jsonb_typeof(p.detail) = 'object') then p.detail
+        else nullif(case when jsonb_typeof(p.detail) = 'object' then p.detail else jsonb_strip_nulls(jsonb_build_object('text', p.detail)) end
+          || jsonb_strip_nulls(jsonb_build_object(
+            'recipient', case when p.is_anothers then left(p.recipient, 4096) end,
+            'wish', case when p.wish in ('stop', 'start', 'help') then p.wish end,
+            'class', case when p.bounce_class <> p.reason then p.bounce_class end,
+            'provider_at', case when p.stored_at <> p.occurred_at then p.occurred_at end)), '{}')
+      end
+    from placed as p
+    where p.is_ours
+    order by p.message_id, p.event_type, p.source_key      -- in one order, so that two calls with the same events cannot wait for each other
+    on conflict do nothing
+    returning event_id, message_id, event_type, detail
+  )
+  select count(*),
+    array_agg(a.message_id) filter (where f.is_followed), array_agg(a.event_id) filter (where f.is_followed),
+    bool_or(a.detail ->> 'wish' in ('help', 'start')),
+    (select count(*) from reported),
+    (select count(*) from placed as p where p.is_ours is not true),
+    (select to_jsonb(p) from placed as p where p.is_ours is not true limit 1)
+  into recorded, followed_ids, followed_events, helped, reported, strange, example
+  from added as a,
+    lateral (
+      select a.event_type in ('bounced', 'failed', 'complained', 'unsubscribed')
+        or a.detail ? 'wish'
+        or a.event_type = 'delivered' and a.message_id in (select p.message_id from placed as p where p.is_struck)
+    ) as f (is_followed);
+
+  if followed_ids is not null then
+    perform postroad.follow_events(followed_ids, followed_events);
+  end if;
+  if helped then
+    perform postroad.answer_wishes(followed_ids, followed_events);
+  end if;
+  if reported < jsonb_array_length(events) then
+    perform postroad.leave_out(gateway, 'unknown_event', jsonb_array_length(events) - reported, (
+      select e.event
+      from jsonb_array_elements(events) as e (event)
+      where (e.event ->> 'event_type' = any (event_types)) is not true
+      limit 1
+    ));
+  end if;
+  if strange > 0 then
+    perform postroad.leave_out(gateway, 'unknown_message', strange, example);
+  end if;
+  return recorded;
+end;
+$_$;
+
+--
+-- Name: FUNCTION record_reports(gateway text, events jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.record_reports(gateway text, events jsonb) IS 'As record_events, of events that can all be read. Raises what a cast raises (class 22) when one cannot.';
 
 --
 -- Name: refresh_channel_health(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2463,6 +4679,54 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.refresh_channel_health() IS 'Brings the rates and latencies in channel_health up to date from gateway_minutes, and forgets minutes older than 25 hours. Latencies are told to a power of two.';
+
+--
+-- Name: register_consumer(text, timestamp with time zone, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, event_types text[] DEFAULT NULL::text[]) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  wrong text;
+  begins txid_snapshot;
+begin
+  if (consumer ~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$') is not true then
+    raise exception 'not a name for a consumer: %', coalesce(quote_literal(consumer), 'null')
+      using errcode = 'PR001', hint = 'Up to 63 letters, digits, _ . : and -, of which the first is a letter or digit.';
+  end if;
+  select t.name into wrong
+  from unnest(event_types) as t (name)
+  where (t.name !~ '^system\.(\*|[a-z][a-z0-9_]*)$'
+    and t.name <> all ('{*,queued,sent,deferred,delivered,opened,clicked,converted,bounced,complained,unsubscribed,failed,expired,cancelled,suppressed,unknown,received}')) is not false
+  limit 1;
+  if found or cardinality(event_types) = 0 then
+    raise exception 'unknown event type %', coalesce(quote_literal(wrong), 'null')
+      using errcode = 'PR002', hint = '*, queued, sent, deferred, delivered, opened, clicked, converted, bounced, complained, unsubscribed, failed, expired, cancelled, suppressed, '
+        || 'unknown, received; system.* or system.<kind>.';
+  end if;
+  if since is null then
+    begins := postroad.event_snapshot();
+  else
+    begins := coalesce(
+      (select t.snapshot from postroad.event_ticks as t where t.at <= since order by t.at desc limit 1),
+      '3:3:');                                   -- all that is kept
+  end if;
+  insert into postroad.consumers (consumer, event_types, seen, seen_at)
+  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()))
+  on conflict on constraint consumers_pkey do nothing;
+  return found;
+end;
+$_$;
+
+--
+-- Name: FUNCTION register_consumer(consumer text, since timestamp with time zone, event_types text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) IS 'Registers a reader of events. since: null, the default, begins now; a time begins with what was committed after it, and up to a minute before, as far as it is kept; -infinity
+with all that is kept. event_types: null, the default, is every event of messages; else those, such as {delivered,bounced,system.*}; ''*'' is every one of messages.
+False when it is registered already, and nothing is changed then. Raises PR001 (name) and PR002 (unknown event type).';
 
 --
 -- Name: register_gateways(text[], text[], smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2594,6 +4858,92 @@ COMMENT ON FUNCTION postroad.release(lease_id uuid, delay interval) IS 'Ends a l
 Returns how many; 0 when the lease is gone. Raises PR001 when delay is negative.';
 
 --
+-- Name: remove_webhook_endpoint(bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from postroad.webhook_endpoints as e
+  where e.endpoint_id = remove_webhook_endpoint.endpoint_id;
+  return found;
+end;
+$$;
+
+--
+-- Name: FUNCTION remove_webhook_endpoint(endpoint_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) IS 'Forgets an endpoint, its secrets and its deliveries. False when there is no such endpoint.';
+
+--
+-- Name: replay_webhooks(text, timestamp with time zone, boolean, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.replay_webhooks(gateway text DEFAULT NULL::text, since timestamp with time zone DEFAULT (clock_timestamp() - '1 day'::interval), only_errors boolean DEFAULT true, max_count integer DEFAULT 10000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  replayed integer;
+begin
+  if max_count < 1 then
+    raise exception 'max_count must be 1 or more, got %', max_count
+      using errcode = 'PR001';
+  end if;
+  perform pg_advisory_xact_lock(1886351220, 4);    -- one at a time: what another one puts back is seen
+  with chosen as materialized (
+    select i.inbox_id, i.gateway, octet_length(i.body) as size_bytes, x.inbox_id is not null as is_error
+    from postroad.webhook_inbox as i
+    left join postroad.webhook_errors as x using (inbox_id)
+    where (replay_webhooks.gateway is null or i.gateway = replay_webhooks.gateway)
+      and i.received_at >= since
+      and (x.inbox_id is not null or not only_errors)
+      and not exists (
+        select from postroad.webhook_batches as b
+        where i.inbox_id = any (b.inbox_ids)
+      )
+    order by i.inbox_id
+    limit max_count
+  ), forgiven as (
+    delete from postroad.webhook_errors as x
+    using chosen as c
+    where x.inbox_id = c.inbox_id
+  ), sized as (
+    select c.inbox_id, c.gateway,
+      sum(c.size_bytes + 40000) over (partition by c.gateway order by c.inbox_id) / 8000000 as part   -- 200 small ones, or 8 MB
+    from chosen as c
+  ), batched as (
+    insert into postroad.webhook_batches (gateway, is_replay, inbox_ids)
+    select s.gateway, true, array_agg(s.inbox_id order by s.inbox_id)
+    from sized as s
+    group by s.gateway, floor(s.part)
+  ), counted as (
+    update postroad.webhook_counts as k
+    set parsed = k.parsed - g.parsed, errors = k.errors - g.errors
+    from (
+      select c.gateway, count(*) filter (where not c.is_error) as parsed, count(*) filter (where c.is_error) as errors
+      from chosen as c
+      group by c.gateway
+    ) as g
+    where k.gateway = g.gateway
+  )
+  select count(*) into replayed
+  from chosen;
+  return replayed;
+end;
+$$;
+
+--
+-- Name: FUNCTION replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) IS 'Has stored requests read again that came since a time (default: the last day), of one gateway if given: those that could not be read, or all (only_errors false); at most
+max_count, the oldest first. Events that are there already stay as they are. Returns how many. Servers read them within some seconds.';
+
+--
 -- Name: report_breaker(text, boolean, text, bigint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2614,6 +4964,8 @@ begin
   if changed then
     insert into postroad.health_log (gateway, state, cause, worker_id)
     values (gateway, case when is_open then 'open' else 'closed' end, cause, worker_id);
+    perform postroad.emit_system_event('gateway_health_changed', gateway,
+      jsonb_strip_nulls(jsonb_build_object('state', case when is_open then 'open' else 'closed' end, 'cause', cause)));
   end if;
   perform pg_notify('postroad_health', gateway);
 end;
@@ -2623,7 +4975,7 @@ $$;
 -- Name: FUNCTION report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) IS 'Tells all nodes that a gateway''s breaker opened, for open_ms until it may be probed, or closed. A change is a row in health_log; NOTIFY postroad_health carries the
+COMMENT ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) IS 'Tells all nodes that a gateway''s breaker opened, for open_ms until it may be probed, or closed. A change is a row in health_log and a system event; NOTIFY postroad_health carries the
 gateway''s name.';
 
 --
@@ -2788,6 +5140,7 @@ begin
       perform setval(format('postroad.queue_seq_p%s', p), highest);
     end if;
   end loop;
+  perform postroad.reset_own_consumers();
 end;
 $$;
 
@@ -2795,7 +5148,35 @@ $$;
 -- Name: FUNCTION reset_floors(); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.reset_floors() IS 'Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. Called by migrate and by each newly elected maintainer.';
+COMMENT ON FUNCTION postroad.reset_floors() IS 'Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. So do the positions of our own
+readers of events. Called by migrate and by each newly elected maintainer.';
+
+--
+-- Name: reset_own_consumers(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.reset_own_consumers() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  present constant txid_snapshot := postroad.event_snapshot();
+begin
+  update postroad.consumers as c
+  set seen = present, seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null, batch_key = null, split_last = null
+  where c.consumer ^@ '_'
+    and txid_snapshot_xmax(c.seen) > txid_snapshot_xmax(present);
+  if found then
+    perform postroad.emit_system_event('positions_lost', 'restored from a dump');
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION reset_own_consumers(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.reset_own_consumers() IS 'After a restore from a dump into another server, whose transactions have lower numbers: those who count and who post go on with what is new, and a system event says so. Readers of
+apps are told by PR011.';
 
 --
 -- Name: resume(text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2906,6 +5287,43 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) IS 'Queues again what failed since a time (default: the last day) and still is failed, the oldest first, at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.';
+
+--
+-- Name: rotate_webhook_secret(bigint, text, interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text DEFAULT NULL::text, old_valid_for interval DEFAULT '24:00:00'::interval) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  signing_secret constant text := postroad.checked_secret(secret);
+begin
+  if (old_valid_for >= '0') is not true then
+    raise exception 'old_valid_for must not be negative, got %', coalesce(old_valid_for::text, 'null')
+      using errcode = 'PR001';
+  end if;
+  perform from postroad.webhook_endpoints as e where e.endpoint_id = rotate_webhook_secret.endpoint_id for update;
+  if not found then
+    raise exception 'no endpoint %', coalesce(endpoint_id::text, 'null')
+      using errcode = 'PR002', hint = 'See: table postroad.outbound_stats.';
+  end if;
+  update postroad.webhook_secrets as s
+  set valid_until = clock_timestamp() + old_valid_for
+  where s.endpoint_id = rotate_webhook_secret.endpoint_id
+    and s.valid_until is null;
+  insert into postroad.webhook_secrets (endpoint_id, secret)
+  values (endpoint_id, signing_secret);
+  return signing_secret;
+end;
+$$;
+
+--
+-- Name: FUNCTION rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) IS 'Gives an endpoint a new secret (made if null) and returns it. The old one signs too for old_valid_for (24 hours), so that the receiver may change over at any time.
+Raises PR001 (secret, or a negative time) and PR002 (no such endpoint).';
 
 --
 -- Name: route_of(postroad.messages); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3102,6 +5520,101 @@ COMMENT ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per
 Kept in rate_limits; workers do not apply them yet. Raises PR001 (no key, or below 1) and PR002 (unknown limit type).';
 
 --
+-- Name: set_sms_reply(text, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.set_sms_reply(wish text, body text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if (wish = any ('{help,start}')) is not true then
+    raise exception 'unknown wish %', coalesce(quote_literal(wish), 'null')
+      using errcode = 'PR002', hint = 'Wishes: help, start. STOP is confirmed by the provider: nothing goes to a suppressed number.';
+  end if;
+  if coalesce(btrim(body), '') = '' then
+    delete from postroad.sms_replies as r where r.wish = set_sms_reply.wish;
+    return;
+  end if;
+  insert into postroad.sms_replies (wish, body)
+  values (wish, body)
+  on conflict on constraint sms_replies_pkey do update
+  set body = excluded.body;
+end;
+$$;
+
+--
+-- Name: FUNCTION set_sms_reply(wish text, body text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.set_sms_reply(wish text, body text) IS 'Sets what is answered by SMS to HELP (wish help) or START (wish start), at most once an hour to a number; null: nothing, which is the default, since many providers answer
+themselves. Raises PR002 for another wish.';
+
+--
+-- Name: set_suppression_rule(text, boolean, integer, interval, interval, boolean, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.set_suppression_rule(reason text, is_on boolean DEFAULT true, after integer DEFAULT 1, within interval DEFAULT NULL::interval, expires_after interval DEFAULT NULL::interval, every_channel boolean DEFAULT false, every_tenant boolean DEFAULT true) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if (after between 1 and 1000) is not true or within <= '0' or expires_after <= '0' or num_nulls(is_on, every_channel, every_tenant) > 0 then
+    raise exception 'a rule needs after from 1 to 1000, and intervals above 0'
+      using errcode = 'PR001', hint = 'Such as set_suppression_rule(''soft_bounce'', after => 3, within => ''30 days'', expires_after => ''30 days'').';
+  end if;
+  update postroad.suppression_rules as r
+  set is_on = set_suppression_rule.is_on, after = set_suppression_rule.after, within = set_suppression_rule.within,
+    expires_after = set_suppression_rule.expires_after, every_channel = set_suppression_rule.every_channel, every_tenant = set_suppression_rule.every_tenant
+  where r.reason = set_suppression_rule.reason;
+  if not found then
+    raise exception 'unknown reason %', coalesce(quote_literal(reason), 'null')
+      using errcode = 'PR002', hint = 'Reasons: hard_bounce, soft_bounce, invalid_token, complaint, unsubscribe, stop, opted_out.';
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) IS 'Sets which events suppress a recipient: reason is hard_bounce, soft_bounce, invalid_token (push), complaint, unsubscribe, stop (SMS) or opted_out (a carrier''s word).
+is_on: false for not at all. after: so many messages with such an event (default 1), not older than within (default: any), none delivered since. expires_after: how long
+(default: for good). every_channel: on all channels, not that of the event only. every_tenant: false for the message''s tenant only. What is on the list stays as it is.
+Raises PR001 (after below 1, an interval that is not above 0) and PR002 (unknown reason).';
+
+--
+-- Name: set_webhook_endpoint(bigint, text, text[], text[], boolean, text, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text DEFAULT NULL::text, event_types text[] DEFAULT NULL::text[], channels text[] DEFAULT NULL::text[], include_addresses boolean DEFAULT NULL::boolean, description text DEFAULT NULL::text, enabled boolean DEFAULT NULL::boolean) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform postroad.check_endpoint(coalesce(url, 'https://example.org'), coalesce(event_types, '{message.*}'), nullif(channels, '{}'));
+  update postroad.webhook_endpoints as e
+  set url = coalesce(set_webhook_endpoint.url, e.url),
+    event_types = coalesce(set_webhook_endpoint.event_types, e.event_types),
+    channels = case when set_webhook_endpoint.channels = '{}' then null else coalesce(set_webhook_endpoint.channels, e.channels) end,
+    include_addresses = coalesce(set_webhook_endpoint.include_addresses, e.include_addresses),
+    description = coalesce(set_webhook_endpoint.description, e.description),
+    disabled_at = case when enabled then null when not enabled then coalesce(e.disabled_at, clock_timestamp()) else e.disabled_at end,
+    disabled_reason = case when enabled then null when not enabled then coalesce(e.disabled_reason, 'by_operator') else e.disabled_reason end,
+    failing_since = case when enabled then null else e.failing_since end
+  where e.endpoint_id = set_webhook_endpoint.endpoint_id;
+  return found;
+end;
+$$;
+
+--
+-- Name: FUNCTION set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean) IS 'Changes what is given of an endpoint; null leaves it as it is. channels: {} means all of them. enabled: false stops it, and events that come meanwhile are not posted to it; true lets
+it go on, with those that waited when it stopped. False when there is no such endpoint. Raises PR001 (URL) and PR002 (unknown event type or channel).';
+
+--
 -- Name: settle(uuid, text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3153,6 +5666,36 @@ $$;
 COMMENT ON FUNCTION postroad.size_kb(bytes bigint) IS 'Bytes in KiB, as message_queue keeps them: at most 32767.';
 
 --
+-- Name: split_webhooks(bigint[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.split_webhooks(batch_ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  split integer;
+begin
+  with deleted as (
+    delete from postroad.webhook_batches as b
+    where b.batch_id = any (batch_ids)
+    returning b.gateway, b.is_replay, b.created_at, b.inbox_ids
+  )
+  insert into postroad.webhook_batches (gateway, is_replay, created_at, inbox_ids)
+  select d.gateway, d.is_replay, d.created_at, array[u.inbox_id]
+  from deleted as d, unnest(d.inbox_ids) as u (inbox_id);
+  get diagnostics split = row_count;
+  return split;
+end;
+$$;
+
+--
+-- Name: FUNCTION split_webhooks(batch_ids bigint[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) IS 'Makes each request of these batches a batch of its own, so that one whose events cannot be recorded holds back no other. Returns how many.';
+
+--
 -- Name: status(uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3166,6 +5709,7 @@ declare
   outcome postroad.delivery_events;
   said postroad.delivery_events;
   raised text;
+  in_doubt_since timestamptz;
 begin
   select m.* into message from postroad.record_of(status.message_id) as m;
   if not found then
@@ -3187,12 +5731,16 @@ begin
   order by postroad.created_at(e.lease_id) desc, e.lease_id,
     case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
   limit 1;
+  if outcome.event_type = 'unknown' then         -- what a gateway says of any time since then settles it; its clock may be behind ours
+    in_doubt_since := postroad.created_at(outcome.lease_id) - interval '5 minutes';
+  end if;
   select e.* into said
   from postroad.delivery_events as e
   where e.message_id = status.message_id
     and e.lease_id is null
     and e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed')
-    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at)
+    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at
+      or e.event_type in ('sent', 'failed') and (e.external_id = outcome.external_id or e.gateway is not null and e.occurred_at >= in_doubt_since))
   order by e.occurred_at desc, e.event_id desc
   limit 1;
   if said.event_id is not null then
@@ -3214,6 +5762,8 @@ begin
             and (x.external_id = e.external_id or e.external_id is null and x.event_type in ('sent', 'unknown')))))
         then 'bounced'
       when bool_or(e.event_type in ('delivered', 'opened', 'clicked')) then 'delivered'
+      when bool_or(e.lease_id is null and e.gateway is not null and e.occurred_at >= in_doubt_since
+        and e.event_type in ('deferred', 'bounced', 'complained', 'unsubscribed')) then 'sent'         -- it had it
     end
   into updated_at, sent_at, delivered_at, attempts, raised
   from postroad.delivery_events as e
@@ -3241,8 +5791,121 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) IS 'Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
-expired, suppressed, unknown (it may have gone out, and is held: see settle). attempts: delivery attempts made. reason: why it was deferred or not sent;
+expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
 error: the provider''s own words. sent means that the gateway took it, delivered that the recipient''s side did.';
+
+--
+-- Name: store_webhooks(text[], text[], text[], text[], text[], bytea[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) RETURNS TABLE(place integer, verdict text, batch_id bigint, inbox_id bigint, received_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  given integer := cardinality(gateways);
+  stored bigint[];
+  batches bigint[];                              -- the batch of each
+begin
+  if cardinality(delivery_keys) <> given or cardinality(replay_keys) <> given or cardinality(queries) <> given
+    or cardinality(content_types) <> given or cardinality(bodies) <> given
+  then
+    raise exception 'each array needs one element a request'
+      using errcode = 'PR001';
+  end if;
+  with inserted as (
+    insert into postroad.webhook_inbox as i (gateway, delivery_key, replay_key, query, content_type, body)
+    select u.gateway, u.delivery_key, u.replay_key, u.query, u.content_type, u.body
+    from unnest(gateways, delivery_keys, replay_keys, queries, content_types, bodies) with ordinality
+      as u (gateway, delivery_key, replay_key, query, content_type, body, place)
+    order by u.gateway, u.delivery_key, u.place    -- two nodes that store the same keys do not wait for each other in a circle
+    on conflict do nothing
+    returning i.inbox_id, i.gateway
+  ), batched as (
+    insert into postroad.webhook_batches as b (gateway, inbox_ids)
+    select n.gateway, array_agg(n.inbox_id)
+    from inserted as n
+    group by n.gateway
+    returning b.batch_id, b.gateway
+  )
+  select array_agg(n.inbox_id), array_agg(b.batch_id) into stored, batches
+  from inserted as n
+  join batched as b using (gateway);
+  -- In a snapshot of its own: what another node stored meanwhile is seen.
+  return query
+    with arrived as materialized (
+      select u.place::integer, u.gateway, u.delivery_key, u.replay_key, u.body,
+        row_number() over (partition by u.gateway, u.delivery_key order by u.place) = 1 as is_first
+      from unnest(gateways, delivery_keys, replay_keys, bodies) with ordinality as u (gateway, delivery_key, replay_key, body, place)
+    )
+    select a.place,
+      case
+        when i.inbox_id is null then 'replayed'
+        when n.batch_id is not null then 'stored'
+        when a.replay_key is not null and a.body <> i.body then 'replayed'   -- a token that does not cover the body vouched for another one
+        else 'duplicate'
+      end,
+      n.batch_id, i.inbox_id, i.received_at
+    from arrived as a
+    left join postroad.webhook_inbox as i
+      on i.gateway = a.gateway and i.delivery_key = a.delivery_key
+    left join unnest(stored, batches) as n (inbox_id, batch_id)
+      on n.inbox_id = i.inbox_id and a.is_first
+    order by a.place;
+end;
+$$;
+
+--
+-- Name: FUNCTION store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) IS 'Stores verified requests, one element of each array a request, and says of each, in the order given: stored (with its batch, which waits to be read), duplicate (a
+delivery_key that is there already, also twice in the call), or replayed (another delivery, or another body, under a replay_key that was used).';
+
+--
+-- Name: summarize_events(boolean, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.summarize_events(old_days boolean DEFAULT false, all_of_it boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET lock_timeout TO '100ms'
+    AS $_$
+declare
+  part record;
+  nth bigint;
+  summarized integer := 0;
+begin
+  for part in
+    select x.indexrelid as index, pg_relation_size(x.indrelid) / current_setting('block_size')::integer / 64 as ranges,
+      all_of_it or (old_days and c.relname ~ '_[0-9]{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - 1) as to_the_end
+    from pg_inherits as i
+    join pg_index as x on x.indexrelid = i.inhrelid
+    join pg_class as c on c.oid = x.indrelid
+    where i.inhparent in ('postroad.messages_xid'::regclass, 'postroad.delivery_events_xid'::regclass)
+  loop
+    -- What fills now is left: an index that knows a range is written with each new transaction in it. The last full ranges, backwards to the first known one.
+    nth := part.ranges - 1;
+    while nth >= 0 and brin_summarize_range(part.index, nth * 64) > 0 loop
+      summarized := summarized + 1;
+      nth := nth - 1;
+    end loop;
+    if part.to_the_end then
+      summarized := summarized + brin_summarize_new_values(part.index);
+    end if;
+  end loop;
+  return summarized;
+end;
+$_$;
+
+--
+-- Name: FUNCTION summarize_events(old_days boolean, all_of_it boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it boolean) IS 'Brings the indexes by which events are read up to date: they know nothing of the pages that were filled last, and those are read whole. old_days: also the
+last pages of days before yesterday, which fill slowly; it looks through all they have. all_of_it: also gaps that a killed call left, and pages that fill now. Returns how many ranges
+were new. Waits 100 ms for a lock at most: on lock_not_available, call it again.';
 
 --
 -- Name: suppress(text, text, text, bigint, timestamp with time zone, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3260,12 +5923,7 @@ begin
     raise exception 'a suppression needs a reason'
       using errcode = 'PR001', hint = 'Such as manual, legal, unsubscribe, complaint, hard_bounce.';
   end if;
-  insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source)
-  values (key, channel, tenant_id, reason, expires_at, coalesce(source, session_user))
-  on conflict on constraint suppression_list_is_unique do update
-  set reason = excluded.reason, expires_at = excluded.expires_at, source = excluded.source, created_at = clock_timestamp()
-  where s.expires_at is not null and (excluded.expires_at is null or excluded.expires_at > s.expires_at);
-  return found;
+  return postroad.put_suppressions(array[key], array[channel], array[tenant_id], array[reason], array[expires_at], array[coalesce(source, session_user)]) > 0;
 end;
 $$;
 
@@ -3274,7 +5932,8 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text) IS 'Puts an address on the suppression list: for a channel (null: all), for a tenant (null: all), until expires_at (default: for good). Messages to it that wait are stopped when
-they are claimed. Returns true when that changed the list; an entry that lasts as long already stays as it is. Raises PR001 (no reason, or an address that the channel
+they are claimed. Returns true when that changed the list; an entry that lasts as long already stays as it is, but for its reason, of which the stronger one stays (legal,
+complaint, manual and your own, hard_bounce, unsubscribe, stop, soft_bounce): a START takes back a stop, not what you say here. Raises PR001 (no reason, or an address that the channel
 does not know) and PR002 (unknown channel).';
 
 --
@@ -3352,6 +6011,29 @@ $$;
 COMMENT ON FUNCTION postroad.suppression_key(channel text, recipient text) IS 'How suppression_list writes a normalised recipient: an email address in lower case, others as they are.';
 
 --
+-- Name: suppression_rank(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.suppression_rank(reason text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select case reason
+    when 'soft_bounce' then 0
+    when 'stop' then 1 when 'opted_out' then 1
+    when 'hard_bounce' then 2 when 'invalid_token' then 2 when 'unsubscribe' then 2
+    when 'complaint' then 4
+    when 'legal' then 5
+    else 3
+  end
+$$;
+
+--
+-- Name: FUNCTION suppression_rank(reason text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.suppression_rank(reason text) IS 'Which of two reasons stays on an entry: the higher one. A START takes back what is 1; manual, and a reason of an operator''s own, is 3.';
+
+--
 -- Name: take_probe(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3375,6 +6057,45 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.take_probe(gateway text) IS 'Whether this node is the one that sends the next message to a gateway whose breaker is open, to see.';
+
+--
+-- Name: take_webhooks(text[], interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.take_webhooks(gateways text[], min_age interval) RETURNS TABLE(batch_id bigint, gateway text, inbox_id bigint, query text, content_type text, body bytea, received_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  taken record;
+begin
+  select b.batch_id, b.gateway, b.inbox_ids into taken
+  from postroad.webhook_batches as b
+  where b.gateway = any (gateways)
+    and b.created_at <= clock_timestamp() - min_age
+  order by b.batch_id
+  limit 1
+  for update skip locked;
+  if not found then
+    return;
+  end if;
+  return query
+    select taken.batch_id, taken.gateway, i.inbox_id, i.query, i.content_type, i.body, i.received_at
+    from postroad.webhook_inbox as i
+    where i.inbox_id = any (taken.inbox_ids)
+    order by i.inbox_id;
+  if not found then                              -- purged meanwhile
+    delete from postroad.webhook_batches as b where b.batch_id = taken.batch_id;
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION take_webhooks(gateways text[], min_age interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) IS 'The oldest batch of stored requests of these gateways that waits for at least min_age, locked until the end of the transaction, in which finish_webhooks is to be called.
+No row when none waits, or others have them all.';
 
 --
 -- Name: timeline(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3403,6 +6124,68 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.timeline(message_id uuid) IS 'What happened to a message, oldest first; queued is the row in messages. detail: the provider''s own code and words.';
+
+--
+-- Name: to_time(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.to_time(text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    AS $_$
+begin
+  if $1 ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)? ?(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$' then
+    return $1::timestamptz;
+  end if;
+  return null;
+exception
+  when data_exception then                       -- the 30th of February
+    return null;
+end;
+$_$;
+
+--
+-- Name: FUNCTION to_time(text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.to_time(text) IS 'A time in ISO 8601, or null when it is none.';
+
+--
+-- Name: txid_current_if_assigned(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.txid_current_if_assigned() RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  select pg_current_xact_id_if_assigned()::text::bigint
+$$;
+
+--
+-- Name: FUNCTION txid_current_if_assigned(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.txid_current_if_assigned() IS 'The id of this transaction, or null when it has written nothing yet.';
+
+--
+-- Name: unregister_consumer(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.unregister_consumer(consumer text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from postroad.consumers as c
+  where c.consumer = unregister_consumer.consumer
+    and c.consumer !~ '^_';
+  return found;
+end;
+$$;
+
+--
+-- Name: FUNCTION unregister_consumer(consumer text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.unregister_consumer(consumer text) IS 'Forgets a reader of events and its position. False when there is none of this name.';
 
 --
 -- Name: unregister_worker(bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3632,6 +6415,38 @@ COMMENT ON FUNCTION postroad.wake(priority smallint) IS 'Notifies the pools of a
 postroad.notify = off of the session leaves it out (for callers who prepare transactions); the fallback poll of the pools then finds the message.';
 
 --
+-- Name: wants_message(text[], text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.wants_message(event_types text[], event_type text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select event_types is null or event_type = any (event_types) or '*' = any (event_types)
+$$;
+
+--
+-- Name: FUNCTION wants_message(event_types text[], event_type text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.wants_message(event_types text[], event_type text) IS 'Whether a reader of these types reads such an event of a message.';
+
+--
+-- Name: wants_system(text[], text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.wants_system(event_types text[], kind text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select coalesce('system.*' = any (event_types) or 'system.' || kind = any (event_types), false)
+$$;
+
+--
+-- Name: FUNCTION wants_system(event_types text[], kind text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.wants_system(event_types text[], kind text) IS 'Whether a reader of these types reads such a system event.';
+
+--
 -- Name: channel_health; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -3691,111 +6506,51 @@ COMMENT ON COLUMN postroad.channel_health.current_rate IS 'Calls a second in the
 COMMENT ON COLUMN postroad.channel_health.maximum_rate IS 'The most calls a second in a minute of the last 24 hours.';
 
 --
--- Name: event_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+-- Name: event_minutes; Type: TABLE; Schema: postroad; Owner: -
 --
 
-CREATE SEQUENCE postroad.event_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 64;
-
---
--- Name: SEQUENCE event_id_seq; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON SEQUENCE postroad.event_id_seq IS 'Ids of delivery events; a session takes 64 at a time.';
-
---
--- Name: delivery_events; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.delivery_events (
-    event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    message_id uuid NOT NULL,
-    lease_id uuid,
-    attempt smallint,
-    event_type text NOT NULL COLLATE pg_catalog."C",
+CREATE TABLE postroad.event_minutes (
+    minute timestamp with time zone NOT NULL,
+    events bigint NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    channel text NOT NULL COLLATE pg_catalog."C",
     gateway text COLLATE pg_catalog."C",
-    external_id text COLLATE pg_catalog."C",
-    reason text COLLATE pg_catalog."C",
-    bounce_type text COLLATE pg_catalog."C",
-    source_key text COLLATE pg_catalog."C",
-    detail jsonb,
-    CONSTRAINT event_type_is_known CHECK ((event_type = ANY (ARRAY['sent'::text, 'deferred'::text, 'delivered'::text, 'opened'::text, 'clicked'::text, 'converted'::text, 'bounced'::text, 'complained'::text, 'unsubscribed'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'suppressed'::text, 'unknown'::text, 'received'::text])))
+    event_type text NOT NULL COLLATE pg_catalog."C"
 )
-PARTITION BY RANGE (message_id);
+WITH (fillfactor='70');
 
 --
--- Name: TABLE delivery_events; Type: COMMENT; Schema: postroad; Owner: -
+-- Name: TABLE event_minutes; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON TABLE postroad.delivery_events IS 'What happened to messages: append-only. The event queued is the row in messages.';
-
---
--- Name: COLUMN delivery_events.xid; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.xid IS 'The transaction that wrote it: readers go from snapshot to snapshot and skip none.';
-
---
--- Name: COLUMN delivery_events.lease_id; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.lease_id IS 'The lease under which a worker wrote it; null for events from elsewhere.';
-
---
--- Name: COLUMN delivery_events.attempt; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.attempt IS 'The attempt it ended, from 1.';
-
---
--- Name: COLUMN delivery_events.reason; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.reason IS 'Machine-readable reason, wherever a message was not sent.';
-
---
--- Name: COLUMN delivery_events.source_key; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.source_key IS 'The provider''s id of the event: the same event is kept once.';
-
---
--- Name: COLUMN delivery_events.detail; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.detail IS 'The provider''s own code and words.';
+COMMENT ON TABLE postroad.event_minutes IS 'Events by the minute in which they happened. Kept by count_events for 25 hours.';
 
 --
 -- Name: channel_stats; Type: VIEW; Schema: postroad; Owner: -
 --
 
 CREATE VIEW postroad.channel_stats AS
- SELECT m.channel,
-    count(*) AS enqueued_1h,
-    count(*) FILTER (WHERE (o.event_type = 'sent'::text)) AS sent_1h,
-    count(*) FILTER (WHERE (o.event_type = ANY (ARRAY['failed'::text, 'bounced'::text]))) AS failed_1h,
-    count(*) FILTER (WHERE (o.event_type = ANY (ARRAY['suppressed'::text, 'expired'::text, 'cancelled'::text]))) AS not_sent_1h,
-    count(*) FILTER (WHERE ((o.event_type IS NULL) OR (o.event_type = 'deferred'::text))) AS waiting_1h
-   FROM (postroad.messages m
-     LEFT JOIN LATERAL ( SELECT e.event_type
-           FROM postroad.delivery_events e
-          WHERE ((e.message_id = m.message_id) AND (e.event_type = ANY (ARRAY['sent'::text, 'failed'::text, 'bounced'::text, 'suppressed'::text, 'expired'::text, 'cancelled'::text, 'deferred'::text, 'unknown'::text])))
-          ORDER BY e.occurred_at DESC, e.event_id DESC
-         LIMIT 1) o ON (true))
-  WHERE (m.message_id >= postroad.uuid_at((clock_timestamp() - '01:00:00'::interval)))
-  GROUP BY m.channel;
+ SELECT s.channel,
+    s.queued AS enqueued_1h,
+    s.sent AS sent_1h,
+    s.failed AS failed_1h,
+    s.not_sent AS not_sent_1h,
+    GREATEST((((s.queued - s.sent) - s.failed) - s.not_sent), (0)::bigint) AS waiting_1h
+   FROM ( SELECT c.channel,
+            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = 'queued'::text)), (0)::numeric))::bigint AS queued,
+            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = 'sent'::text)), (0)::numeric))::bigint AS sent,
+            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = ANY (ARRAY['failed'::text, 'bounced'::text]))), (0)::numeric))::bigint AS failed,
+            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = ANY (ARRAY['suppressed'::text, 'expired'::text, 'cancelled'::text]))), (0)::numeric))::bigint AS not_sent
+           FROM postroad.event_minutes c
+          WHERE ((c.minute > (clock_timestamp() - '01:00:00'::interval)) AND (c.channel <> ''::text))
+          GROUP BY c.channel) s;
 
 --
 -- Name: VIEW channel_stats; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON VIEW postroad.channel_stats IS 'Each channel: what became of the messages enqueued in the last hour.';
+COMMENT ON VIEW postroad.channel_stats IS 'Each channel: how many messages were enqueued, sent, failed (or bounced), and not sent for another reason in the last hour; waiting_1h: how many more came than ended.
+Counted every second. By day, message type, source and tenant: message_stats.';
 
 --
 -- Name: contents; Type: TABLE; Schema: postroad; Owner: -
@@ -3860,19 +6615,59 @@ COMMENT ON TABLE postroad.contents_kept IS 'Contents of messages that still wait
 --
 
 CREATE VIEW postroad.delivery_rates AS
- SELECT date_trunc('minute'::text, e.occurred_at) AS minute,
-    e.gateway,
-    e.event_type,
-    count(*) AS events
-   FROM postroad.delivery_events e
-  WHERE (e.message_id >= postroad.uuid_at((clock_timestamp() - '01:00:00'::interval)))
-  GROUP BY (date_trunc('minute'::text, e.occurred_at)), e.gateway, e.event_type;
+ SELECT c.minute,
+    c.gateway,
+    c.event_type,
+    (sum(c.events))::bigint AS events
+   FROM postroad.event_minutes c
+  WHERE ((c.minute > (clock_timestamp() - '01:00:00'::interval)) AND (c.event_type <> 'queued'::text))
+  GROUP BY c.minute, c.gateway, c.event_type;
 
 --
 -- Name: VIEW delivery_rates; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON VIEW postroad.delivery_rates IS 'Events by minute and gateway, of messages enqueued in the last hour.';
+COMMENT ON VIEW postroad.delivery_rates IS 'Events by minute and gateway, in the last hour.';
+
+--
+-- Name: event_consumers; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.event_consumers AS
+ SELECT c.consumer,
+    c.event_types,
+    c.registered_at,
+    c.read_at,
+    c.acked_at,
+        CASE
+            WHEN (c.batch_xid IS NOT NULL) THEN c.batch_id
+            ELSE NULL::bigint
+        END AS open_batch,
+    (clock_timestamp() - c.seen_at) AS behind,
+    (txid_snapshot_xmax(txid_current_snapshot()) - txid_snapshot_xmax(c.seen)) AS transactions_behind
+   FROM postroad.consumers c;
+
+--
+-- Name: VIEW event_consumers; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.event_consumers IS 'Who reads events, and how far: behind is the age of the snapshot up to which all was acknowledged; transactions_behind those of the whole server since. open_batch: was read and is not
+acknowledged. _counters counts, _webhooks posts to endpoints.';
+
+--
+-- Name: event_ticks; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.event_ticks (
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    snapshot txid_snapshot NOT NULL
+);
+
+--
+-- Name: TABLE event_ticks; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.event_ticks IS 'What could be seen at a time, once a minute: a reader may begin there.';
 
 --
 -- Name: failed_messages; Type: VIEW; Schema: postroad; Owner: -
@@ -4021,21 +6816,19 @@ CREATE VIEW postroad.gateway_stats AS
     COALESCE(r.failed, (0)::bigint) AS failed_1h,
     r.last_sent_at
    FROM (postroad.channel_health h
-     LEFT JOIN ( SELECT e.gateway,
-            m.channel,
-            count(*) FILTER (WHERE (e.event_type = 'sent'::text)) AS sent,
-            count(*) FILTER (WHERE (e.event_type = ANY (ARRAY['failed'::text, 'bounced'::text, 'deferred'::text, 'unknown'::text]))) AS failed,
-            max(e.occurred_at) FILTER (WHERE (e.event_type = 'sent'::text)) AS last_sent_at
-           FROM (postroad.delivery_events e
-             JOIN postroad.messages m USING (message_id))
-          WHERE (e.message_id >= postroad.uuid_at((clock_timestamp() - '01:00:00'::interval)))
-          GROUP BY e.gateway, m.channel) r USING (gateway, channel));
+     LEFT JOIN ( SELECT c.gateway,
+            c.channel,
+            (sum(c.events) FILTER (WHERE ((c.event_type = 'sent'::text) AND (c.minute > (clock_timestamp() - '01:00:00'::interval)))))::bigint AS sent,
+            (sum(c.events) FILTER (WHERE ((c.event_type = ANY (ARRAY['failed'::text, 'bounced'::text, 'deferred'::text, 'unknown'::text])) AND (c.minute > (clock_timestamp() - '01:00:00'::interval)))))::bigint AS failed,
+            max(c.last_at) FILTER (WHERE (c.event_type = 'sent'::text)) AS last_sent_at
+           FROM postroad.event_minutes c
+          GROUP BY c.gateway, c.channel) r USING (gateway, channel));
 
 --
 -- Name: VIEW gateway_stats; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON VIEW postroad.gateway_stats IS 'Each gateway of each channel, with what it did with the messages enqueued in the last hour.';
+COMMENT ON VIEW postroad.gateway_stats IS 'Each gateway of each channel, with what it did in the last hour, and when it last sent (within 25 hours). Counted every second.';
 
 --
 -- Name: health_log; Type: TABLE; Schema: postroad; Owner: -
@@ -4119,6 +6912,23 @@ CREATE VIEW postroad.in_flight AS
 COMMENT ON VIEW postroad.in_flight IS 'Claimed batches. A lease older than 10 minutes is overdue: an alarm, which never releases it by itself. No host: its worker is gone, and it is about to be rescued.';
 
 --
+-- Name: inbound_messages; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.inbound_messages (
+    message_id uuid NOT NULL,
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    source_key text COLLATE pg_catalog."C",
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+--
+-- Name: TABLE inbound_messages; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.inbound_messages IS 'Ids under which events of people are kept that name no message of ours: inbound messages, and complaints and wishes without one.';
+
+--
 -- Name: intents; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -4155,7 +6965,7 @@ COMMENT ON TABLE postroad.ip_pools IS 'The IP pool of mails that name none.';
 
 CREATE TABLE postroad.late_events (
     event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    xid bigint DEFAULT txid_current() NOT NULL,
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     message_id uuid NOT NULL,
     lease_id uuid,
@@ -4175,6 +6985,83 @@ CREATE TABLE postroad.late_events (
 --
 
 COMMENT ON TABLE postroad.late_events IS 'Events of messages whose day is gone.';
+
+--
+-- Name: unplaced_events; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.unplaced_events (
+    count_id bigint NOT NULL,
+    day date NOT NULL,
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    cause text NOT NULL,
+    events bigint NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    last_event jsonb
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE unplaced_events; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.unplaced_events IS 'Reported events that were left out, counted by day, gateway and cause, with the last of each; a row for each call at a time, so that none waits: see left_out_events.';
+
+--
+-- Name: left_out_events; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.left_out_events AS
+ SELECT x.day,
+    x.gateway,
+    x.cause,
+    (sum(x.events))::bigint AS events,
+    max(x.last_at) AS last_at,
+    (array_agg(x.last_event ORDER BY x.last_at DESC))[1] AS last_event
+   FROM postroad.unplaced_events x
+  GROUP BY x.day, x.gateway, x.cause
+  ORDER BY x.day DESC, x.gateway, x.cause;
+
+--
+-- Name: VIEW left_out_events; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.left_out_events IS 'Reported events that were not recorded, counted by day (UTC), gateway and cause: malformed (an id or a time that is none), unknown_event (a type that we do not have),
+unknown_message (no message of ours: of another application on the same account, perhaps). last_event is the latest of them, without its recipient. Kept 90 days.';
+
+--
+-- Name: message_counters; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.message_counters (
+    day date NOT NULL,
+    tenant_id bigint,
+    count bigint NOT NULL,
+    channel text NOT NULL COLLATE pg_catalog."C",
+    gateway text COLLATE pg_catalog."C",
+    message_type text NOT NULL COLLATE pg_catalog."C",
+    source_type text COLLATE pg_catalog."C",
+    event_type text NOT NULL COLLATE pg_catalog."C"
+)
+WITH (fillfactor='70');
+
+--
+-- Name: TABLE message_counters; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.message_counters IS 'Events by the day (UTC) of their message, channel, gateway, message type, source and tenant. Kept by count_events, checked by audit_counters. They stay when the day is dropped.';
+
+--
+-- Name: COLUMN message_counters.day; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.message_counters.day IS 'The day on which the message was enqueued.';
+
+--
+-- Name: COLUMN message_counters.channel; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.message_counters.channel IS 'Empty when the record of the message was gone by the time of the event; so is message_type.';
 
 --
 -- Name: message_queue; Type: TABLE; Schema: postroad; Owner: -
@@ -4321,6 +7208,28 @@ WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='20000'
 COMMENT ON TABLE postroad.message_queue_p4 IS 'Messages of priority P4 that may be sent now.';
 
 --
+-- Name: message_stats; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.message_stats AS
+ SELECT c.day,
+    c.channel,
+    c.gateway,
+    c.message_type,
+    c.source_type,
+    c.tenant_id,
+    c.event_type,
+    c.count
+   FROM postroad.message_counters c;
+
+--
+-- Name: VIEW message_stats; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.message_stats IS 'How many events of each type there were, by the day (UTC) on which their message was enqueued, channel, gateway, message type, source and tenant. Exact to a second or so; days whose
+messages were dropped stay. queued has no gateway. See audit_counters.';
+
+--
 -- Name: message_templates; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -4370,7 +7279,8 @@ CREATE TABLE postroad.messages_default (
     body text,
     html text,
     data jsonb,
-    options jsonb
+    options jsonb,
+    xid bigint DEFAULT txid_current() NOT NULL
 );
 
 --
@@ -4378,6 +7288,131 @@ CREATE TABLE postroad.messages_default (
 --
 
 COMMENT ON TABLE postroad.messages_default IS 'Catches what no day was made for; maintenance moves it to its day.';
+
+--
+-- Name: webhook_endpoints; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_endpoints (
+    endpoint_id bigint NOT NULL,
+    url text NOT NULL,
+    event_types text[] NOT NULL,
+    channels text[],
+    tenant_id bigint,
+    include_addresses boolean DEFAULT false NOT NULL,
+    description text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    disabled_at timestamp with time zone,
+    disabled_reason text,
+    failing_since timestamp with time zone,
+    last_success_at timestamp with time zone,
+    last_failure_at timestamp with time zone,
+    last_failure text
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE webhook_endpoints; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_endpoints IS 'Where events are posted, by Standard Webhooks 1.0.0.';
+
+--
+-- Name: COLUMN webhook_endpoints.event_types; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_endpoints.event_types IS 'Such as message.*, message.delivered, system.*.';
+
+--
+-- Name: COLUMN webhook_endpoints.channels; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_endpoints.channels IS 'Events of messages of these channels only; null: of all.';
+
+--
+-- Name: COLUMN webhook_endpoints.tenant_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_endpoints.tenant_id IS 'Events of this tenant only; null: of all.';
+
+--
+-- Name: COLUMN webhook_endpoints.failing_since; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_endpoints.failing_since IS 'No delivery has succeeded since; null after a success.';
+
+--
+-- Name: webhook_outbox; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_outbox (
+    delivery_id bigint NOT NULL,
+    endpoint_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    due_at timestamp with time zone DEFAULT clock_timestamp(),
+    finished_at timestamp with time zone,
+    attempts smallint DEFAULT 0 NOT NULL,
+    last_status smallint,
+    last_error text,
+    webhook_id text NOT NULL COLLATE pg_catalog."C",
+    event_type text NOT NULL COLLATE pg_catalog."C",
+    payload text NOT NULL
+)
+WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='5000');
+
+--
+-- Name: TABLE webhook_outbox; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_outbox IS 'Events on their way to endpoints, one row each, and what became of them.';
+
+--
+-- Name: COLUMN webhook_outbox.due_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_outbox.due_at IS 'When it is tried next; while a process posts it, when another one may. Null: delivered or given up.';
+
+--
+-- Name: COLUMN webhook_outbox.webhook_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_outbox.webhook_id IS 'The same at every attempt, and unique to an event and endpoint.';
+
+--
+-- Name: outbound_stats; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.outbound_stats AS
+ SELECT e.endpoint_id,
+    split_part(e.url, '?'::text, 1) AS url,
+    e.event_types,
+    e.channels,
+    e.tenant_id,
+    e.disabled_at,
+    e.disabled_reason,
+    e.failing_since,
+    e.last_success_at,
+    e.last_failure_at,
+    e.last_failure,
+    ( SELECT count(*) AS count
+           FROM ( SELECT
+                   FROM postroad.webhook_outbox o
+                  WHERE ((o.endpoint_id = e.endpoint_id) AND (o.due_at IS NOT NULL))
+                 LIMIT 10000) w) AS waiting,
+    ( SELECT min(o.created_at) AS min
+           FROM ( SELECT w.created_at
+                   FROM postroad.webhook_outbox w
+                  WHERE ((w.endpoint_id = e.endpoint_id) AND (w.due_at IS NOT NULL))
+                  ORDER BY w.due_at
+                 LIMIT 100) o) AS oldest_at
+   FROM postroad.webhook_endpoints e;
+
+--
+-- Name: VIEW outbound_stats; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.outbound_stats IS 'Each endpoint (without the query of its URL), how it does, and how many events wait for it: exact below 10,000, which stands for that many or more. oldest_at: the oldest of the 100 that are due first.';
 
 --
 -- Name: pauses_pause_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
@@ -4652,6 +7687,22 @@ CREATE TABLE postroad.sms_prices (
 COMMENT ON TABLE postroad.sms_prices IS 'What a part of a text message costs by a gateway, by the digits with which the number begins.';
 
 --
+-- Name: sms_replies; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.sms_replies (
+    wish text NOT NULL,
+    body text NOT NULL,
+    CONSTRAINT wish_is_known CHECK ((wish = ANY (ARRAY['help'::text, 'start'::text])))
+);
+
+--
+-- Name: TABLE sms_replies; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.sms_replies IS 'What is answered to HELP and START: see set_sms_reply.';
+
+--
 -- Name: suppression_list; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -4663,7 +7714,8 @@ CREATE TABLE postroad.suppression_list (
     expires_at timestamp with time zone,
     event_id bigint,
     reason text NOT NULL,
-    source text
+    source text,
+    message_id uuid
 );
 
 --
@@ -4691,10 +7743,424 @@ COMMENT ON COLUMN postroad.suppression_list.channel IS 'Null: every channel.';
 COMMENT ON COLUMN postroad.suppression_list.tenant_id IS 'Null: every tenant.';
 
 --
+-- Name: COLUMN suppression_list.created_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.created_at IS 'Since when: the time of the event, where an event did it.';
+
+--
 -- Name: COLUMN suppression_list.expires_at; Type: COMMENT; Schema: postroad; Owner: -
 --
 
 COMMENT ON COLUMN postroad.suppression_list.expires_at IS 'Null: for good.';
+
+--
+-- Name: COLUMN suppression_list.event_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.event_id IS 'The event that did it, of message_id.';
+
+--
+-- Name: COLUMN suppression_list.reason; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.reason IS 'legal, complaint, manual, hard_bounce, soft_bounce, invalid_token, unsubscribe, stop, opted_out, or an operator''s own.';
+
+--
+-- Name: COLUMN suppression_list.source; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.source IS 'Who did it: a role, a file, the gateway that reported the event.';
+
+--
+-- Name: suppression_rules; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.suppression_rules (
+    reason text NOT NULL,
+    is_on boolean DEFAULT true NOT NULL,
+    after integer DEFAULT 1 NOT NULL,
+    within interval,
+    expires_after interval,
+    every_channel boolean DEFAULT false NOT NULL,
+    every_tenant boolean DEFAULT true NOT NULL,
+    CONSTRAINT after_is_positive CHECK (((after >= 1) AND (after <= 1000))),
+    CONSTRAINT expires_after_is_positive CHECK ((expires_after > '00:00:00'::interval)),
+    CONSTRAINT within_is_positive CHECK ((within > '00:00:00'::interval))
+);
+
+--
+-- Name: TABLE suppression_rules; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.suppression_rules IS 'Which events suppress a recipient, and for how long: see set_suppression_rule.';
+
+--
+-- Name: COLUMN suppression_rules.after; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_rules.after IS 'So many messages with such an event suppress.';
+
+--
+-- Name: COLUMN suppression_rules.within; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_rules.within IS 'Only events this young count; null: since the last delivery.';
+
+--
+-- Name: COLUMN suppression_rules.expires_after; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_rules.expires_after IS 'Null: for good.';
+
+--
+-- Name: COLUMN suppression_rules.every_tenant; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_rules.every_tenant IS 'False: the tenant of the message only.';
+
+--
+-- Name: suppression_policy; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.suppression_policy AS
+ SELECT r.reason,
+    r.is_on,
+    r.after,
+    r.within,
+    r.expires_after,
+    r.every_channel,
+    r.every_tenant
+   FROM postroad.suppression_rules r
+  ORDER BY r.reason;
+
+--
+-- Name: VIEW suppression_policy; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.suppression_policy IS 'Which events suppress a recipient, and for how long: change it by set_suppression_rule.';
+
+--
+-- Name: suppression_strikes; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.suppression_strikes (
+    address text NOT NULL COLLATE pg_catalog."C",
+    channel text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL,
+    message_id uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL
+);
+
+--
+-- Name: TABLE suppression_strikes; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.suppression_strikes IS 'Events that count towards a rule with after above 1, one a message. A delivery takes those of bounces away.';
+
+--
+-- Name: system_events; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.system_events (
+    event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
+    xid bigint DEFAULT txid_current() NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text COLLATE pg_catalog."C",
+    detail jsonb
+);
+
+--
+-- Name: TABLE system_events; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.system_events IS 'What happened to the system rather than to a message: append-only, rare. See postroad.emit_system_event.';
+
+--
+-- Name: COLUMN system_events.kind; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.system_events.kind IS 'Such as gateway_health_changed; readers see it as system.gateway_health_changed.';
+
+--
+-- Name: COLUMN system_events.subject; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.system_events.subject IS 'What it happened to: a gateway, a channel, a limit. Never an address.';
+
+--
+-- Name: COLUMN system_events.detail; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.system_events.detail IS 'More of it. An address may stand in detail.address only, a tenant in detail.tenant_id.';
+
+--
+-- Name: system_log; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.system_log AS
+ SELECT s.event_id,
+    s.occurred_at,
+    s.kind,
+    s.subject,
+    (s.detail - 'address'::text) AS detail
+   FROM postroad.system_events s;
+
+--
+-- Name: VIEW system_log; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.system_log IS 'System events, without addresses; ask with occurred_at >= ….';
+
+--
+-- Name: unplaced_events_count_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.unplaced_events ALTER COLUMN count_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.unplaced_events_count_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: webhook_batches; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_batches (
+    batch_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    is_replay boolean DEFAULT false NOT NULL,
+    inbox_ids bigint[] NOT NULL
+);
+
+--
+-- Name: TABLE webhook_batches; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_batches IS 'Requests in the inbox that wait to be read, a row a batch: inserted with them, deleted in the transaction that records their events.';
+
+--
+-- Name: webhook_batches_batch_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.webhook_batches ALTER COLUMN batch_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.webhook_batches_batch_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: webhook_counts; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_counts (
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    stored bigint DEFAULT 0 NOT NULL,
+    parsed bigint DEFAULT 0 NOT NULL,
+    errors bigint DEFAULT 0 NOT NULL,
+    events bigint DEFAULT 0 NOT NULL,
+    last_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE webhook_counts; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_counts IS 'What became of the requests in the inbox, a row a gateway, kept by those who read them. What still waits is not in it.';
+
+--
+-- Name: webhook_deliveries; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.webhook_deliveries AS
+ SELECT o.delivery_id,
+    o.endpoint_id,
+    split_part(e.url, '?'::text, 1) AS url,
+    o.webhook_id,
+    o.event_type,
+    o.created_at,
+    o.attempts,
+    o.last_status,
+    o.last_error,
+    o.due_at,
+        CASE
+            WHEN ((o.finished_at IS NULL) AND (e.disabled_at IS NOT NULL)) THEN 'held'::text
+            WHEN (o.finished_at IS NULL) THEN 'waiting'::text
+            WHEN (o.last_error IS NULL) THEN 'delivered'::text
+            ELSE 'given_up'::text
+        END AS state,
+    o.finished_at
+   FROM (postroad.webhook_outbox o
+     JOIN postroad.webhook_endpoints e USING (endpoint_id));
+
+--
+-- Name: VIEW webhook_deliveries; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.webhook_deliveries IS 'Events on their way to endpoints and what became of them; ask with created_at >= …. held: its endpoint is disabled. given_up: all its attempts failed.';
+
+--
+-- Name: webhook_endpoints_endpoint_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.webhook_endpoints ALTER COLUMN endpoint_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.webhook_endpoints_endpoint_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: webhook_errors; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_errors (
+    inbox_id bigint NOT NULL,
+    failed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    error text NOT NULL
+);
+
+--
+-- Name: TABLE webhook_errors; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_errors IS 'Requests in the inbox that could not be read, and why. postroad.replay_webhooks has them read again.';
+
+--
+-- Name: webhook_inbox; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_inbox (
+    inbox_id bigint NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    delivery_key text NOT NULL COLLATE pg_catalog."C",
+    replay_key text COLLATE pg_catalog."C",
+    query text,
+    content_type text,
+    body bytea NOT NULL
+);
+
+--
+-- Name: TABLE webhook_inbox; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_inbox IS 'Verified requests of providers, as they came: inserted, never updated, deleted past retention.';
+
+--
+-- Name: COLUMN webhook_inbox.delivery_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_inbox.delivery_key IS 'The provider''s id of the delivery, or the hash of the body: a repeated delivery is stored once.';
+
+--
+-- Name: COLUMN webhook_inbox.replay_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_inbox.replay_key IS 'A token or signature that is good for one delivery: another one that carries it is forged.';
+
+--
+-- Name: webhook_failures; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.webhook_failures AS
+ SELECT i.inbox_id,
+    i.received_at,
+    i.gateway,
+    x.failed_at,
+    x.error,
+    i.content_type,
+    octet_length(i.body) AS size_bytes
+   FROM (postroad.webhook_errors x
+     JOIN postroad.webhook_inbox i USING (inbox_id));
+
+--
+-- Name: VIEW webhook_failures; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.webhook_failures IS 'Webhook requests that could not be read, and why. postroad.replay_webhooks has them read again.';
+
+--
+-- Name: webhook_inbox_inbox_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.webhook_inbox ALTER COLUMN inbox_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.webhook_inbox_inbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: webhook_outbox_delivery_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.webhook_outbox ALTER COLUMN delivery_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.webhook_outbox_delivery_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: webhook_secrets; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_secrets (
+    endpoint_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    valid_until timestamp with time zone,
+    secret text NOT NULL
+);
+
+--
+-- Name: TABLE webhook_secrets; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_secrets IS 'What signs the requests to an endpoint: the one without end, and for a while those that it replaced.';
+
+--
+-- Name: webhook_stats; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.webhook_stats AS
+ SELECT gateway,
+    (COALESCE(c.stored, (0)::bigint) + COALESCE(w.new_requests, (0)::bigint)) AS stored,
+    COALESCE(c.parsed, (0)::bigint) AS parsed,
+    COALESCE(c.errors, (0)::bigint) AS errors,
+    COALESCE(w.requests, (0)::bigint) AS waiting,
+    w.oldest_at,
+    COALESCE(c.events, (0)::bigint) AS events,
+    c.last_at
+   FROM (postroad.webhook_counts c
+     FULL JOIN ( SELECT b.gateway,
+            sum(cardinality(b.inbox_ids)) AS requests,
+            COALESCE(sum(cardinality(b.inbox_ids)) FILTER (WHERE (NOT b.is_replay)), (0)::bigint) AS new_requests,
+            min(b.created_at) AS oldest_at
+           FROM postroad.webhook_batches b
+          GROUP BY b.gateway) w USING (gateway));
+
+--
+-- Name: VIEW webhook_stats; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.webhook_stats IS 'Each gateway''s webhook requests since the beginning: stored (each delivery once), read, not readable (see webhook_failures and replay_webhooks), waiting to be read and since
+when; the events that came of them, and when the last ones were read. Counters, not counts: as cheap at any size.';
 
 --
 -- Name: workers; Type: VIEW; Schema: postroad; Owner: -
@@ -4771,11 +8237,25 @@ ALTER TABLE ONLY postroad.message_queue ATTACH PARTITION postroad.message_queue_
 ALTER TABLE ONLY postroad.messages ATTACH PARTITION postroad.messages_default DEFAULT;
 
 --
+-- Name: webhook_inbox a_delivery_is_stored_once; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_inbox
+    ADD CONSTRAINT a_delivery_is_stored_once UNIQUE (gateway, delivery_key);
+
+--
 -- Name: channel_health channel_health_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
 ALTER TABLE ONLY postroad.channel_health
     ADD CONSTRAINT channel_health_pkey PRIMARY KEY (gateway, channel);
+
+--
+-- Name: consumers consumers_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.consumers
+    ADD CONSTRAINT consumers_pkey PRIMARY KEY (consumer);
 
 --
 -- Name: contents contents_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -4797,6 +8277,20 @@ ALTER TABLE ONLY postroad.contents_default
 
 ALTER TABLE ONLY postroad.contents_kept
     ADD CONSTRAINT contents_kept_pkey PRIMARY KEY (content_id);
+
+--
+-- Name: event_minutes event_minutes_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.event_minutes
+    ADD CONSTRAINT event_minutes_are_unique UNIQUE NULLS NOT DISTINCT (minute, event_type, channel, gateway);
+
+--
+-- Name: event_ticks event_ticks_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.event_ticks
+    ADD CONSTRAINT event_ticks_pkey PRIMARY KEY (at);
 
 --
 -- Name: gateway_minutes gateway_minutes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -4827,6 +8321,20 @@ ALTER TABLE ONLY postroad.idempotency_keys
     ADD CONSTRAINT idempotency_keys_are_unique UNIQUE NULLS NOT DISTINCT (tenant_id, key);
 
 --
+-- Name: inbound_messages inbound_messages_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.inbound_messages
+    ADD CONSTRAINT inbound_messages_are_unique UNIQUE (gateway, source_key);
+
+--
+-- Name: inbound_messages inbound_messages_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.inbound_messages
+    ADD CONSTRAINT inbound_messages_pkey PRIMARY KEY (message_id);
+
+--
 -- Name: ip_pools ip_pools_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -4839,6 +8347,13 @@ ALTER TABLE ONLY postroad.ip_pools
 
 ALTER TABLE ONLY postroad.leases
     ADD CONSTRAINT leases_pkey PRIMARY KEY (lease_id);
+
+--
+-- Name: message_counters message_counters_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.message_counters
+    ADD CONSTRAINT message_counters_are_unique UNIQUE NULLS NOT DISTINCT (day, event_type, channel, gateway, message_type, source_type, tenant_id);
 
 --
 -- Name: message_templates message_templates_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -4904,6 +8419,13 @@ ALTER TABLE ONLY postroad.sms_prices
     ADD CONSTRAINT sms_prices_pkey PRIMARY KEY (gateway, prefix);
 
 --
+-- Name: sms_replies sms_replies_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.sms_replies
+    ADD CONSTRAINT sms_replies_pkey PRIMARY KEY (wish);
+
+--
 -- Name: suppression_list suppression_list_is_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -4911,11 +8433,93 @@ ALTER TABLE ONLY postroad.suppression_list
     ADD CONSTRAINT suppression_list_is_unique UNIQUE NULLS NOT DISTINCT (address, channel, tenant_id);
 
 --
+-- Name: suppression_rules suppression_rules_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.suppression_rules
+    ADD CONSTRAINT suppression_rules_pkey PRIMARY KEY (reason);
+
+--
+-- Name: suppression_strikes suppression_strikes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.suppression_strikes
+    ADD CONSTRAINT suppression_strikes_pkey PRIMARY KEY (address, channel, reason, message_id);
+
+--
+-- Name: system_events system_events_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.system_events
+    ADD CONSTRAINT system_events_pkey PRIMARY KEY (event_id);
+
+--
+-- Name: unplaced_events unplaced_events_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.unplaced_events
+    ADD CONSTRAINT unplaced_events_pkey PRIMARY KEY (count_id);
+
+--
+-- Name: webhook_batches webhook_batches_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_batches
+    ADD CONSTRAINT webhook_batches_pkey PRIMARY KEY (batch_id);
+
+--
+-- Name: webhook_counts webhook_counts_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_counts
+    ADD CONSTRAINT webhook_counts_pkey PRIMARY KEY (gateway);
+
+--
+-- Name: webhook_endpoints webhook_endpoints_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (endpoint_id);
+
+--
+-- Name: webhook_errors webhook_errors_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_errors
+    ADD CONSTRAINT webhook_errors_pkey PRIMARY KEY (inbox_id);
+
+--
+-- Name: webhook_inbox webhook_inbox_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_inbox
+    ADD CONSTRAINT webhook_inbox_pkey PRIMARY KEY (inbox_id);
+
+--
+-- Name: webhook_outbox webhook_outbox_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_outbox
+    ADD CONSTRAINT webhook_outbox_pkey PRIMARY KEY (delivery_id);
+
+--
 -- Name: worker_sessions worker_sessions_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
 ALTER TABLE ONLY postroad.worker_sessions
     ADD CONSTRAINT worker_sessions_pkey PRIMARY KEY (worker_id);
+
+--
+-- Name: delivery_events_external; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX delivery_events_external ON ONLY postroad.delivery_events USING btree (external_id) WHERE ((event_type = 'sent'::text) AND (gateway >= 'ovh'::text) AND (gateway < 'ovi'::text));
+
+--
+-- Name: INDEX delivery_events_external; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.delivery_events_external IS 'record_events: the message of a provider''s id';
 
 --
 -- Name: delivery_events_failed; Type: INDEX; Schema: postroad; Owner: -
@@ -4936,6 +8540,18 @@ CREATE UNIQUE INDEX delivery_events_lease ON ONLY postroad.delivery_events USING
 CREATE UNIQUE INDEX delivery_events_source ON ONLY postroad.delivery_events USING btree (message_id, event_type, source_key) WHERE (source_key IS NOT NULL);
 
 --
+-- Name: delivery_events_xid; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX delivery_events_xid ON ONLY postroad.delivery_events USING brin (xid) WITH (pages_per_range='64');
+
+--
+-- Name: INDEX delivery_events_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.delivery_events_xid IS 'read_events, count_events; see summarize_events';
+
+--
 -- Name: health_log_changed_at; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -4954,6 +8570,18 @@ CREATE INDEX idempotency_keys_created_at ON postroad.idempotency_keys USING brin
 COMMENT ON INDEX postroad.idempotency_keys_created_at IS 'purge_idempotency_keys';
 
 --
+-- Name: inbound_messages_received_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX inbound_messages_received_at ON postroad.inbound_messages USING brin (received_at);
+
+--
+-- Name: INDEX inbound_messages_received_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.inbound_messages_received_at IS 'purge_reports';
+
+--
 -- Name: intents_lease; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -4964,6 +8592,12 @@ CREATE INDEX intents_lease ON postroad.intents USING btree (lease_id);
 --
 
 COMMENT ON INDEX postroad.intents_lease IS 'rescue, complete';
+
+--
+-- Name: late_events_external_id_idx; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX late_events_external_id_idx ON postroad.late_events USING btree (external_id) WHERE ((event_type = 'sent'::text) AND (gateway >= 'ovh'::text) AND (gateway < 'ovi'::text));
 
 --
 -- Name: late_events_message_id_event_type_source_key_idx; Type: INDEX; Schema: postroad; Owner: -
@@ -4978,10 +8612,28 @@ CREATE UNIQUE INDEX late_events_message_id_event_type_source_key_idx ON postroad
 CREATE UNIQUE INDEX late_events_message_id_lease_id_event_type_idx ON postroad.late_events USING btree (message_id, lease_id, event_type);
 
 --
+-- Name: late_events_occurred_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX late_events_occurred_at ON postroad.late_events USING brin (occurred_at);
+
+--
+-- Name: INDEX late_events_occurred_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.late_events_occurred_at IS 'purge_events';
+
+--
 -- Name: late_events_occurred_at_idx; Type: INDEX; Schema: postroad; Owner: -
 --
 
 CREATE INDEX late_events_occurred_at_idx ON postroad.late_events USING btree (occurred_at) WHERE (event_type = ANY (ARRAY['failed'::text, 'bounced'::text]));
+
+--
+-- Name: late_events_xid_idx; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX late_events_xid_idx ON postroad.late_events USING brin (xid) WITH (pages_per_range='64');
 
 --
 -- Name: message_queue_p0_message_id; Type: INDEX; Schema: postroad; Owner: -
@@ -5104,6 +8756,24 @@ CREATE UNIQUE INDEX message_queue_p4_seq ON postroad.message_queue_p4 USING btre
 COMMENT ON INDEX postroad.message_queue_p4_seq IS 'claim: the oldest from the floor on';
 
 --
+-- Name: messages_xid; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX messages_xid ON ONLY postroad.messages USING brin (xid) WITH (pages_per_range='64');
+
+--
+-- Name: INDEX messages_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.messages_xid IS 'read_events, count_events; see summarize_events';
+
+--
+-- Name: messages_default_xid_idx; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX messages_default_xid_idx ON postroad.messages_default USING brin (xid) WITH (pages_per_range='64');
+
+--
 -- Name: scheduled_due; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -5128,10 +8798,124 @@ CREATE INDEX scheduled_pause ON postroad.scheduled USING btree (pause_id) WHERE 
 COMMENT ON INDEX postroad.scheduled_pause IS 'resume';
 
 --
+-- Name: suppression_strikes_occurred_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX suppression_strikes_occurred_at ON postroad.suppression_strikes USING brin (occurred_at);
+
+--
+-- Name: INDEX suppression_strikes_occurred_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.suppression_strikes_occurred_at IS 'purge_reports';
+
+--
+-- Name: system_events_occurred_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX system_events_occurred_at ON postroad.system_events USING brin (occurred_at);
+
+--
+-- Name: INDEX system_events_occurred_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.system_events_occurred_at IS 'purge_events';
+
+--
+-- Name: system_events_xid; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX system_events_xid ON postroad.system_events USING btree (xid);
+
+--
+-- Name: INDEX system_events_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.system_events_xid IS 'read_events';
+
+--
+-- Name: unplaced_events_day; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX unplaced_events_day ON postroad.unplaced_events USING btree (day, gateway, cause);
+
+--
+-- Name: INDEX unplaced_events_day; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.unplaced_events_day IS 'leave_out';
+
+--
+-- Name: webhook_inbox_received_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX webhook_inbox_received_at ON postroad.webhook_inbox USING brin (received_at);
+
+--
+-- Name: INDEX webhook_inbox_received_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_inbox_received_at IS 'purge_webhooks, replay_webhooks';
+
+--
+-- Name: webhook_inbox_replay_key; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE UNIQUE INDEX webhook_inbox_replay_key ON postroad.webhook_inbox USING btree (gateway, replay_key) WHERE (replay_key IS NOT NULL);
+
+--
+-- Name: INDEX webhook_inbox_replay_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_inbox_replay_key IS 'store_webhooks: a captured token is used once, on any node, also after a restart';
+
+--
+-- Name: webhook_outbox_due; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX webhook_outbox_due ON postroad.webhook_outbox USING btree (endpoint_id, due_at, delivery_id) WHERE (due_at IS NOT NULL);
+
+--
+-- Name: INDEX webhook_outbox_due; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_outbox_due IS 'claim_webhooks';
+
+--
+-- Name: webhook_outbox_finished; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX webhook_outbox_finished ON postroad.webhook_outbox USING brin (created_at);
+
+--
+-- Name: INDEX webhook_outbox_finished; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_outbox_finished IS 'purge_events';
+
+--
+-- Name: webhook_secrets_endpoint; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX webhook_secrets_endpoint ON postroad.webhook_secrets USING btree (endpoint_id);
+
+--
+-- Name: INDEX webhook_secrets_endpoint; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_secrets_endpoint IS 'claim_webhooks';
+
+--
 -- Name: contents_default_pkey; Type: INDEX ATTACH; Schema: postroad; Owner: -
 --
 
 ALTER INDEX postroad.contents_pkey ATTACH PARTITION postroad.contents_default_pkey;
+
+--
+-- Name: late_events_external_id_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
+--
+
+ALTER INDEX postroad.delivery_events_external ATTACH PARTITION postroad.late_events_external_id_idx;
 
 --
 -- Name: late_events_message_id_event_type_source_key_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
@@ -5152,16 +8936,43 @@ ALTER INDEX postroad.delivery_events_lease ATTACH PARTITION postroad.late_events
 ALTER INDEX postroad.delivery_events_failed ATTACH PARTITION postroad.late_events_occurred_at_idx;
 
 --
+-- Name: late_events_xid_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
+--
+
+ALTER INDEX postroad.delivery_events_xid ATTACH PARTITION postroad.late_events_xid_idx;
+
+--
 -- Name: messages_default_pkey; Type: INDEX ATTACH; Schema: postroad; Owner: -
 --
 
 ALTER INDEX postroad.messages_pkey ATTACH PARTITION postroad.messages_default_pkey;
 
 --
+-- Name: messages_default_xid_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
+--
+
+ALTER INDEX postroad.messages_xid ATTACH PARTITION postroad.messages_default_xid_idx;
+
+--
+-- Name: webhook_outbox webhook_outbox_endpoint; Type: FK CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_outbox
+    ADD CONSTRAINT webhook_outbox_endpoint FOREIGN KEY (endpoint_id) REFERENCES postroad.webhook_endpoints(endpoint_id) ON DELETE CASCADE;
+
+--
+-- Name: webhook_secrets webhook_secrets_endpoint; Type: FK CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_secrets
+    ADD CONSTRAINT webhook_secrets_endpoint FOREIGN KEY (endpoint_id) REFERENCES postroad.webhook_endpoints(endpoint_id) ON DELETE CASCADE;
+
+--
 -- Name: SCHEMA postroad; Type: ACL; Schema: -; Owner: -
 --
 
 GRANT USAGE ON SCHEMA postroad TO postroad_sender;
+GRANT USAGE ON SCHEMA postroad TO postroad_consumer;
 GRANT USAGE ON SCHEMA postroad TO postroad_worker;
 GRANT USAGE ON SCHEMA postroad TO postroad_webhook;
 GRANT USAGE ON SCHEMA postroad TO postroad_admin;
@@ -5169,11 +8980,43 @@ GRANT USAGE ON SCHEMA postroad TO postroad_reader;
 GRANT USAGE ON SCHEMA postroad TO postroad_functions;
 
 --
+-- Name: FUNCTION ack_events(consumer text, batch_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) TO postroad_consumer;
+
+--
 -- Name: FUNCTION add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) TO postroad_worker;
+
+--
+-- Name: FUNCTION add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) TO postroad_admin;
+
+--
+-- Name: SEQUENCE event_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.event_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE delivery_events; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_events TO postroad_functions;
+
+--
+-- Name: FUNCTION addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION advance_floors(candidates bigint[], enqueuers text[]); Type: ACL; Schema: postroad; Owner: -
@@ -5188,6 +9031,19 @@ GRANT ALL ON FUNCTION postroad.advance_floors(candidates bigint[], enqueuers tex
 
 REVOKE ALL ON FUNCTION postroad.alarms() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.alarms() TO postroad_worker;
+
+--
+-- Name: FUNCTION answer_wishes(message_ids uuid[], event_ids bigint[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION audit_counters(day date); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.audit_counters(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.audit_counters(day date) TO postroad_admin;
 
 --
 -- Name: FUNCTION begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -5211,6 +9067,12 @@ GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_admin;
 REVOKE ALL ON FUNCTION postroad.check_call(channel text, message_type text, priority text, subject text, body text, html text, template text, data jsonb, scheduled_for timestamp with time zone, expires_at timestamp with time zone, tenant_id bigint, idempotency_key text, options jsonb, OUT priority_number smallint, OUT reason text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION check_endpoint(url text, event_types text[], channels text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION check_options(options jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5223,6 +9085,12 @@ REVOKE ALL ON FUNCTION postroad.check_options(options jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION postroad.check_push(push jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION checked_secret(secret text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.checked_secret(secret text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5230,11 +9098,44 @@ REVOKE ALL ON FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_i
 GRANT ALL ON FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer) TO postroad_worker;
 
 --
+-- Name: FUNCTION claim_webhooks(max_each integer, busy bigint[], hold interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval) TO postroad_worker;
+
+--
+-- Name: TABLE consumers; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.consumers TO postroad_functions;
+
+--
+-- Name: FUNCTION close_batch(reader postroad.consumers); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.close_batch(reader postroad.consumers) FROM PUBLIC;
+
+--
 -- Name: FUNCTION complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) TO postroad_worker;
+
+--
+-- Name: FUNCTION complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) TO postroad_worker;
+
+--
+-- Name: FUNCTION count_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.count_events(max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.count_events(max_count integer) TO postroad_worker;
 
 --
 -- Name: FUNCTION create_partitions(days_ahead integer); Type: ACL; Schema: postroad; Owner: -
@@ -5253,6 +9154,12 @@ GRANT ALL ON FUNCTION postroad.created_at(id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.created_at(id uuid) TO postroad_sender;
 
 --
+-- Name: FUNCTION day_of(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.day_of(message_id uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION dead_workers(); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5260,11 +9167,24 @@ REVOKE ALL ON FUNCTION postroad.dead_workers() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.dead_workers() TO postroad_worker;
 
 --
+-- Name: FUNCTION dispatch_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.dispatch_events(max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.dispatch_events(max_count integer) TO postroad_worker;
+
+--
 -- Name: FUNCTION drop_partitions(retention interval); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.drop_partitions(retention interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.drop_partitions(retention interval) TO postroad_worker;
+
+--
+-- Name: FUNCTION emit_system_event(kind text, subject text, detail jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION enqueue(channel text, recipient text, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, recipient_type text, recipient_id bigint, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT message_id uuid, OUT status text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -5301,6 +9221,48 @@ GRANT ALL ON FUNCTION postroad.enqueue_rows(batch_id uuid, channel text, address
 REVOKE ALL ON FUNCTION postroad.enqueuers() FROM PUBLIC;
 
 --
+-- Name: FUNCTION event_bounds(xid bigint, OUT low uuid, OUT last uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_bounds(xid bigint, OUT low uuid, OUT last uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION event_key(event_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_key(event_id bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION event_snapshot(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_snapshot() FROM PUBLIC;
+
+--
+-- Name: FUNCTION events_in(reader postroad.consumers); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.events_in(reader postroad.consumers) FROM PUBLIC;
+
+--
+-- Name: FUNCTION events_of(xid bigint, after uuid, last uuid, event_types text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.events_of(xid bigint, after uuid, last uuid, event_types text[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION explain(message_id uuid); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5310,11 +9272,31 @@ GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_reader;
 
 --
+-- Name: FUNCTION export_suppressions(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.export_suppressions() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.export_suppressions() TO postroad_admin;
+
+--
 -- Name: FUNCTION fetch_contents(content_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) TO postroad_worker;
+
+--
+-- Name: FUNCTION finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_webhook;
+
+--
+-- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION gate_is_open(priority smallint, p1_gate bigint); Type: ACL; Schema: postroad; Owner: -
@@ -5337,6 +9319,18 @@ REVOKE ALL ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) 
 GRANT ALL ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) TO postroad_worker;
 
 --
+-- Name: FUNCTION has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION has_news(consumer text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.has_news(consumer text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION heartbeat(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5350,11 +9344,31 @@ GRANT ALL ON FUNCTION postroad.heartbeat(worker_id bigint) TO postroad_worker;
 REVOKE ALL ON FUNCTION postroad.held_worker_ids() FROM PUBLIC;
 
 --
+-- Name: FUNCTION import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) TO postroad_admin;
+
+--
+-- Name: FUNCTION import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) TO postroad_admin;
+
+--
 -- Name: FUNCTION intend(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) TO postroad_worker;
+
+--
+-- Name: FUNCTION interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint) FROM PUBLIC;
 
 --
 -- Name: FUNCTION is_bigint(number text); Type: ACL; Schema: postroad; Owner: -
@@ -5371,6 +9385,12 @@ REVOKE ALL ON FUNCTION postroad.is_push_subscription(subscription text) FROM PUB
 GRANT ALL ON FUNCTION postroad.is_push_subscription(subscription text) TO postroad_sender;
 
 --
+-- Name: FUNCTION is_report(event jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.is_report(event jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION is_suppressed(channel text, address text, tenant_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5378,6 +9398,19 @@ REVOKE ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_reader;
+
+--
+-- Name: FUNCTION leave_out(gateway text, cause text, count bigint, example jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION listen_events(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.listen_events() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_consumer;
 
 --
 -- Name: FUNCTION next_seq(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -5414,10 +9447,23 @@ REVOKE ALL ON FUNCTION postroad.note_enqueuers(OUT candidates bigint[], OUT enqu
 GRANT ALL ON FUNCTION postroad.note_enqueuers(OUT candidates bigint[], OUT enqueuers text[]) TO postroad_worker;
 
 --
+-- Name: FUNCTION notice_events(since text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.notice_events(since text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.notice_events(since text) TO postroad_worker;
+
+--
 -- Name: FUNCTION on_unknown(message_type text, options jsonb, content_id uuid); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.on_unknown(message_type text, options jsonb, content_id uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION open_batch(consumer text, max_count integer, OUT reader postroad.consumers); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) FROM PUBLIC;
 
 --
 -- Name: FUNCTION overdue_after(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -5459,11 +9505,24 @@ REVOKE ALL ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.message
 REVOKE ALL ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) FROM PUBLIC;
 
 --
+-- Name: FUNCTION place_reports(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.place_reports(gateway text, events jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION promote_due(priority smallint, after timestamp with time zone, max_count integer, OUT promoted integer, OUT reached timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.promote_due(priority smallint, after timestamp with time zone, max_count integer, OUT promoted integer, OUT reached timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.promote_due(priority smallint, after timestamp with time zone, max_count integer, OUT promoted integer, OUT reached timestamp with time zone) TO postroad_worker;
+
+--
+-- Name: FUNCTION purge_events(retention interval, max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.purge_events(retention interval, max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.purge_events(retention interval, max_count integer) TO postroad_worker;
 
 --
 -- Name: FUNCTION purge_idempotency_keys(max_count integer); Type: ACL; Schema: postroad; Owner: -
@@ -5473,12 +9532,39 @@ REVOKE ALL ON FUNCTION postroad.purge_idempotency_keys(max_count integer) FROM P
 GRANT ALL ON FUNCTION postroad.purge_idempotency_keys(max_count integer) TO postroad_worker;
 
 --
+-- Name: FUNCTION purge_reports(max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.purge_reports(max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.purge_reports(max_count integer) TO postroad_worker;
+
+--
+-- Name: FUNCTION purge_webhooks(retention interval, max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) TO postroad_worker;
+
+--
+-- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) FROM PUBLIC;
+
+--
 -- Name: FUNCTION queue_depth(priority smallint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.queue_depth(priority smallint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_reader;
 GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_admin;
+
+--
+-- Name: FUNCTION read_events(consumer text, "limit" integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) TO postroad_consumer;
 
 --
 -- Name: FUNCTION record_events(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
@@ -5494,11 +9580,24 @@ GRANT ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) TO post
 REVOKE ALL ON FUNCTION postroad.record_of(message_id uuid) FROM PUBLIC;
 
 --
+-- Name: FUNCTION record_reports(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.record_reports(gateway text, events jsonb) FROM PUBLIC;
+
+--
 -- Name: FUNCTION refresh_channel_health(); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.refresh_channel_health() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.refresh_channel_health() TO postroad_worker;
+
+--
+-- Name: FUNCTION register_consumer(consumer text, since timestamp with time zone, event_types text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) TO postroad_consumer;
 
 --
 -- Name: FUNCTION register_gateways(gateways text[], channels text[], positions smallint[]); Type: ACL; Schema: postroad; Owner: -
@@ -5527,6 +9626,20 @@ GRANT ALL ON FUNCTION postroad.register_worker(worker_id bigint, host text, pid 
 
 REVOKE ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) TO postroad_worker;
+
+--
+-- Name: FUNCTION remove_webhook_endpoint(endpoint_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) TO postroad_admin;
+
+--
+-- Name: FUNCTION replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) TO postroad_admin;
 
 --
 -- Name: FUNCTION report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -5562,6 +9675,12 @@ REVOKE ALL ON FUNCTION postroad.reset_floors() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.reset_floors() TO postroad_worker;
 
 --
+-- Name: FUNCTION reset_own_consumers(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.reset_own_consumers() FROM PUBLIC;
+
+--
 -- Name: FUNCTION resume(scope text, key text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5581,6 +9700,13 @@ GRANT ALL ON FUNCTION postroad.retry(message_id uuid) TO postroad_admin;
 
 REVOKE ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) TO postroad_admin;
+
+--
+-- Name: FUNCTION rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) TO postroad_admin;
 
 --
 -- Name: FUNCTION route_of(m postroad.messages, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -5610,6 +9736,27 @@ REVOKE ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, 
 GRANT ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_second integer, per_minute integer, per_hour integer, per_day integer) TO postroad_admin;
 
 --
+-- Name: FUNCTION set_sms_reply(wish text, body text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) TO postroad_admin;
+
+--
+-- Name: FUNCTION set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) TO postroad_admin;
+
+--
+-- Name: FUNCTION set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean) TO postroad_admin;
+
+--
 -- Name: FUNCTION settle(message_id uuid, outcome text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5623,6 +9770,13 @@ GRANT ALL ON FUNCTION postroad.settle(message_id uuid, outcome text) TO postroad
 REVOKE ALL ON FUNCTION postroad.size_kb(bytes bigint) FROM PUBLIC;
 
 --
+-- Name: FUNCTION split_webhooks(batch_ids bigint[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) TO postroad_webhook;
+
+--
 -- Name: FUNCTION status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5630,6 +9784,20 @@ REVOKE ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status 
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_reader;
+
+--
+-- Name: FUNCTION store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) TO postroad_webhook;
+
+--
+-- Name: FUNCTION summarize_events(old_days boolean, all_of_it boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it boolean) TO postroad_worker;
 
 --
 -- Name: FUNCTION suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text); Type: ACL; Schema: postroad; Owner: -
@@ -5657,11 +9825,24 @@ REVOKE ALL ON FUNCTION postroad.suppression_address(channel text, address text) 
 REVOKE ALL ON FUNCTION postroad.suppression_key(channel text, recipient text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION suppression_rank(reason text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.suppression_rank(reason text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION take_probe(gateway text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.take_probe(gateway text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.take_probe(gateway text) TO postroad_worker;
+
+--
+-- Name: FUNCTION take_webhooks(gateways text[], min_age interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_webhook;
 
 --
 -- Name: FUNCTION timeline(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -5671,6 +9852,25 @@ REVOKE ALL ON FUNCTION postroad.timeline(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_reader;
+
+--
+-- Name: FUNCTION to_time(text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.to_time(text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION txid_current_if_assigned(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.txid_current_if_assigned() FROM PUBLIC;
+
+--
+-- Name: FUNCTION unregister_consumer(consumer text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.unregister_consumer(consumer text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.unregister_consumer(consumer text) TO postroad_consumer;
 
 --
 -- Name: FUNCTION unregister_worker(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -5731,22 +9931,28 @@ REVOKE ALL ON FUNCTION postroad.uuid_v7() FROM PUBLIC;
 REVOKE ALL ON FUNCTION postroad.wake(priority smallint) FROM PUBLIC;
 
 --
+-- Name: FUNCTION wants_message(event_types text[], event_type text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.wants_message(event_types text[], event_type text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION wants_system(event_types text[], kind text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.wants_system(event_types text[], kind text) FROM PUBLIC;
+
+--
 -- Name: TABLE channel_health; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.channel_health TO postroad_functions;
 
 --
--- Name: SEQUENCE event_id_seq; Type: ACL; Schema: postroad; Owner: -
+-- Name: TABLE event_minutes; Type: ACL; Schema: postroad; Owner: -
 --
 
-GRANT ALL ON SEQUENCE postroad.event_id_seq TO postroad_functions;
-
---
--- Name: TABLE delivery_events; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_events TO postroad_functions;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_minutes TO postroad_functions;
 
 --
 -- Name: TABLE channel_stats; Type: ACL; Schema: postroad; Owner: -
@@ -5781,6 +9987,20 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.contents_kept TO postroad_fu
 GRANT SELECT ON TABLE postroad.delivery_rates TO postroad_reader;
 GRANT SELECT ON TABLE postroad.delivery_rates TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_rates TO postroad_functions;
+
+--
+-- Name: TABLE event_consumers; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.event_consumers TO postroad_reader;
+GRANT SELECT ON TABLE postroad.event_consumers TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_consumers TO postroad_functions;
+
+--
+-- Name: TABLE event_ticks; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_ticks TO postroad_functions;
 
 --
 -- Name: TABLE failed_messages; Type: ACL; Schema: postroad; Owner: -
@@ -5849,6 +10069,12 @@ GRANT SELECT ON TABLE postroad.in_flight TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.in_flight TO postroad_functions;
 
 --
+-- Name: TABLE inbound_messages; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.inbound_messages TO postroad_functions;
+
+--
 -- Name: TABLE intents; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5865,6 +10091,26 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.ip_pools TO postroad_functio
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.late_events TO postroad_functions;
+
+--
+-- Name: TABLE unplaced_events; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.unplaced_events TO postroad_functions;
+
+--
+-- Name: TABLE left_out_events; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.left_out_events TO postroad_reader;
+GRANT SELECT ON TABLE postroad.left_out_events TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.left_out_events TO postroad_functions;
+
+--
+-- Name: TABLE message_counters; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_counters TO postroad_functions;
 
 --
 -- Name: TABLE message_queue; Type: ACL; Schema: postroad; Owner: -
@@ -5903,6 +10149,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue_p3 TO postroad
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue_p4 TO postroad_functions;
 
 --
+-- Name: TABLE message_stats; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.message_stats TO postroad_reader;
+GRANT SELECT ON TABLE postroad.message_stats TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_stats TO postroad_functions;
+
+--
 -- Name: TABLE message_templates; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -5913,6 +10167,26 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_templates TO postroa
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.messages_default TO postroad_functions;
+
+--
+-- Name: TABLE webhook_endpoints; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_endpoints TO postroad_functions;
+
+--
+-- Name: TABLE webhook_outbox; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_outbox TO postroad_functions;
+
+--
+-- Name: TABLE outbound_stats; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_reader;
+GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.outbound_stats TO postroad_functions;
 
 --
 -- Name: SEQUENCE pauses_pause_id_seq; Type: ACL; Schema: postroad; Owner: -
@@ -6007,10 +10281,134 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.rate_limits TO postroad_func
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.sms_prices TO postroad_functions;
 
 --
+-- Name: TABLE sms_replies; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.sms_replies TO postroad_functions;
+
+--
 -- Name: TABLE suppression_list; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_list TO postroad_functions;
+
+--
+-- Name: TABLE suppression_rules; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_rules TO postroad_functions;
+
+--
+-- Name: TABLE suppression_policy; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.suppression_policy TO postroad_reader;
+GRANT SELECT ON TABLE postroad.suppression_policy TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_policy TO postroad_functions;
+
+--
+-- Name: TABLE suppression_strikes; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_strikes TO postroad_functions;
+
+--
+-- Name: TABLE system_events; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.system_events TO postroad_functions;
+
+--
+-- Name: TABLE system_log; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.system_log TO postroad_reader;
+GRANT SELECT ON TABLE postroad.system_log TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.system_log TO postroad_functions;
+
+--
+-- Name: SEQUENCE unplaced_events_count_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.unplaced_events_count_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE webhook_batches; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_batches TO postroad_functions;
+
+--
+-- Name: SEQUENCE webhook_batches_batch_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.webhook_batches_batch_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE webhook_counts; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_counts TO postroad_functions;
+
+--
+-- Name: TABLE webhook_deliveries; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.webhook_deliveries TO postroad_reader;
+GRANT SELECT ON TABLE postroad.webhook_deliveries TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_deliveries TO postroad_functions;
+
+--
+-- Name: SEQUENCE webhook_endpoints_endpoint_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.webhook_endpoints_endpoint_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE webhook_errors; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_errors TO postroad_functions;
+
+--
+-- Name: TABLE webhook_inbox; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_inbox TO postroad_functions;
+
+--
+-- Name: TABLE webhook_failures; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.webhook_failures TO postroad_reader;
+GRANT SELECT ON TABLE postroad.webhook_failures TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_failures TO postroad_functions;
+
+--
+-- Name: SEQUENCE webhook_inbox_inbox_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.webhook_inbox_inbox_id_seq TO postroad_functions;
+
+--
+-- Name: SEQUENCE webhook_outbox_delivery_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.webhook_outbox_delivery_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE webhook_secrets; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_secrets TO postroad_functions;
+
+--
+-- Name: TABLE webhook_stats; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.webhook_stats TO postroad_reader;
+GRANT SELECT ON TABLE postroad.webhook_stats TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_stats TO postroad_functions;
 
 --
 -- Name: TABLE workers; Type: ACL; Schema: postroad; Owner: -
