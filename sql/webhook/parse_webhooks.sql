@@ -6,6 +6,7 @@ returns table (batch_id bigint, gateway text, inbox_id bigint, query text, conte
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off                         -- a plan that was made when the tables were empty stays
 as $$
 declare
   taken record;

@@ -26,7 +26,7 @@ use crate::figure::{Bar, Figure, number, percentile};
 use crate::{Bench, payload, progress};
 
 /// Connections of the provider.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 32;
 
 /// Events in one request of SendGrid's.
 const ARRAY: usize = 50;
