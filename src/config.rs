@@ -15,6 +15,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::gateway::endpoints::EndpointSettings;
+use crate::gateway::links;
 use crate::gateway::registry::{GatewaySettings, Routes, other_name};
 use crate::model::message::{Channel, MessageType};
 use crate::model::price::Prices;
@@ -40,6 +41,8 @@ pub struct Config {
     pub maintain: maintain::Settings,
     /// `[outbound]`.
     pub outbound: outbound::Settings,
+    /// `[tracking]`: links of ours in mails.
+    pub tracking: links::Settings,
     /// `[channels]`: the order of each channel's gateways.
     pub channels: BTreeMap<Channel, Vec<String>>,
     /// `[routes.TYPE]`: gateways of some types of messages.

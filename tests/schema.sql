@@ -531,7 +531,7 @@ begin
     if wrong is not null then
       raise exception 'options: %', wrong
         using errcode = 'PR005',
-          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push, sms, voice.';
+          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, push, sms, voice.';
     end if;
   end if;
 
@@ -651,6 +651,10 @@ begin
       when 'max_attempts' then
         if jsonb_typeof(given) <> 'number' or (given::text ~ '^[0-9]{1,3}$' and given::integer between 1 and 100) is not true then
           return 'max_attempts must be a whole number from 1 to 100';
+        end if;
+      when 'tracking' then
+        if jsonb_typeof(given) <> 'boolean' then
+          return 'tracking must be true or false';
         end if;
       when 'push' then
         if postroad.check_push(given) is not null then
@@ -1889,7 +1893,7 @@ subject (at most 998 characters), body (plain text), html (email only): literal,
 webhook carry as JSON. message_type: transactional (default), emergency, alert, newsletter, campaign; gives the priority unless priority is given
 (P0 emergency, P1 alert, P2 newsletter, P3 campaign, P4 transactional). scheduled_for: not before (default: now). expires_at: not after (default: never).
 idempotency_key: up to 255 characters, remembered 7 days for each tenant. recipient_type, recipient_id, source_type, source_id, tenant_id: yours, kept with the message.
-ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push, sms, voice.
+ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, push, sms, voice.
 
 Returns message_id, status and reason. status: queued, scheduled, suppressed (recorded, not sent; reason says why), duplicate (the key was seen: message_id is the first
 one), invalid (nothing was recorded; reason says what is wrong with the data; key_reused: the key was seen with another message).

@@ -58,7 +58,7 @@ begin
     if wrong is not null then
       raise exception 'options: %', wrong
         using errcode = 'PR005',
-          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push, sms, voice.';
+          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, push, sms, voice.';
     end if;
   end if;
 
@@ -133,6 +133,10 @@ begin
       when 'max_attempts' then
         if jsonb_typeof(given) <> 'number' or (given::text ~ '^[0-9]{1,3}$' and given::integer between 1 and 100) is not true then
           return 'max_attempts must be a whole number from 1 to 100';
+        end if;
+      when 'tracking' then
+        if jsonb_typeof(given) <> 'boolean' then
+          return 'tracking must be true or false';
         end if;
       when 'push' then
         if postroad.check_push(given) is not null then

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::db::migrate::check_schema;
 use crate::db::pool::Database;
 use crate::gateway::endpoints::Endpoints;
+use crate::gateway::links::Links;
 use crate::model::message::Priority;
 use crate::{maintain, outbound, server, shutdown, telemetry, worker};
 
@@ -62,6 +63,7 @@ pub(super) async fn run_until(
     mut listener: Option<TcpListener>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let links = links(&config)?;
     let mut running = JoinSet::new();
     if roles.iter().any(Role::needs_schema) {
         let (database, shutdown) = (database.clone(), shutdown.clone());
@@ -81,6 +83,7 @@ pub(super) async fn run_until(
                     gateways: config.gateways.clone(),
                     channels: config.channels.clone(),
                     rules: config.rules(),
+                    links: links.clone(),
                 };
                 running.spawn(async move {
                     let result = worker::run(context, shutdown).await;
@@ -108,6 +111,7 @@ pub(super) async fn run_until(
                     database,
                     endpoints: Endpoints::build(&config.webhooks)?,
                     webhook_counts: Arc::default(),
+                    links: links.as_ref().map(|links| links.keys()),
                 };
                 running.spawn(async move {
                     let result = server::run(listener, context, shutdown).await;
@@ -132,4 +136,11 @@ pub(super) async fn run_until(
         }
     }
     result
+}
+
+/// What makes our links, if it is configured.
+fn links(config: &Config) -> anyhow::Result<Option<Arc<Links>>> {
+    let links = Links::new(&config.tracking, config.server.public_url.as_deref());
+    let links = links.map_err(|problem| anyhow!("tracking: {problem}"))?;
+    Ok(links.map(Arc::new))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Config, ConfigError};
 use crate::db::pool::Database;
 use crate::gateway::endpoints::{EndpointConfigError, Endpoints};
+use crate::gateway::links::Links;
 use crate::gateway::registry::{GatewayConfigError, Registry};
 use crate::model::message::Priority;
 use crate::tls;
@@ -41,6 +42,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         let problem = "expected a URL such as redis://host:6379/0";
         return Err(ConfigError::new("redis.url", problem));
     }
+    Links::new(&config.tracking, config.server.public_url.as_deref())
+        .map_err(|problem| ConfigError::new("tracking", problem))?;
     check_worker(config)?;
     check_maintain(config)?;
     check_outbound(config)?;

@@ -254,6 +254,21 @@ fn each_rule_accepts_its_good_side_and_names_the_setting_on_the_other() {
         "server.public_url = 'https://x.org'",
         "server.public_url = 'x.org'",
     );
+    let tracking = |public_url: &str, secret: &str| {
+        format!("server.public_url = '{public_url}'\ntracking.secret = '{secret}'")
+    };
+    let (url, secret) = ("https://x.org", "0123456789abcdef0123456789abcdef");
+    both_sides("tracking", &tracking(url, secret), &tracking(url, "short"));
+    both_sides(
+        "tracking",
+        &tracking(url, secret),
+        &format!("tracking.secret = '{secret}'"),
+    );
+    both_sides(
+        "tracking.message_types",
+        "tracking.message_types = []",
+        "tracking.message_types = ['letter']",
+    );
     both_sides("redis.url", "redis.url = 'redis://x'", "redis.url = 'x'");
     both_sides(
         "database.url",
@@ -314,6 +329,29 @@ fn a_wrong_gateway_is_refused_with_its_setting() {
         "gateways.a",
         &with(SMTP, "[channels]\nemail = ['a']"),
         &with(SMTP, "[channels]\nsms = ['a']"),
+    );
+}
+
+/// What becomes of a text message is told to us, unless an operator has it told elsewhere.
+#[test]
+fn twilio_reports_to_our_own_webhook() {
+    let callback = |file: &str| {
+        let gateway = "account_sid = 'AC1'\nauth_token = 't'\nfrom = '+1'";
+        let file = format!(
+            "server.public_url = 'https://x.org/'\n[gateways.calls]\ntype = 'twilio'\n{gateway}\n{file}"
+        );
+        let config = load(&file, &[]).unwrap();
+        match &config.gateways["calls"] {
+            GatewaySettings::Twilio(settings) => settings.status_callback.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let ours = "https://x.org/webhooks/calls";
+    assert_eq!(callback("").as_deref(), Some(ours));
+    let theirs = "https://y.org/";
+    assert_eq!(
+        callback(&format!("status_callback = '{theirs}'")).as_deref(),
+        Some(theirs)
     );
 }
 

@@ -7,6 +7,7 @@ pub mod listen;
 pub mod migrate;
 pub mod operate;
 pub mod pool;
+pub mod record;
 pub mod suppressions;
 pub mod types;
 

@@ -11,6 +11,7 @@ pub mod fcm;
 pub mod file;
 pub mod generic;
 pub mod http;
+pub mod links;
 pub mod mailgun;
 mod mime;
 pub mod ovh;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::links::{Linked, Links};
 use super::{
     Gateway, apns, bandwidth, fcm, file, mailgun, ovh, postal, sendgrid, ses, smtp, sns, stub,
     twilio, webhook, webpush,
@@ -56,6 +57,17 @@ pub fn other_name(name: &str) -> Option<&'static str> {
     (name == "firebase").then_some("fcm")
 }
 
+impl GatewaySettings {
+    /// Whether it reports opens and clicks of its mails itself; `None` when it sends no mails.
+    const fn reports_opens(&self) -> Option<bool> {
+        match self {
+            Self::Smtp(_) | Self::File(_) => Some(false),
+            Self::Postal(_) | Self::Ses(_) | Self::Sendgrid(_) | Self::Mailgun(_) => Some(true),
+            _ => None,
+        }
+    }
+}
+
 /// The gateways of this process.
 ///
 /// Each worker pool builds its own, so that no priority waits for another one's connections.
@@ -88,6 +100,19 @@ impl Registry {
     pub fn build(
         settings: &BTreeMap<String, GatewaySettings>,
         order: &BTreeMap<Channel, Vec<String>>,
+    ) -> Result<Self, GatewayConfigError> {
+        Self::build_with(settings, order, None)
+    }
+
+    /// As [`build`](Self::build), with mails that have our links.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub fn build_with(
+        settings: &BTreeMap<String, GatewaySettings>,
+        order: &BTreeMap<Channel, Vec<String>>,
+        links: Option<&Arc<Links>>,
     ) -> Result<Self, GatewayConfigError> {
         let mut by_name = BTreeMap::new();
         for (name, settings) in settings {
@@ -126,6 +151,12 @@ impl Registry {
                 gateway: name.clone(),
                 message,
             })?;
+            let gateway = match (settings.reports_opens(), links) {
+                (Some(reports), Some(links)) => {
+                    Arc::new(Linked::new(gateway, Arc::clone(links), !reports))
+                }
+                _ => gateway,
+            };
             by_name.insert(name.clone(), gateway);
         }
         Self::from_gateways(by_name, order)

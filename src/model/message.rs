@@ -159,6 +159,8 @@ pub struct Options {
     pub on_unknown: Option<OnUnknown>,
     /// Attempts for this message instead of its priority's.
     pub max_attempts: Option<i16>,
+    /// Whether opens and clicks of a mail are counted by links of ours; absent means by message type.
+    pub tracking: Option<bool>,
     /// What only a text message has.
     pub sms: Sms,
     /// What only a call has.

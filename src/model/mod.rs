@@ -5,6 +5,7 @@ pub mod bounce;
 pub mod duration;
 pub mod event;
 pub mod health;
+pub mod link;
 pub mod message;
 pub mod network;
 pub mod outcome;

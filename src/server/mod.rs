@@ -6,6 +6,7 @@
 mod connections;
 mod forwarded;
 mod health;
+mod links;
 mod patient;
 mod request;
 pub mod respond;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, OptionFuture};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -44,6 +46,7 @@ pub use webhooks::Counts as WebhookCounts;
 
 use crate::db::pool::Database;
 use crate::gateway::endpoints::Endpoints;
+use crate::model::link::Keys;
 use crate::{ingest, tls};
 use connections::{Connections, Ticket};
 use patient::Patient;
@@ -81,6 +84,8 @@ pub struct Context {
     pub endpoints: Endpoints,
     /// What it counts of that.
     pub webhook_counts: Arc<WebhookCounts>,
+    /// What opens our links; without it there are none.
+    pub links: Option<Arc<Keys>>,
 }
 
 /// Opens the listener.
@@ -116,22 +121,34 @@ pub async fn run(
         database,
         endpoints,
         webhook_counts,
+        links,
     } = context;
     let endpoints = Arc::new(endpoints);
     let (inbox, ingesting) = ingest::start(&database, &endpoints, shutdown.clone());
     let webhooks = Webhooks::new(endpoints, inbox, &settings, webhook_counts)?;
     let webhooks: Arc<dyn Handler> = Arc::new(webhooks);
     let get = |pattern, handler: Arc<dyn Handler>| Route::new(&[Method::GET], pattern, handler);
+    let ready = Arc::new(health::Ready::new(database.clone()));
     let mut router = Router::default()
         .with(get("/health/live", Arc::new(health::Live)))
-        .with(get("/health/ready", Arc::new(health::Ready::new(database))));
+        .with(get("/health/ready", ready));
     for pattern in webhooks::PATTERNS {
         let methods = [Method::POST, Method::GET];
         router = router.with(Route::new(&methods, pattern, Arc::clone(&webhooks)));
     }
+    let mut recording: Option<BoxFuture<'static, ()>> = None;
+    if let Some(keys) = links {
+        let (routes, writing) = links::routes(keys, &database);
+        router = routes.into_iter().fold(router, Router::with);
+        recording = Some(writing.boxed());
+    }
     let server = Server::new(settings, router)?;
-    // The inbox ends when nobody serves any more.
-    tokio::join!(server.serve(listener, shutdown), ingesting);
+    // The inbox and what we count end when nobody serves any more.
+    tokio::join!(
+        server.serve(listener, shutdown),
+        ingesting,
+        OptionFuture::from(recording)
+    );
     Ok(())
 }
 

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::calls::Announced;
 use crate::db::{Database, listen};
+use crate::gateway::links::Links;
 use crate::gateway::registry::{GatewayConfigError, GatewaySettings, Registry};
 use crate::model::message::{Channel, Priority};
 use routing::Routing;
@@ -42,6 +43,8 @@ pub struct Context {
     pub channels: BTreeMap<Channel, Vec<String>>,
     /// What else decides by which gateway and IP pool a message goes.
     pub rules: settings::Rules,
+    /// What makes our links in mails; without it there are none.
+    pub links: Option<Arc<Links>>,
 }
 
 /// A worker that cannot start, or that ended by a bug.
@@ -82,7 +85,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
     for priority in &context.priorities {
         registries.push((
             *priority,
-            Registry::build(&context.gateways, &context.channels)?
+            Registry::build_with(&context.gateways, &context.channels, context.links.as_ref())?
                 .with_routes(&context.rules.routes)?,
         ));
     }

@@ -8,6 +8,7 @@ mod conformance;
 mod fcm;
 mod file;
 mod injection;
+mod links;
 mod mail_fields;
 mod mailgun;
 mod ovh;

@@ -2,6 +2,7 @@
 
 mod crashes;
 mod limits;
+mod links;
 mod tls;
 mod webhooks;
 
@@ -28,6 +29,7 @@ async fn start() -> anyhow::Result<(SocketAddr, CancellationToken, JoinHandle<()
         database,
         endpoints: Endpoints::default(),
         webhook_counts: Default::default(),
+        links: None,
     };
     let running = server::run(listener, context, shutdown.clone());
     let server = tokio::spawn(async move { running.await.expect("it runs") });

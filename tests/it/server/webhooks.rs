@@ -50,6 +50,7 @@ impl Running {
             database: database.with_setting("role=postroad_webhook"),
             endpoints,
             webhook_counts: Arc::clone(&counts),
+            links: None,
         };
         let running = server::run(listener, context, shutdown.clone());
         let server = tokio::spawn(async move { running.await.expect("it runs") });

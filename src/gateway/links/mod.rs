@@ -1,0 +1,200 @@
+//! Links of ours in mails: the way out of a newsletter (RFC 8058), and opens and clicks where the gateway reports none.
+//!
+//! They are put in just before a gateway gets the message, so that each has them by the name of the gateway that sends it.
+
+mod html;
+pub mod settings;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use url::Url;
+
+pub use self::settings::Settings;
+use super::Gateway;
+use crate::model::link::{Keys, Kind, Link, Purpose};
+use crate::model::message::{Channel, MessageType, Rendered};
+use crate::model::outcome::{Accepted, SendError};
+
+const LIST_UNSUBSCRIBE: &str = "List-Unsubscribe";
+const LIST_UNSUBSCRIBE_POST: &str = "List-Unsubscribe-Post";
+
+/// Makes links.
+pub struct Links {
+    /// Without a slash at the end.
+    public_url: String,
+    keys: Arc<Keys>,
+    message_types: Vec<MessageType>,
+    unsubscribe_mailto: Option<String>,
+}
+
+impl Links {
+    /// `None` without a secret: then there are no links.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong in the settings, without any secret in them.
+    pub fn new(settings: &Settings, public_url: Option<&str>) -> Result<Option<Self>, String> {
+        let Some(secret) = &settings.secret else {
+            return Ok(None);
+        };
+        let keys = Keys::new(secret, &settings.previous_secrets)?;
+        let public_url = public_url.ok_or("needs server.public_url (POSTROAD_PUBLIC_URL)")?;
+        let mailto = settings.unsubscribe_mailto.as_deref();
+        let mailto = mailto.map(|address| {
+            let address = address.strip_prefix("mailto:").unwrap_or(address);
+            let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '<' | '>' | ',' | '"');
+            match address.contains('@') && address.chars().all(is_plain) {
+                true => Ok(address.to_owned()),
+                false => Err("unsubscribe_mailto must be an address, maybe with ?subject=…"),
+            }
+        });
+        Ok(Some(Self {
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            keys: Arc::new(keys),
+            message_types: settings.message_types.clone(),
+            unsubscribe_mailto: mailto.transpose()?,
+        }))
+    }
+
+    /// What opens them again.
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys)
+    }
+
+    /// `message` with the links that belong into it when `gateway` sends it; `tracks`: with opens and clicks.
+    fn mark(&self, message: &Rendered, gateway: &str, tracks: bool) -> Rendered {
+        let mut marked = message.clone();
+        let theirs = own_header(message, LIST_UNSUBSCRIBE);
+        if is_bulk(message.message_type)
+            && theirs.is_none()
+            && own_header(message, LIST_UNSUBSCRIBE_POST).is_none()
+        {
+            self.add_way_out(&mut marked, gateway);
+        }
+        if tracks
+            && self.is_tracked(message)
+            && let Some(html) = &message.html
+        {
+            let link = |target: &str| {
+                if self.stays(target, theirs) {
+                    return None;
+                }
+                let target = target.to_owned();
+                self.url(message, gateway, Purpose::Click { target })
+            };
+            let pixel = self.url(message, gateway, Purpose::Open);
+            marked.html = Some(html::rewrite(html, link, pixel.as_deref()).into());
+        }
+        marked
+    }
+
+    /// Both header fields of RFC 8058, section 3.1, which asks for one https URL.
+    fn add_way_out(&self, message: &mut Rendered, gateway: &str) {
+        let purpose = Purpose::Unsubscribe {
+            recipient: message.recipient.clone(),
+            tenant_id: message.tenant_id,
+        };
+        let url = self.url(message, gateway, purpose);
+        let Some(url) = url.filter(|url| url.starts_with("https://")) else {
+            return;
+        };
+        let value = match &self.unsubscribe_mailto {
+            Some(address) => format!("<{url}>, <mailto:{address}>"),
+            None => format!("<{url}>"),
+        };
+        let mut options = (*message.options).clone();
+        options.headers.insert(LIST_UNSUBSCRIBE.into(), value);
+        let one_click = "List-Unsubscribe=One-Click".to_owned();
+        options
+            .headers
+            .insert(LIST_UNSUBSCRIBE_POST.into(), one_click);
+        message.options = Arc::new(options);
+    }
+
+    fn is_tracked(&self, message: &Rendered) -> bool {
+        message
+            .options
+            .tracking
+            .unwrap_or_else(|| self.message_types.contains(&message.message_type))
+    }
+
+    /// Whether a link is left as it is: a way out must work whatever becomes of ours.
+    fn stays(&self, target: &str, list_unsubscribe: Option<&str>) -> bool {
+        let ours = target.strip_prefix(&self.public_url);
+        ours.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            || list_unsubscribe.is_some_and(|value| value.contains(&format!("<{target}>")))
+            || target.to_ascii_lowercase().contains("unsubscribe")
+            || Url::parse(target).is_err()
+    }
+
+    fn url(&self, message: &Rendered, gateway: &str, purpose: Purpose) -> Option<String> {
+        let kind: Kind = purpose.kind();
+        let token = self.keys.seal(&Link {
+            message_id: message.message_id,
+            gateway: gateway.to_owned(),
+            purpose,
+        })?;
+        Some(format!("{}/{}/{token}", self.public_url, kind.segment()))
+    }
+}
+
+/// Who gets one did not ask for this one.
+const fn is_bulk(message_type: MessageType) -> bool {
+    matches!(
+        message_type,
+        MessageType::Newsletter | MessageType::Campaign
+    )
+}
+
+fn own_header<'a>(message: &'a Rendered, name: &str) -> Option<&'a str> {
+    let mut headers = message.options.headers.iter();
+    headers
+        .find(|(own, _)| own.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.as_str())
+}
+
+/// A gateway whose mails have our links.
+pub struct Linked {
+    inner: Arc<dyn Gateway>,
+    links: Arc<Links>,
+    tracks: bool,
+}
+
+impl Linked {
+    /// `tracks`: it reports neither opens nor clicks itself.
+    pub fn new(inner: Arc<dyn Gateway>, links: Arc<Links>, tracks: bool) -> Self {
+        Self {
+            inner,
+            links,
+            tracks,
+        }
+    }
+}
+
+#[async_trait]
+impl Gateway for Linked {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn channels(&self) -> &[Channel] {
+        self.inner.channels()
+    }
+
+    fn takes(&self, recipient: &str) -> bool {
+        self.inner.takes(recipient)
+    }
+
+    async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
+        if message.channel != Channel::Email {
+            return self.inner.send(message, deadline).await;
+        }
+        let marked = self.links.mark(message, self.name(), self.tracks);
+        self.inner.send(&marked, deadline).await
+    }
+}
+
+#[cfg(test)]
+mod tests;
