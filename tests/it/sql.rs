@@ -3,6 +3,7 @@
 mod bulk;
 mod bulk_from;
 mod counters;
+mod conversions;
 mod enqueue;
 mod events;
 mod explain;
