@@ -4,9 +4,9 @@
 //! by one, under a bearer token or HTTP Basic. With Postfix, an alias: `bounces: "|curl -fsS --data-binary @- -H
 //! 'Content-Type: message/rfc822' -H 'Authorization: Bearer …' https://post.example.org/webhooks/smtp"`.
 //!
-//! Which message it is about, the returned mail says: its `Message-ID` is ours ([`Mail::message_id`]). The envelope sender
-//! of a mail is the address of its `From`, so that there is no VERP: a bounce that returns nothing of the mail, and does
-//! not refer to it by `In-Reply-To` or `References` either, stays unread in the inbox.
+//! Which message it is about, the returned mail says: its `Message-ID` is ours, `<message id>@<domain of the sender>`. The
+//! envelope sender of a mail is the address of its `From`, so that there is no VERP: a bounce that returns nothing of the
+//! mail, and does not refer to it by `In-Reply-To` or `References` either, stays unread in the inbox.
 //!
 //! | what comes | event |
 //! |---|---|
@@ -17,8 +17,6 @@
 //! | feedback `opt-out` | `unsubscribed` |
 //! | feedback `auth-failure`, `not-spam`, `virus`, `other` | none: nobody complained |
 //! | an automatic reply (RFC 3834), any other mail | none |
-//!
-//! [`Mail::message_id`]: crate::gateway::mime
 
 mod arf;
 mod dsn;
