@@ -15,6 +15,45 @@ CREATE SCHEMA postroad;
 COMMENT ON SCHEMA postroad IS 'The messaging layer of the organisation: call postroad.enqueue(…) in your own transaction.';
 
 --
+-- Name: ack_events(text, bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.ack_events(consumer text, batch_id bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  reader postroad.consumers;
+begin
+  select c.* into reader
+  from postroad.consumers as c
+  where c.consumer = ack_events.consumer
+    and c.consumer !~ '^_'
+  for update;
+  if reader.consumer is null then
+    raise exception 'no consumer %', coalesce(quote_literal(ack_events.consumer), 'null')
+      using errcode = 'PR002', hint = 'Register it first: select postroad.register_consumer(''billing'').';
+  end if;
+  if (ack_events.batch_id between 1 and reader.batch_id) is not true then
+    raise exception 'consumer % has read no batch %', quote_literal(consumer), coalesce(ack_events.batch_id::text, 'null')
+      using errcode = 'PR001', hint = 'batch_id is a column of read_events.';
+  end if;
+  if reader.batch_xid is null or ack_events.batch_id < reader.batch_id then
+    return false;
+  end if;
+  perform postroad.close_batch(reader);
+  return true;
+end;
+$$;
+
+--
+-- Name: FUNCTION ack_events(consumer text, batch_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) IS 'Says that a batch was dealt with: the next read_events goes on behind it. In the transaction that deals with it, each event is dealt with exactly once. False when it was
+acknowledged before. Raises PR001 (no such batch) and PR002 (not registered).';
+
+--
 -- Name: add_gateway_calls(text[], text[], bigint[], bigint[], jsonb, text[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -51,6 +90,44 @@ COMMENT ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[],
 buckets; reasons: of the last failure, or null.';
 
 --
+-- Name: add_webhook_endpoint(text, text[], text[], bigint, boolean, text, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.add_webhook_endpoint(url text, event_types text[] DEFAULT '{message.*}'::text[], channels text[] DEFAULT NULL::text[], tenant_id bigint DEFAULT NULL::bigint, include_addresses boolean DEFAULT false, description text DEFAULT NULL::text, secret text DEFAULT NULL::text, OUT endpoint_id bigint, OUT signing_secret text) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform postroad.check_endpoint(url, event_types, channels);
+  if include_addresses is null then
+    raise exception 'include_addresses must be true or false'
+      using errcode = 'PR001';
+  end if;
+  signing_secret := postroad.checked_secret(secret);
+  -- What is committed from here on is posted; the endpoints that were there before keep their place.
+  insert into postroad.consumers (consumer, event_types, seen)
+  values ('_webhooks', '{*,system.*}', postroad.event_snapshot())
+  on conflict on constraint consumers_pkey do nothing;
+  insert into postroad.webhook_endpoints as e (url, event_types, channels, tenant_id, include_addresses, description)
+  values (url, event_types, channels, tenant_id, include_addresses, description)
+  returning e.endpoint_id into endpoint_id;
+  insert into postroad.webhook_secrets (endpoint_id, secret)
+  values (endpoint_id, signing_secret);
+end;
+$$;
+
+--
+-- Name: FUNCTION add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) IS 'Has events posted to a URL (https, or http), signed by Standard Webhooks 1.0.0, from now on.
+
+event_types: message.* (the default), message.<type> such as message.delivered, system.*, system.<kind>. channels: of messages of these channels only. tenant_id: of this tenant
+only (system events too, if they name it). include_addresses: the recipient goes along. secret: whsec_ and 24 to 64 bytes in base64 (made if null), or whsk_ and an Ed25519 key.
+Returns the secret, which is shown here only. The body is {"type": "message.delivered", "timestamp": "…", "data": {"message_id": "…", …}}.
+Raises PR001 (URL, secret) and PR002 (unknown event type or channel).';
+
+--
 -- Name: event_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
 --
 
@@ -73,7 +150,7 @@ COMMENT ON SEQUENCE postroad.event_id_seq IS 'Ids of delivery events; a session 
 
 CREATE TABLE postroad.delivery_events (
     event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    xid bigint DEFAULT txid_current() NOT NULL,
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     message_id uuid NOT NULL,
     lease_id uuid,
@@ -277,6 +354,70 @@ $$;
 COMMENT ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) IS 'Enqueues the reply of sms_replies to each number that asked for HELP or sent START, where there is one: once an hour at most.';
 
 --
+-- Name: audit_counters(date); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.audit_counters(day date) RETURNS TABLE(channel text, gateway text, message_type text, source_type text, tenant_id bigint, event_type text, counted bigint, found bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET work_mem TO '64MB'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  low constant uuid := postroad.uuid_at(audit_counters.day::timestamp at time zone 'UTC');
+  high constant uuid := postroad.uuid_at((audit_counters.day + 1)::timestamp at time zone 'UTC');
+begin
+  if to_regclass('postroad.messages_' || to_char(audit_counters.day, 'YYYYMMDD')) is null then
+    return;                                      -- dropped: its counters are all that is left of it
+  end if;
+  -- One statement, and so one snapshot: the counters and the position that they were counted up to.
+  return query
+  with position as materialized (
+    select c.seen, coalesce(c.upto, c.seen) as upto, coalesce(c.at_xid, 0) as at_xid, coalesce(c.at_key, '00000000-0000-0000-0000-000000000000') as at_key
+    from postroad.consumers as c
+    where c.consumer = '_counters'
+  ), events as (
+    select m.channel, null::text collate "C" as gateway, m.message_type, m.source_type, m.tenant_id, 'queued'::text collate "C" as event_type
+    from postroad.messages as m, position as p
+    where m.message_id >= low and m.message_id < high
+      and (txid_visible_in_snapshot(m.xid, p.seen)
+        or txid_visible_in_snapshot(m.xid, p.upto) and (m.xid, m.message_id) <= (p.at_xid, p.at_key))
+    union all
+    select coalesce(m.channel, ''), e.gateway, coalesce(m.message_type, ''), m.source_type, m.tenant_id, e.event_type
+    from position as p, postroad.delivery_events as e
+    left join postroad.messages as m on m.message_id = e.message_id and m.message_id >= low and m.message_id < high
+    where e.message_id >= low and e.message_id < high
+      and (txid_visible_in_snapshot(e.xid, p.seen)
+        or txid_visible_in_snapshot(e.xid, p.upto) and (e.xid, e.message_id) <= (p.at_xid, p.at_key))
+  ), found as (
+    select e.channel, e.gateway, e.message_type, e.source_type, e.tenant_id, e.event_type, count(*) as found
+    from events as e
+    group by 1, 2, 3, 4, 5, 6
+  ), counted as (
+    select c.channel, c.gateway, c.message_type, c.source_type, c.tenant_id, c.event_type, c.count as counted
+    from postroad.message_counters as c
+    where c.day = audit_counters.day
+  )
+  select b.channel, b.gateway, b.message_type, b.source_type, b.tenant_id, b.event_type, sum(b.counted)::bigint, sum(b.found)::bigint
+  from (
+    select c.channel, c.gateway, c.message_type, c.source_type, c.tenant_id, c.event_type, c.counted, 0 as found from counted as c
+    union all
+    select f.channel, f.gateway, f.message_type, f.source_type, f.tenant_id, f.event_type, 0, f.found from found as f
+  ) as b
+  group by 1, 2, 3, 4, 5, 6
+  having sum(b.counted) <> sum(b.found);
+end;
+$$;
+
+--
+-- Name: FUNCTION audit_counters(day date); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.audit_counters(day date) IS 'Compares the counters of a day (UTC, of the messages) with the messages and events themselves, as far as they were counted. No row: all is well. Reads the whole day.
+A day that was dropped has nothing to compare with: no row.';
+
+--
 -- Name: begin_bulk(text, text, text, text, text, jsonb, text, text, timestamp with time zone, timestamp with time zone, text, bigint, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -428,6 +569,46 @@ subject_has_line_break, content_too_large (50 MiB), idempotency_key_too_long (1 
 expires_at_out_of_range, already_expired, expires_before_scheduled.';
 
 --
+-- Name: check_endpoint(text, text[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+declare
+  wrong text;
+begin
+  if postroad.normalize_recipient('webhook', url) is null then
+    raise exception 'not a URL to post to'
+      using errcode = 'PR001', hint = 'Such as https://app.example.org/hooks/postroad, without user and password, of up to 2,048 characters.';
+  end if;
+  select t.name into wrong
+  from unnest(event_types) as t (name)
+  where (t.name ~ '^system\.(\*|[a-z][a-z0-9_]*)$'
+    or t.name ~ '^message\.(\*|queued|sent|deferred|delivered|opened|clicked|converted|bounced|complained|unsubscribed|failed|expired|cancelled|suppressed|unknown|received)$') is not true
+  limit 1;
+  if found or coalesce(cardinality(event_types), 0) = 0 then
+    raise exception 'unknown event type %', coalesce(quote_literal(wrong), 'null')
+      using errcode = 'PR002', hint = 'message.*, message.delivered (or another type of event), system.*, system.<kind>.';
+  end if;
+  select c.name into wrong
+  from unnest(channels) as c (name)
+  where (c.name = any ('{email,sms,push,voice,in_app,webhook}')) is not true
+  limit 1;
+  if found or cardinality(channels) = 0 then
+    raise exception 'unknown channel %', coalesce(quote_literal(wrong), 'null')
+      using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook; null for all.';
+  end if;
+end;
+$_$;
+
+--
+-- Name: FUNCTION check_endpoint(url text, event_types text[], channels text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) IS 'Raises PR001 or PR002 when an endpoint cannot be as it is asked for.';
+
+--
 -- Name: check_options(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -549,6 +730,38 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.check_push(push jsonb) IS 'What is wrong with the option push of a message, or null.';
+
+--
+-- Name: checked_secret(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.checked_secret(secret text) RETURNS text
+    LANGUAGE plpgsql
+    AS $_$
+declare
+  size integer;
+begin
+  if secret is null then                         -- 32 bytes, of which 244 bits are random
+    return 'whsec_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64');
+  end if;
+  begin
+    size := length(decode(substr(secret, position('_' in secret) + 1), 'base64'));
+  exception
+    when others then null;                       -- its text must not be told
+  end;
+  if (secret ~ '^whsec_[A-Za-z0-9+/]+=*$' and size between 24 and 64 or secret ~ '^whsk_[A-Za-z0-9+/]+=*$' and size in (32, 64)) is not true then
+    raise exception 'not a secret of Standard Webhooks'
+      using errcode = 'PR001', hint = 'whsec_ and 24 to 64 random bytes in base64, or whsk_ and an Ed25519 key of 32 or 64 bytes; null makes one.';
+  end if;
+  return secret;
+end;
+$_$;
+
+--
+-- Name: FUNCTION checked_secret(secret text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.checked_secret(secret text) IS 'A signing secret that is one, or a new one for null. Raises PR001 otherwise.';
 
 --
 -- Name: claim(smallint, uuid, bigint, integer, integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -877,6 +1090,159 @@ record_gone mean that its outcome must be completed without a send. content_id n
 Raises PR010 when worker_id is not registered. On any error the caller calls release(lease_id): the claim may have been committed.';
 
 --
+-- Name: claim_webhooks(integer, bigint[], interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval DEFAULT '00:01:00'::interval) RETURNS TABLE(delivery_id bigint, endpoint_id bigint, url text, secrets text[], webhook_id text, payload text, attempts smallint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+begin
+  return query
+  with due as materialized (
+    select d.delivery_id
+    from postroad.webhook_endpoints as e,
+      lateral (
+        select o.delivery_id
+        from postroad.webhook_outbox as o
+        where o.endpoint_id = e.endpoint_id
+          and o.due_at <= clock_timestamp()
+        order by o.due_at, o.delivery_id
+        -- One that fails gets one request at a time: it is asked, not stormed.
+        limit greatest(case when e.failing_since is null then max_each else least(max_each, 1) end
+          - (select count(*) from unnest(busy) as b (id) where b.id = e.endpoint_id), 0)
+        for update skip locked
+      ) as d
+    where e.disabled_at is null
+  ), taken as (
+    update postroad.webhook_outbox as o
+    set due_at = clock_timestamp() + hold
+    from due as d
+    where o.delivery_id = d.delivery_id
+    returning o.delivery_id, o.endpoint_id, o.webhook_id, o.payload, o.attempts
+  )
+  select t.delivery_id, t.endpoint_id, e.url,
+    array(
+      select s.secret
+      from postroad.webhook_secrets as s
+      where s.endpoint_id = e.endpoint_id
+        and (s.valid_until is null or s.valid_until > clock_timestamp())
+      order by s.valid_until desc nulls first
+    ),
+    t.webhook_id, t.payload, t.attempts
+  from taken as t
+  join postroad.webhook_endpoints as e using (endpoint_id)
+  order by t.delivery_id;
+end;
+$$;
+
+--
+-- Name: FUNCTION claim_webhooks(max_each integer, busy bigint[], hold interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval) IS 'Takes deliveries that are due, at most max_each of an endpoint less those that the caller has under way (busy: an endpoint id for each), of an endpoint that fails one. They are due
+again after hold: what a process that dies had taken is posted by another one.';
+
+--
+-- Name: consumers; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.consumers (
+    consumer text NOT NULL COLLATE pg_catalog."C",
+    event_types text[],
+    registered_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    read_at timestamp with time zone,
+    acked_at timestamp with time zone,
+    seen_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    seen txid_snapshot NOT NULL,
+    upto_at timestamp with time zone,
+    upto txid_snapshot,
+    at_xid bigint,
+    at_key uuid,
+    batch_id bigint DEFAULT 0 NOT NULL,
+    batch_xid bigint,
+    batch_key uuid,
+    split_last uuid
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE consumers; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.consumers IS 'The position of each reader of events.';
+
+--
+-- Name: COLUMN consumers.event_types; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.event_types IS 'What it reads: see register_consumer.';
+
+--
+-- Name: COLUMN consumers.seen_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.seen_at IS 'When that snapshot was taken: how far behind it is.';
+
+--
+-- Name: COLUMN consumers.seen; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.seen IS 'All that this snapshot sees was read and acknowledged.';
+
+--
+-- Name: COLUMN consumers.upto; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.upto IS 'The interval under way ends with this snapshot; null between two intervals.';
+
+--
+-- Name: COLUMN consumers.at_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.at_xid IS 'Of that interval, what was acknowledged: up to this transaction and, in it, this key.';
+
+--
+-- Name: COLUMN consumers.batch_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.batch_id IS 'The last batch that was read.';
+
+--
+-- Name: COLUMN consumers.batch_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.batch_xid IS 'The end of the batch that is not acknowledged yet (with batch_key); null when there is none.';
+
+--
+-- Name: COLUMN consumers.split_last; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.split_last IS 'The last key of the transaction at_xid, which is larger than a batch.';
+
+--
+-- Name: close_batch(postroad.consumers); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.close_batch(reader postroad.consumers) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  update postroad.consumers as c
+  set at_xid = reader.batch_xid, at_key = reader.batch_key, batch_xid = null, batch_key = null, acked_at = clock_timestamp()
+  where c.consumer = reader.consumer;
+end;
+$$;
+
+--
+-- Name: FUNCTION close_batch(reader postroad.consumers); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.close_batch(reader postroad.consumers) IS 'Acknowledges the batch that a reader has open.';
+
+--
 -- Name: complete(uuid[], uuid[], text[], smallint[], text[], text[], text[], jsonb[], double precision[], boolean[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -978,6 +1344,63 @@ finished: leases whose messages all have an outcome. May be called again after a
 meanwhile are recorded; their retries are not.';
 
 --
+-- Name: complete_webhook(bigint, integer, text, double precision, interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval DEFAULT '5 days'::interval) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  succeeded constant boolean := error is null;
+  endpoint postroad.webhook_endpoints;
+  why text;
+begin
+  update postroad.webhook_outbox as o
+  set attempts = o.attempts + 1, last_status = status, last_error = error,
+    due_at = case when not succeeded then clock_timestamp() + make_interval(secs => retry_seconds) end,
+    finished_at = case when succeeded or retry_seconds is null then clock_timestamp() end
+  where o.delivery_id = complete_webhook.delivery_id
+    and o.finished_at is null;
+  if not found then
+    return;                                      -- recorded already, or the endpoint is gone
+  end if;
+  select e.* into endpoint
+  from postroad.webhook_endpoints as e
+  where e.endpoint_id = (select o.endpoint_id from postroad.webhook_outbox as o where o.delivery_id = complete_webhook.delivery_id);
+  if succeeded then
+    -- The time of each success is not worth a row version.
+    if endpoint.failing_since is not null or endpoint.last_success_at is null or endpoint.last_success_at < clock_timestamp() - interval '10 seconds' then
+      update postroad.webhook_endpoints as e
+      set failing_since = null, last_success_at = clock_timestamp()
+      where e.endpoint_id = endpoint.endpoint_id;
+    end if;
+    return;
+  end if;
+  why := case
+    when status = 410 then 'gone'
+    when endpoint.failing_since < clock_timestamp() - disable_after then 'failing'
+  end;
+  update postroad.webhook_endpoints as e
+  set failing_since = coalesce(e.failing_since, clock_timestamp()), last_failure_at = clock_timestamp(), last_failure = error,
+    disabled_at = case when why is not null then clock_timestamp() end, disabled_reason = why
+  where e.endpoint_id = endpoint.endpoint_id
+    and e.disabled_at is null;
+  if found and why is not null then
+    perform postroad.emit_system_event('endpoint_disabled', endpoint.endpoint_id::text, jsonb_strip_nulls(jsonb_build_object(
+      'reason', why, 'failing_since', endpoint.failing_since, 'tenant_id', endpoint.tenant_id)));
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) IS 'Records an attempt: status is that of the answer, if there was one; error null is a success; retry_seconds: when it is tried again, null for never. 410 disables the endpoint at once,
+and so does a failure when nothing has succeeded for disable_after: a system event says so. Recorded twice, it counts once.';
+
+--
 -- Name: convert(uuid, jsonb, text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1013,6 +1436,80 @@ $$;
 COMMENT ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) IS 'Records that the recipient did what a message was for: event converted, with detail, a JSON object such as {"order": 42}. Once for each key, such as ''order-42''; without
 a key once for the message. True when it is new; false when it was recorded before, or the message is not known. It changes no status. A message whose day is gone converts
 too. Raises PR001 when detail is no object, or the key is longer than 200 characters.';
+
+--
+-- Name: count_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.count_events(max_count integer DEFAULT 500000) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET work_mem TO '64MB'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  reader postroad.consumers;
+  counted bigint;
+begin
+  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
+    insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
+  end if;
+  if not postroad.has_news('_counters') then
+    return 0;
+  end if;
+  perform from postroad.consumers as c where c.consumer = '_counters' for update skip locked;
+  if not found then
+    return 0;                                    -- somebody else is counting
+  end if;
+  select b.* into reader from postroad.open_batch('_counters', max_count) as b;
+  if reader.batch_xid is null then
+    return 0;
+  end if;
+  with counts as materialized (
+    select e.day, e.minute, coalesce(e.channel, m.channel, k.channel, '') as channel, e.gateway,
+      coalesce(e.message_type, m.message_type, k.message_type, '') as message_type, coalesce(e.source_type, m.source_type, k.source_type) as source_type,
+      coalesce(e.tenant_id, m.tenant_id, k.tenant_id) as tenant_id, e.event_type collate "C" as event_type,
+      count(*) as events, max(e.occurred_at) as last_at
+    from (
+      select i.message_id, i.event_type, case when i.event_type <> 'queued' then i.gateway end as gateway, i.occurred_at,
+        date_trunc('minute', i.occurred_at) as minute, postroad.day_of(i.message_id) as day,
+        i.channel, i.message_type, i.source_type, i.tenant_id, case when i.channel is null then i.message_id end as of_message
+      from postroad.events_in(reader) as i
+      offset 0
+    ) as e
+    left join postroad.messages as m on m.message_id = e.of_message       -- queued has all of it
+    left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.of_message
+    group by 1, 2, 3, 4, 5, 6, 7, 8
+  ), by_day as (
+    insert into postroad.message_counters as c (day, channel, gateway, message_type, source_type, tenant_id, event_type, count)
+    select n.day, n.channel, n.gateway, n.message_type, n.source_type, n.tenant_id, n.event_type, sum(n.events)
+    from counts as n
+    group by 1, 2, 3, 4, 5, 6, 7
+    on conflict on constraint message_counters_are_unique do update
+    set count = c.count + excluded.count
+  ), by_minute as (
+    insert into postroad.event_minutes as c (minute, channel, gateway, event_type, events, last_at)
+    select n.minute, n.channel, n.gateway, n.event_type, sum(n.events), max(n.last_at)
+    from counts as n
+    where n.minute > clock_timestamp() - interval '25 hours'
+    group by 1, 2, 3, 4
+    on conflict on constraint event_minutes_are_unique do update
+    set events = c.events + excluded.events, last_at = greatest(c.last_at, excluded.last_at)
+  )
+  select sum(n.events) into counted from counts as n;
+  perform postroad.close_batch(reader);
+  return counted;
+end;
+$$;
+
+--
+-- Name: FUNCTION count_events(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.count_events(max_count integer) IS 'Counts the next events, at most max_count, into message_counters and event_minutes: as a consumer of the events like any other, its position and the counts in one
+transaction, so that no crash makes them drift. Returns how many; 0 when there are none, or another process is at it.';
 
 --
 -- Name: create_partitions(integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1103,6 +1600,22 @@ $$;
 COMMENT ON FUNCTION postroad.created_at(id uuid) IS 'When a UUIDv7 was made, to the millisecond.';
 
 --
+-- Name: day_of(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.day_of(message_id uuid) RETURNS date
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select date '1970-01-01' + (('x0000' || left(message_id::text, 8) || substr(message_id::text, 10, 4))::bit(64)::bigint / 86400000)::integer
+$$;
+
+--
+-- Name: FUNCTION day_of(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.day_of(message_id uuid) IS 'The day (UTC) of a UUIDv7: that of its partition.';
+
+--
 -- Name: dead_workers(); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1136,6 +1649,84 @@ $$;
 
 COMMENT ON FUNCTION postroad.dead_workers() IS 'Workers whose advisory lock is free, or whose heartbeat is older than 15 s. A worker that is in two looks one second apart is dead: see rescue. None in the first
 5 s of a server: workers are still connecting again.';
+
+--
+-- Name: dispatch_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.dispatch_events(max_count integer DEFAULT 2000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    SET enable_seqscan TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+declare
+  reader postroad.consumers;
+  batch integer;
+begin
+  if not postroad.has_news('_webhooks') then
+    return 0;                                    -- or no endpoint yet
+  end if;
+  perform from postroad.consumers as c where c.consumer = '_webhooks' for update skip locked;
+  if not found then
+    return 0;                                    -- another process is at it
+  end if;
+  if not exists (select from postroad.webhook_endpoints as e where e.disabled_at is null) then
+    update postroad.consumers as c               -- nobody wants what happens now
+    set seen = postroad.event_snapshot(), seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null,
+      batch_key = null, split_last = null
+    where c.consumer = '_webhooks'
+      and c.seen_at < clock_timestamp() - interval '1 second';
+    return 0;
+  end if;
+  select b.* into reader from postroad.open_batch('_webhooks', max_count) as b;
+  if reader.batch_xid is null then
+    return 0;
+  end if;
+  with event as materialized (
+    select i.xid, i.key, i.event_id, i.occurred_at, case when i.message_id is null then i.event_type else 'message.' || i.event_type end as event_type,
+      i.message_id, i.subject, i.attempt, i.gateway, i.external_id, i.reason, i.bounce_type, i.detail
+    from postroad.events_in(reader) as i
+  ), posted as (
+    insert into postroad.webhook_outbox (endpoint_id, webhook_id, event_type, payload)
+    select p.endpoint_id, 'evt_' || p.endpoint_id || '_' || coalesce(e.event_id::text, replace(e.message_id::text, '-', '')), e.event_type,
+      jsonb_build_object(
+        'type', e.event_type,
+        'timestamp', to_char(e.occurred_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+        'data', case
+          when e.message_id is null then jsonb_strip_nulls(jsonb_build_object(
+            'subject', e.subject,
+            'detail', case when p.include_addresses then e.detail else e.detail - 'address' end))
+          else jsonb_strip_nulls(jsonb_build_object(
+            'message_id', e.message_id, 'channel', m.channel, 'message_type', m.message_type, 'tenant_id', m.tenant_id,
+            'recipient_type', m.recipient_type, 'recipient_id', m.recipient_id, 'source_type', m.source_type, 'source_id', m.source_id,
+            'attempt', e.attempt, 'gateway', e.gateway, 'external_id', e.external_id, 'reason', e.reason, 'bounce_type', e.bounce_type,
+            'recipient', case when p.include_addresses then m.recipient end))
+        end)::text
+    from event as e
+    left join lateral postroad.record_of(e.message_id) as m on true
+    join postroad.webhook_endpoints as p
+      on p.disabled_at is null
+      and (e.event_type = any (p.event_types) or split_part(e.event_type, '.', 1) || '.*' = any (p.event_types))
+      and (p.channels is null or e.message_id is null or m.channel = any (p.channels))
+      and (p.tenant_id is null
+        or p.tenant_id = case when e.message_id is not null then m.tenant_id when e.detail ->> 'tenant_id' ~ '^-?[0-9]{1,18}$' then (e.detail ->> 'tenant_id')::bigint end)
+    order by e.xid, e.key, e.event_id nulls first
+  )
+  select count(*) into batch from event as e;
+  perform postroad.close_batch(reader);
+  return batch;
+end;
+$_$;
+
+--
+-- Name: FUNCTION dispatch_events(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.dispatch_events(max_count integer) IS 'Reads the next events, at most max_count, and puts one row into webhook_outbox for each endpoint that wants them, in one transaction. Returns how many events it read: call
+it again until it is 0. Several processes may call it: one at a time works.';
 
 --
 -- Name: drop_partitions(interval); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1206,6 +1797,32 @@ $_$;
 
 COMMENT ON FUNCTION postroad.drop_partitions(retention interval) IS 'Drops the oldest day of messages, contents and events that is past retention (at least a day); records that still wait are copied to messages_kept and contents_kept first.
 Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: on lock_not_available, call it again. Raises PR001 when retention is under a day.';
+
+--
+-- Name: emit_system_event(text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb DEFAULT NULL::jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $_$
+begin
+  if (kind ~ '^[a-z][a-z0-9_]{0,62}$') is not true then
+    raise exception 'a kind of system event is a word of a-z, 0-9 and _, got %', coalesce(quote_literal(kind), 'null')
+      using errcode = 'PR001';
+  end if;
+  insert into postroad.system_events (kind, subject, detail)
+  values (kind, subject, detail);
+end;
+$_$;
+
+--
+-- Name: FUNCTION emit_system_event(kind text, subject text, detail jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb) IS 'Appends a system event, in the caller''s transaction: consumers that asked for them read it, and endpoints whose filter has system.* or system.<kind> get it.
+kind: gateway_health_changed (subject: the gateway), suppression_added (subject: the channel), rate_limit_exceeded (subject: the limit), endpoint_disabled (subject: its id), or another
+word. detail: an address may stand in its key address only, which is shown to those alone who may see addresses; a tenant in tenant_id, by which endpoints of one
+tenant choose. Raises PR001 when kind is no such word.';
 
 --
 -- Name: enqueue(text, text, text, text, text, text, jsonb, text, text, text, timestamp with time zone, timestamp with time zone, text, text, bigint, text, bigint, bigint, text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1643,6 +2260,283 @@ $$;
 COMMENT ON FUNCTION postroad.enqueuers() IS 'The open transactions that may have taken a seq. -1/… is a prepared one.';
 
 --
+-- Name: event_bounds(bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_bounds(xid bigint, OUT low uuid, OUT last uuid) RETURNS record
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_indexscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  with keys as materialized (
+    select m.message_id as key from postroad.messages as m where m.xid = event_bounds.xid
+    union all
+    select e.message_id from postroad.delivery_events as e where e.xid = event_bounds.xid
+    union all
+    select postroad.event_key(s.event_id) from postroad.system_events as s where s.xid = event_bounds.xid
+  )
+  select (select k.key from keys as k order by k.key limit 1), (select k.key from keys as k order by k.key desc limit 1)
+  into low, last;
+end;
+$$;
+
+--
+-- Name: FUNCTION event_bounds(xid bigint, OUT low uuid, OUT last uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_bounds(xid bigint, OUT low uuid, OUT last uuid) IS 'The lowest and the highest key of the events of a transaction.';
+
+--
+-- Name: event_key(bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_key(event_id bigint) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select lpad(to_hex(event_id), 32, '0')::uuid
+$$;
+
+--
+-- Name: FUNCTION event_key(event_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_key(event_id bigint) IS 'The place of a system event within its transaction: before the messages, whose ids are UUIDv7.';
+
+--
+-- Name: event_keys(bigint, uuid, uuid, uuid, text[], integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  return query
+  select k.key
+  from (
+    (select m.message_id as key
+    from postroad.messages as m
+    where m.message_id >= low and m.message_id > after and m.message_id <= last
+      and m.xid = event_keys.xid
+      and postroad.wants_message(event_types, 'queued')
+    order by m.message_id
+    limit max_count)
+    union all
+    (select e.message_id
+    from postroad.delivery_events as e
+    where e.message_id >= low and e.message_id > after and e.message_id <= last
+      and e.xid = event_keys.xid
+      and postroad.wants_message(event_types, e.event_type)
+    order by e.message_id
+    limit max_count)
+    union all
+    (select postroad.event_key(s.event_id)
+    from postroad.system_events as s
+    where s.xid = event_keys.xid
+      and postroad.event_key(s.event_id) > after
+      and postroad.event_key(s.event_id) <= last
+      and postroad.wants_system(event_types, s.kind)
+    order by 1
+    limit max_count)
+  ) as k
+  order by k.key
+  limit max_count;
+end;
+$$;
+
+--
+-- Name: FUNCTION event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer) IS 'The next keys of the events of one transaction after a key, between the lowest and the last one that it has.';
+
+--
+-- Name: event_sizes(txid_snapshot, txid_snapshot, bigint[], bigint, bigint, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]) RETURNS TABLE(xid bigint, events bigint)
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  return query
+  select x.xid, count(*)
+  from (
+    select m.xid
+    from postroad.messages as m
+    where (m.xid between first and last or m.xid = any (early))
+      and not txid_visible_in_snapshot(m.xid, seen) and txid_visible_in_snapshot(m.xid, upto)
+      and postroad.wants_message(event_types, 'queued')
+    union all
+    select e.xid
+    from postroad.delivery_events as e
+    where (e.xid between first and last or e.xid = any (early))
+      and not txid_visible_in_snapshot(e.xid, seen) and txid_visible_in_snapshot(e.xid, upto)
+      and postroad.wants_message(event_types, e.event_type)
+    union all
+    select s.xid
+    from postroad.system_events as s
+    where (s.xid between first and last or s.xid = any (early))
+      and not txid_visible_in_snapshot(s.xid, seen) and txid_visible_in_snapshot(s.xid, upto)
+      and postroad.wants_system(event_types, s.kind)
+  ) as x
+  group by x.xid;
+end;
+$$;
+
+--
+-- Name: FUNCTION event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]) IS 'How many events each transaction wrote, of those in early and from first to last that upto sees and seen does not.';
+
+--
+-- Name: event_snapshot(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.event_snapshot() RETURNS txid_snapshot
+    LANGUAGE plpgsql
+    AS $$
+declare
+  own constant bigint := txid_current_if_assigned();
+  snapshot constant txid_snapshot := txid_current_snapshot();
+begin
+  -- The transaction that asks is not in its own snapshot's list, but it may write more: it must not count as seen.
+  if own < txid_snapshot_xmax(snapshot) then
+    return (
+      select least(own, txid_snapshot_xmin(snapshot)) || ':' || txid_snapshot_xmax(snapshot) || ':' || string_agg(x.id::text, ',' order by x.id)
+      from (select txid_snapshot_xip(snapshot) union select own) as x (id)
+    )::txid_snapshot;
+  end if;
+  return snapshot;
+end;
+$$;
+
+--
+-- Name: FUNCTION event_snapshot(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.event_snapshot() IS 'What can be seen now, without what the asking transaction itself wrote: where an interval of events may end.';
+
+--
+-- Name: events_in(postroad.consumers); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.events_in(reader postroad.consumers) RETURNS TABLE(xid bigint, key uuid, event_id bigint, occurred_at timestamp with time zone, event_type text, message_id uuid, subject text, attempt smallint, gateway text, external_id text, reason text, bounce_type text, detail jsonb, channel text, message_type text, source_type text, tenant_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  nil constant uuid := '00000000-0000-0000-0000-000000000000';
+  seen constant txid_snapshot := reader.seen;
+  upto constant txid_snapshot := reader.upto;
+  types constant text[] := reader.event_types;
+  at_xid constant bigint := coalesce(reader.at_xid, 0);
+  at_key constant uuid := coalesce(reader.at_key, nil);
+  end_xid constant bigint := reader.batch_xid;
+  end_key constant uuid := reader.batch_key;
+  early bigint[];
+  first bigint;
+begin
+  if at_xid = end_xid then                       -- a part of a large transaction: by its key
+    return query
+    select p.* from postroad.events_of(end_xid, at_key, end_key, types) as p;
+    return;
+  end if;
+  select s.early, s.first into early, first from postroad.interval_start(seen, upto) as s;
+  early := array(select u.id from unnest(early) as u (id) where u.id between at_xid and end_xid);
+  first := greatest(first, at_xid);
+  return query
+  select m.xid, m.message_id, null::bigint, postroad.created_at(m.message_id), 'queued'::text, m.message_id, null::text,
+    null::smallint, m.gateway, null::text, null::text, null::text, null::jsonb, m.channel, m.message_type, m.source_type, m.tenant_id
+  from postroad.messages as m
+  where (m.xid between first and end_xid or m.xid = any (early))
+    and not txid_visible_in_snapshot(m.xid, seen) and txid_visible_in_snapshot(m.xid, upto)
+    and (m.xid, m.message_id) > (at_xid, at_key) and (m.xid, m.message_id) <= (end_xid, end_key)
+    and postroad.wants_message(types, 'queued')
+  union all
+  select e.xid, e.message_id, e.event_id, e.occurred_at, e.event_type, e.message_id, null,
+    e.attempt, e.gateway, e.external_id, e.reason, e.bounce_type, e.detail, null, null, null, null
+  from postroad.delivery_events as e
+  where (e.xid between first and end_xid or e.xid = any (early))
+    and not txid_visible_in_snapshot(e.xid, seen) and txid_visible_in_snapshot(e.xid, upto)
+    and (e.xid, e.message_id) > (at_xid, at_key) and (e.xid, e.message_id) <= (end_xid, end_key)
+    and postroad.wants_message(types, e.event_type)
+  union all
+  select s.xid, postroad.event_key(s.event_id), s.event_id, s.occurred_at, 'system.' || s.kind, null, s.subject,
+    null, null, null, null, null, s.detail, null, null, null, null
+  from postroad.system_events as s
+  where (s.xid between first and end_xid or s.xid = any (early))
+    and not txid_visible_in_snapshot(s.xid, seen) and txid_visible_in_snapshot(s.xid, upto)
+    and (s.xid, postroad.event_key(s.event_id)) > (at_xid, at_key) and (s.xid, postroad.event_key(s.event_id)) <= (end_xid, end_key)
+    and postroad.wants_system(types, s.kind);
+end;
+$$;
+
+--
+-- Name: FUNCTION events_in(reader postroad.consumers); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.events_in(reader postroad.consumers) IS 'The events of the batch that a reader has open, in no order: those after its position, up to the end of the batch. channel and what follows: for queued only, whose row has them.';
+
+--
+-- Name: events_of(bigint, uuid, uuid, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.events_of(xid bigint, after uuid, last uuid, event_types text[]) RETURNS TABLE(its_xid bigint, key uuid, event_id bigint, occurred_at timestamp with time zone, event_type text, message_id uuid, subject text, attempt smallint, gateway text, external_id text, reason text, bounce_type text, detail jsonb, channel text, message_type text, source_type text, tenant_id bigint)
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+begin
+  return query
+  select m.xid, m.message_id, null::bigint, postroad.created_at(m.message_id), 'queued'::text, m.message_id, null::text,
+    null::smallint, m.gateway, null::text, null::text, null::text, null::jsonb, m.channel, m.message_type, m.source_type, m.tenant_id
+  from postroad.messages as m
+  where m.message_id > after and m.message_id <= last
+    and m.xid = events_of.xid
+    and postroad.wants_message(event_types, 'queued')
+  union all
+  select e.xid, e.message_id, e.event_id, e.occurred_at, e.event_type, e.message_id, null,
+    e.attempt, e.gateway, e.external_id, e.reason, e.bounce_type, e.detail, null, null, null, null
+  from postroad.delivery_events as e
+  where e.message_id > after and e.message_id <= last
+    and e.xid = events_of.xid
+    and postroad.wants_message(event_types, e.event_type)
+  union all
+  select s.xid, postroad.event_key(s.event_id), s.event_id, s.occurred_at, 'system.' || s.kind, null, s.subject,
+    null, null, null, null, null, s.detail, null, null, null, null
+  from postroad.system_events as s
+  where s.xid = events_of.xid
+    and postroad.event_key(s.event_id) > after and postroad.event_key(s.event_id) <= last
+    and postroad.wants_system(event_types, s.kind);
+end;
+$$;
+
+--
+-- Name: FUNCTION events_of(xid bigint, after uuid, last uuid, event_types text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.events_of(xid bigint, after uuid, last uuid, event_types text[]) IS 'The events of one transaction between two keys.';
+
+--
 -- Name: explain(uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1658,8 +2552,6 @@ declare
   ahead bigint;
   queue_floor bigint;
   pools integer;
-  gateways text[];
-  paused_gateways text[];
   suppression postroad.suppression_list;
 begin
   gate := 'record';
@@ -1775,29 +2667,8 @@ begin
   end if;
 
   gate := 'gateway';
-  gateways := array(
-    select h.gateway from postroad.channel_health as h where h.channel = m.channel order by h.gateway is distinct from m.gateway, h.position, h.gateway
-  );
-  paused_gateways := array(select x.key from postroad.pauses as x where x.scope = 'gateway' and x.key = any (gateways));
-  verdict := case when cardinality(gateways) = 0 or gateways <@ paused_gateways then 'wait' else 'pass' end;
-  reason := case
-    when cardinality(gateways) = 0 then format('no_gateway: no worker has a gateway for %s', m.channel)
-    else concat_ws('; ',
-      array_to_string(gateways, ', '),
-      'paused: ' || nullif(array_to_string(paused_gateways, ', '), ''),
-      (
-        select string_agg(format('%s''s breaker is open since %s (%s)', s.gateway, s.changed_at, s.cause), '; ' order by s.gateway)
-        from postroad.gateway_states as s
-        where s.is_open
-          and s.gateway = any (gateways)
-      ),
-      (
-        select 'weights: ' || string_agg(format('%s %s', s.gateway, s.weight), ', ' order by s.weight desc, s.gateway)
-        from postroad.gateway_states as s
-        where s.weight is not null
-          and s.gateway = any (gateways)
-      ))
-  end;
+  select r.verdict, r.reason into verdict, reason from postroad.route_of(m) as r;
+  until := null;
   return next;
 
   if place.place = 'queued' then
@@ -2014,11 +2885,11 @@ begin
 
   if 'start' = any (reasons) then
     delete from postroad.suppression_list as s
-    using unnest(addresses, reasons, times) as u (address, verdict, occurred_at)
+    using unnest(addresses, channels, reasons, times) as u (address, channel, verdict, occurred_at)
     where u.verdict = 'start'
       and s.address = u.address
       and s.reason in ('stop', 'opted_out')
-      and (s.channel is null or s.channel = 'sms')
+      and (s.channel is null or s.channel = u.channel)
       and s.created_at <= u.occurred_at;         -- not a STOP that came after it
   end if;
 
@@ -2094,6 +2965,27 @@ COMMENT ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) IS 
 now (a paused P1 does not count).';
 
 --
+-- Name: gateway_named(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.gateway_named(name text) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  return case
+    when name = 'firebase' and not exists (select from postroad.channel_health as h where h.gateway = 'firebase') then 'fcm'
+    else name
+  end;
+end;
+$$;
+
+--
+-- Name: FUNCTION gateway_named(name text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.gateway_named(name text) IS 'The name under which a gateway is configured: firebase means fcm, unless a gateway is called so.';
+
+--
 -- Name: hand_back(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2148,6 +3040,88 @@ $$;
 
 COMMENT ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) IS 'Gives back messages that were claimed and not sent, each with its lease; their attempt is not counted. The rest of a lease stays with its worker.
 Returns how many went back. May be called again after an error; a lease that is gone was rescued, and its messages with it.';
+
+--
+-- Name: has_events(txid_snapshot, txid_snapshot, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  early bigint[];
+  first bigint;
+  last constant bigint := txid_snapshot_xmax(upto) - 1;
+begin
+  select s.early, s.first into early, first from postroad.interval_start(seen, upto) as s;
+  return exists (
+    select
+    from postroad.delivery_events as e
+    where (e.xid between first and last or e.xid = any (early))
+      and not txid_visible_in_snapshot(e.xid, seen) and txid_visible_in_snapshot(e.xid, upto)
+      and postroad.wants_message(event_types, e.event_type)
+  ) or exists (
+    select
+    from postroad.messages as m
+    where (m.xid between first and last or m.xid = any (early))
+      and not txid_visible_in_snapshot(m.xid, seen) and txid_visible_in_snapshot(m.xid, upto)
+      and postroad.wants_message(event_types, 'queued')
+  ) or exists (
+    select
+    from postroad.system_events as s
+    where (s.xid between first and last or s.xid = any (early))
+      and not txid_visible_in_snapshot(s.xid, seen) and txid_visible_in_snapshot(s.xid, upto)
+      and postroad.wants_system(event_types, s.kind)
+  );
+end;
+$$;
+
+--
+-- Name: FUNCTION has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) IS 'Whether there is an event of these types that upto sees and seen does not.';
+
+--
+-- Name: has_news(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.has_news(consumer text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  reader postroad.consumers;
+  present constant txid_snapshot := postroad.event_snapshot();
+begin
+  select c.* into reader from postroad.consumers as c where c.consumer = has_news.consumer;
+  if not found then
+    return false;
+  elsif reader.batch_xid is not null or reader.upto is not null or txid_snapshot_xmax(present) < txid_snapshot_xmax(reader.seen)
+    or postroad.has_events(reader.seen, present, reader.event_types) then
+    return true;
+  end if;
+  if coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '10 seconds' then
+    update postroad.consumers as c
+    set seen = present, seen_at = clock_timestamp(), read_at = clock_timestamp()
+    where c.consumer = reader.consumer
+      and c.seen::text = reader.seen::text
+      and c.batch_xid is null
+      and c.upto is null;
+  end if;
+  return false;
+end;
+$$;
+
+--
+-- Name: FUNCTION has_news(consumer text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.has_news(consumer text) IS 'Whether there is anything to read for a reader. A look that finds nothing writes nothing, but for the position once in 10 seconds: even the lock of a row would be a transaction, which
+others would look for in turn.';
 
 --
 -- Name: heartbeat(bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2260,7 +3234,7 @@ begin
   if dry_run or keys is null then
     changed := 0;
   else
-    changed := postroad.put_suppressions(keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources);
+    changed := postroad.put_suppressions(keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources, is_told => false);
   end if;
   unchanged := coalesce(cardinality(keys), 0) - changed;
 end;
@@ -2272,7 +3246,7 @@ $$;
 
 COMMENT ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) IS 'Puts many addresses on the suppression list, one element of each array an entry, as text (an array that is null throughout may be empty): channel (none: all), tenant_id
 (none: all), reason (default: manual), expires_at (default: for good; UTC where it says no zone) and source (default: the role). As suppress, an entry is never shortened.
-What is not right is left out: bad_rows counts from 1, problems says why. dry_run: only looks. `postroad suppressions import` reads CSV into it; see import_suppressions_from
+It makes no system events. What is not right is left out: bad_rows counts from 1, problems says why. dry_run: only looks. `postroad suppressions import` reads CSV into it; see import_suppressions_from
 for psql. Give some 10,000 a call: an outcome for one of these addresses waits for the end of the transaction.';
 
 --
@@ -2361,6 +3335,35 @@ COMMENT ON FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) IS 'Re
 being sent again. Must be committed, durably, before the first of them is sent.';
 
 --
+-- Name: interval_start(txid_snapshot, txid_snapshot); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  ended bigint[];
+begin
+  ended := array(
+    select x.id
+    from txid_snapshot_xip(seen) as x (id)
+    where txid_visible_in_snapshot(x.id, upto)
+    order by x.id
+  );
+  first := txid_snapshot_xmax(seen);
+  early := array(select u.id from unnest(ended) as u (id) where u.id < first - 100 order by 1);
+  first := coalesce((select min(u.id) from unnest(ended) as u (id) where u.id >= first - 100), first);
+end;
+$$;
+
+--
+-- Name: FUNCTION interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint) IS 'Where the transactions begin that upto sees and seen does not: early, those that had been open for long, one by one; and the first one from which on a range is looked
+through. Without that a transaction open for an hour would make each interval an hour wide.';
+
+--
 -- Name: is_bigint(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2446,31 +3449,64 @@ $$;
 COMMENT ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) IS 'Whether a message to this address over this channel (for this tenant; null: for no tenant) would be suppressed now. The address may be spelled in any way that enqueue accepts.';
 
 --
--- Name: leave_out(text, text[], bigint[], jsonb[]); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: leave_out(text, text, bigint, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]) RETURNS void
-    LANGUAGE sql
+CREATE FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) RETURNS void
+    LANGUAGE plpgsql
     AS $$
-  insert into postroad.unplaced_events as x (day, gateway, cause, events, last_at, last_event)
-  select (clock_timestamp() at time zone 'UTC')::date, leave_out.gateway, u.cause, u.count, clock_timestamp(),
-    -- Enough to find it with the provider and in the inbox, and nobody's address.
-    jsonb_strip_nulls(jsonb_build_object(
-      'event_type', left(u.example ->> 'event_type', 100), 'message_id', left(u.example ->> 'message_id', 100),
-      'external_id', left(u.example ->> 'external_id', 255), 'source_key', left(u.example ->> 'source_key', 255),
-      'occurred_at', left(u.example ->> 'occurred_at', 100)))
-  from unnest(causes, counts, examples) as u (cause, count, example)
-  where u.count > 0
-  order by u.cause
-  on conflict on constraint unplaced_events_pkey do update
-  set events = x.events + excluded.events, last_at = excluded.last_at, last_event = excluded.last_event
+declare
+  today constant date := (clock_timestamp() at time zone 'UTC')::date;
+  -- Enough to find it with the provider and in the inbox, and nobody's address.
+  shown constant jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'event_type', left(example ->> 'event_type', 100), 'message_id', left(example ->> 'message_id', 100),
+    'external_id', left(example ->> 'external_id', 255), 'source_key', left(example ->> 'source_key', 255),
+    'occurred_at', left(example ->> 'occurred_at', 100)));
+begin
+  update postroad.unplaced_events as x
+  set events = x.events + leave_out.count, last_at = clock_timestamp(), last_event = shown
+  where x.count_id = (
+    select y.count_id
+    from postroad.unplaced_events as y
+    where y.day = today
+      and y.gateway = leave_out.gateway
+      and y.cause = leave_out.cause
+    limit 1
+    for update skip locked                       -- a call that counts at the same time has a row of its own
+  );
+  if not found then
+    insert into postroad.unplaced_events (day, gateway, cause, events, last_at, last_event)
+    values (today, leave_out.gateway, leave_out.cause, leave_out.count, clock_timestamp(), shown);
+  end if;
+end;
 $$;
 
 --
--- Name: FUNCTION leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION leave_out(gateway text, cause text, count bigint, example jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]) IS 'Counts events that are not recorded, by cause, and keeps an example of each without its recipient.';
+COMMENT ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) IS 'Counts events that are not recorded, by cause, and keeps the last as an example, without its recipient. Waits for nobody.';
+
+--
+-- Name: listen_events(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.listen_events() RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform pg_advisory_lock_shared(1886351220, 5);
+  listen postroad_events;
+end;
+$$;
+
+--
+-- Name: FUNCTION listen_events(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.listen_events() IS 'Listens on postroad_events, and says so: without a listener nobody looks whether there is something to notify of. A notification comes within some 300 ms of a commit, without a
+payload, while a maintainer runs; then call read_events. For as long as the session lasts; call it once a session, not through a pooler of transactions.';
 
 --
 -- Name: next_seq(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2607,6 +3643,35 @@ COMMENT ON FUNCTION postroad.note_enqueuers(OUT candidates bigint[], OUT enqueue
 parent message_queue and takes RowExclusiveLock on it before nextval runs; so once all who hold that lock now have ended, nothing appears below these values.';
 
 --
+-- Name: notice_events(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.notice_events(since text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  upto constant txid_snapshot := postroad.event_snapshot();
+  seen constant txid_snapshot := since::txid_snapshot;
+begin
+  if pg_try_advisory_xact_lock(1886351220, 5) then       -- nobody listens
+    return upto;
+  end if;
+  if seen is not null and postroad.has_events(seen, upto, '{*,system.*}') then
+    notify postroad_events;
+  end if;
+  return upto;
+end;
+$$;
+
+--
+-- Name: FUNCTION notice_events(since text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.notice_events(since text) IS 'Notifies those who listen_events when there are events since a snapshot (null: none), and returns the snapshot from which to look next. So no transaction that writes events
+waits for a notification.';
+
+--
 -- Name: on_unknown(text, jsonb, uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2625,6 +3690,119 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.on_unknown(message_type text, options jsonb, content_id uuid) IS 'What follows when it cannot be known whether a message went out: resend or hold.';
+
+--
+-- Name: open_batch(text, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) RETURNS postroad.consumers
+    LANGUAGE plpgsql
+    AS $$
+declare
+  nil constant uuid := '00000000-0000-0000-0000-000000000000';
+  all_of_it constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+  early bigint[];
+  first bigint;
+  last bigint;
+  upper bigint;
+  width bigint := greatest(max_count, 100);
+  found bigint := 0;
+  full_up boolean := false;
+  size record;
+  bounds record;
+  keys uuid[];
+begin
+  if not postroad.has_news(consumer) then
+    select c.* into reader from postroad.consumers as c where c.consumer = open_batch.consumer;
+    return;
+  end if;
+  select c.* into reader
+  from postroad.consumers as c
+  where c.consumer = open_batch.consumer
+  for update;                                    -- two readers of one name take turns, and get the same batch
+  if reader.consumer is null or reader.batch_xid is not null then
+    return;                                      -- a batch that was not acknowledged is read again, as it was
+  end if;
+  if reader.upto is null then
+    reader.upto := postroad.event_snapshot();
+    reader.upto_at := clock_timestamp();
+    if txid_snapshot_xmax(reader.upto) < txid_snapshot_xmax(reader.seen) then
+      raise exception 'the position of consumer % is of another server', quote_literal(consumer)
+        using errcode = 'PR011', hint = 'The database was restored from a dump: unregister the consumer and register it anew.';
+    end if;
+  end if;
+  reader.batch_id := reader.batch_id + 1;
+  upper := txid_snapshot_xmax(reader.upto) - 1;
+
+  if reader.split_last is not null then          -- the rest of a transaction that is larger than a batch
+    keys := array(
+      select postroad.event_keys(reader.at_xid, reader.at_key, reader.at_key, reader.split_last, reader.event_types, max_count)
+    );
+    if cardinality(keys) > 0 then
+      reader.batch_xid := reader.at_xid;
+      reader.batch_key := keys[cardinality(keys)];
+    end if;
+    if cardinality(keys) < max_count then
+      reader.split_last := null;
+    end if;
+  end if;
+
+  if reader.batch_xid is null then               -- whole transactions in their order, as many as fit, looked for in growing steps
+    select s.early, s.first into early, first from postroad.interval_start(reader.seen, reader.upto) as s;
+    early := array(select u.id from unnest(early) as u (id) where u.id > coalesce(reader.at_xid, 0));
+    first := greatest(first, reader.at_xid + 1);
+    loop
+      last := least(first + width - 1, upper);
+      for size in
+        select t.xid, t.events
+        from postroad.event_sizes(reader.seen, reader.upto, early, first, last, reader.event_types) as t
+        order by t.xid
+      loop
+        if found = 0 and size.events > max_count then
+          select b.low, b.last into bounds from postroad.event_bounds(size.xid) as b;
+          keys := array(select postroad.event_keys(size.xid, bounds.low, nil, bounds.last, reader.event_types, max_count));
+          reader.batch_xid := size.xid;
+          reader.batch_key := keys[max_count];
+          reader.split_last := bounds.last;
+          full_up := true;
+          exit;
+        end if;
+        full_up := found + size.events > max_count;
+        exit when full_up;
+        found := found + size.events;
+        reader.batch_xid := size.xid;
+        reader.batch_key := all_of_it;
+      end loop;
+      exit when full_up or last >= upper;
+      early := '{}';
+      first := last + 1;
+      width := width * 2;
+    end loop;
+  end if;
+
+  if reader.batch_xid is not null then
+    update postroad.consumers as c
+    set upto = reader.upto, upto_at = reader.upto_at, batch_id = reader.batch_id, batch_xid = reader.batch_xid, batch_key = reader.batch_key,
+      split_last = reader.split_last, read_at = clock_timestamp()
+    where c.consumer = open_batch.consumer;
+  else                                           -- nothing more in this interval: the next one begins where it ends
+    update postroad.consumers as c
+    set seen = reader.upto, seen_at = reader.upto_at, upto = null, upto_at = null, at_xid = null, at_key = null, split_last = null,
+      read_at = clock_timestamp()
+    where c.consumer = open_batch.consumer;
+    if reader.at_xid is not null then            -- it may be of long ago
+      select b.* into reader from postroad.open_batch(consumer, max_count) as b;
+    end if;
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION open_batch(consumer text, max_count integer, OUT reader postroad.consumers); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) IS 'Opens the next batch of a reader, unless one is open: it ends after as many whole transactions as fit in max_count, or within one that is larger. Returns the reader;
+its batch_xid is null when there is nothing to read. Raises PR011 when its position is of another server.';
 
 --
 -- Name: overdue_after(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2676,7 +3854,7 @@ begin
       using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
   end if;
   insert into postroad.pauses as x (scope, key, reason, paused_by)
-  values (scope, case when scope = 'domain' then lower(key) else key end, reason, session_user)
+  values (scope, case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end, reason, session_user)
   on conflict on constraint pauses_are_unique do update
   set reason = excluded.reason
   returning x.pause_id into paused;
@@ -2720,7 +3898,8 @@ CREATE TABLE postroad.messages (
     body text,
     html text,
     data jsonb,
-    options jsonb
+    options jsonb,
+    xid bigint DEFAULT txid_current() NOT NULL
 )
 PARTITION BY RANGE (message_id);
 
@@ -2747,6 +3926,12 @@ COMMENT ON COLUMN postroad.messages.priority IS '0 to 4, for P0 to P4.';
 --
 
 COMMENT ON COLUMN postroad.messages.recipient IS 'As enqueue normalised it: address, E.164 number, token, user or URL.';
+
+--
+-- Name: COLUMN messages.xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.messages.xid IS 'The transaction that enqueued it: readers go from snapshot to snapshot and skip none.';
 
 --
 -- Name: messages_kept; Type: TABLE; Schema: postroad; Owner: -
@@ -2776,7 +3961,8 @@ CREATE TABLE postroad.messages_kept (
     body text,
     html text,
     data jsonb,
-    options jsonb
+    options jsonb,
+    xid bigint DEFAULT txid_current() NOT NULL
 );
 
 --
@@ -2974,6 +4160,71 @@ snapshot keeps, are passed once; reached is where to look from next: the latest 
 in order. Some come later still: start over with -infinity now and then.';
 
 --
+-- Name: purge_events(interval, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.purge_events(retention interval, max_count integer DEFAULT 10000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  before constant timestamptz := clock_timestamp() - retention;
+  purged integer;
+  total integer := 0;
+begin
+  if retention < '1 day' then
+    raise exception 'retention must be a day at least, got %', retention
+      using errcode = 'PR001';
+  end if;
+  delete from postroad.late_events as e
+  where e.ctid = any (array(select x.ctid from postroad.late_events as x where x.occurred_at < before limit max_count));
+  get diagnostics purged = row_count;
+  total := total + purged;
+
+  -- What was kept since it waited goes when it waits no more and its last event is gone.
+  delete from postroad.messages_kept as k
+  where k.message_id = any (array(
+    select x.message_id
+    from postroad.messages_kept as x
+    where not exists (select from postroad.scheduled as s where s.message_id = x.message_id)
+      and not exists (select from postroad.message_queue as q where q.message_id = x.message_id)
+      and x.message_id not in (select u.id from postroad.leases as l, unnest(l.message_ids) as u (id))
+      and not exists (select from postroad.late_events as e where e.message_id = x.message_id)
+    limit max_count
+  ));
+  get diagnostics purged = row_count;
+  total := total + purged;
+  delete from postroad.contents_kept as c
+  where not exists (select from postroad.messages_kept as k where k.content_id = c.content_id);
+  get diagnostics purged = row_count;
+  total := total + purged;
+
+  delete from postroad.system_events as s
+  where s.event_id = any (array(select x.event_id from postroad.system_events as x where x.occurred_at < before limit max_count));
+  get diagnostics purged = row_count;
+  total := total + purged;
+  -- What waits for an endpoint that is disabled does not wait for ever.
+  delete from postroad.webhook_outbox as o
+  where o.delivery_id = any (array(select x.delivery_id from postroad.webhook_outbox as x where x.created_at < before limit max_count));
+  get diagnostics purged = row_count;
+  total := total + purged;
+  delete from postroad.webhook_secrets as s where s.valid_until < clock_timestamp();
+  delete from postroad.event_ticks as t where t.at < before;
+  delete from postroad.event_minutes as m where m.minute < clock_timestamp() - interval '25 hours';
+  delete from postroad.health_log as h where h.changed_at < before;
+  return total;
+end;
+$$;
+
+--
+-- Name: FUNCTION purge_events(retention interval, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.purge_events(retention interval, max_count integer) IS 'Forgets what is older than retention (at least a day) beside the partitions: late events; messages that were kept beyond their day, and their contents, once they wait no more and
+have no event left; system events; webhook deliveries; secrets that were replaced. Of each at most max_count a call; returns how many: call it again until it is 0.
+Raises PR001 when retention is under a day.';
+
+--
 -- Name: purge_idempotency_keys(integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3090,51 +4341,61 @@ $$;
 COMMENT ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) IS 'Deletes requests in the inbox that are older than retention, at most max_count a call; what waits to be read stays. Returns how many.';
 
 --
--- Name: put_suppressions(text[], text[], bigint[], text[], timestamp with time zone[], text[], timestamp with time zone[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: put_suppressions(text[], text[], bigint[], text[], timestamp with time zone[], text[], timestamp with time zone[], bigint[], uuid[], boolean); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[], event_ids bigint[] DEFAULT '{}'::bigint[], message_ids uuid[] DEFAULT '{}'::uuid[]) RETURNS integer
+CREATE FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[], event_ids bigint[] DEFAULT '{}'::bigint[], message_ids uuid[] DEFAULT '{}'::uuid[], is_told boolean DEFAULT true) RETURNS integer
     LANGUAGE plpgsql
     AS $$
 declare
   now constant timestamptz := clock_timestamp();
   changed integer;
+  told jsonb[];
 begin
-  insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source, created_at, event_id, message_id)
-  select distinct on (u.address, u.channel, u.tenant_id)      -- in one order, so that two calls at a time cannot wait for each other
-    u.address, u.channel, u.tenant_id, u.reason, u.expires_at, u.source, coalesce(u.since, now), u.event_id, u.message_id
-  from unnest(addresses, channels, tenant_ids, reasons, expiries, sources, since, event_ids, message_ids)
-    as u (address, channel, tenant_id, reason, expires_at, source, since, event_id, message_id)
-  order by u.address, u.channel, u.tenant_id, u.expires_at desc nulls first, postroad.suppression_rank(u.reason) desc, u.since desc
-  on conflict on constraint suppression_list_is_unique do update
-  set (reason, source, event_id, message_id) = (
-      select k.reason, k.source, k.event_id, k.message_id
-      from (values
-        (excluded.reason, excluded.source, excluded.event_id, excluded.message_id,
-          s.expires_at <= now or postroad.suppression_rank(excluded.reason) >= postroad.suppression_rank(s.reason)),
-        (s.reason, s.source, s.event_id, s.message_id, true)
-      ) as k (reason, source, event_id, message_id, is_stronger)
-      where k.is_stronger
-      limit 1
-    ),
-    created_at = excluded.created_at,
-    expires_at = case when s.expires_at <= now then excluded.expires_at
-      when s.expires_at is not null and excluded.expires_at is not null then greatest(s.expires_at, excluded.expires_at) end
-  where s.expires_at < coalesce(excluded.expires_at, 'infinity')
-    or postroad.suppression_rank(excluded.reason) > postroad.suppression_rank(s.reason)
-    or excluded.created_at > s.created_at and excluded.event_id is not null and excluded.reason = s.reason;
-  get diagnostics changed = row_count;
+  with entry as (
+    insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source, created_at, event_id, message_id)
+    select distinct on (u.address, u.channel, u.tenant_id)    -- in one order, so that two calls at a time cannot wait for each other
+      u.address, u.channel, u.tenant_id, u.reason, u.expires_at, u.source, coalesce(u.since, now), u.event_id, u.message_id
+    from unnest(addresses, channels, tenant_ids, reasons, expiries, sources, since, event_ids, message_ids)
+      as u (address, channel, tenant_id, reason, expires_at, source, since, event_id, message_id)
+    order by u.address, u.channel, u.tenant_id, u.expires_at desc nulls first, postroad.suppression_rank(u.reason) desc, u.since desc
+    on conflict on constraint suppression_list_is_unique do update
+    set (reason, source, event_id, message_id) = (
+        select k.reason, k.source, k.event_id, k.message_id
+        from (values
+          (excluded.reason, excluded.source, excluded.event_id, excluded.message_id,
+            s.expires_at <= now or postroad.suppression_rank(excluded.reason) >= postroad.suppression_rank(s.reason)),
+          (s.reason, s.source, s.event_id, s.message_id, true)
+        ) as k (reason, source, event_id, message_id, is_stronger)
+        where k.is_stronger
+        limit 1
+      ),
+      created_at = excluded.created_at,
+      expires_at = case when s.expires_at <= now then excluded.expires_at
+        when s.expires_at is not null and excluded.expires_at is not null then greatest(s.expires_at, excluded.expires_at) end
+    where s.expires_at < coalesce(excluded.expires_at, 'infinity')
+      or postroad.suppression_rank(excluded.reason) > postroad.suppression_rank(s.reason)
+      or excluded.created_at > s.created_at and excluded.event_id is not null and excluded.reason = s.reason
+    returning s.*
+  )
+  select count(*), array_agg(jsonb_strip_nulls(to_jsonb(e))) filter (where is_told)
+  into changed, told
+  from entry as e;
+  if told is not null and to_regproc('postroad.emit_system_event') is not null then
+    perform postroad.emit_system_event('suppression_added', coalesce(u.entry ->> 'channel', 'all'), u.entry)
+    from unnest(told) as u (entry);
+  end if;
   return changed;
 end;
 $$;
 
 --
--- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[]); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[]) IS 'Puts addresses, spelled as the list keeps them, on the suppression list; one element of each array an entry (an array that is null throughout may be empty). An entry that is
+COMMENT ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) IS 'Puts addresses, spelled as the list keeps them, on the suppression list; one element of each array an entry (an array that is null throughout may be empty). An entry that is
 there is never shortened, and keeps the stronger of the two reasons (suppression_rank); one that has expired is replaced. A later event with the same reason renews since when.
-Returns how many entries are new or changed.';
+Each new or changed entry is a system event suppression_added, unless is_told is false. Returns how many they are.';
 
 --
 -- Name: queue_depth(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3172,6 +4433,59 @@ COMMENT ON FUNCTION postroad.queue_depth(priority smallint) IS 'How many message
 enqueued since the oldest: no view counts whole tables.';
 
 --
+-- Name: read_events(text, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.read_events(consumer text, "limit" integer DEFAULT 1000) RETURNS TABLE(batch_id bigint, event_id bigint, event_type text, occurred_at timestamp with time zone, message_id uuid, channel text, message_type text, tenant_id bigint, recipient_type text, recipient_id bigint, source_type text, source_id bigint, attempt smallint, gateway text, external_id text, reason text, bounce_type text, subject text, detail jsonb)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+  reader postroad.consumers;
+begin
+  if ("limit" between 1 and 100000) is not true then
+    raise exception 'limit must be from 1 to 100000, got %', coalesce("limit"::text, 'null')
+      using errcode = 'PR001';
+  end if;
+  if consumer ^@ '_' then
+    raise exception 'consumer % is our own', quote_literal(consumer)
+      using errcode = 'PR001';
+  end if;
+  select b.* into reader from postroad.open_batch(read_events.consumer, "limit") as b;
+  if reader.consumer is null then
+    raise exception 'no consumer %', coalesce(quote_literal(read_events.consumer), 'null')
+      using errcode = 'PR002', hint = 'Register it first: select postroad.register_consumer(''billing'').';
+  end if;
+  if reader.batch_xid is null then
+    return;
+  end if;
+  return query
+  select reader.batch_id, e.event_id, e.event_type, e.occurred_at, e.message_id, coalesce(m.channel, k.channel), coalesce(m.message_type, k.message_type),
+    coalesce(m.tenant_id, k.tenant_id), coalesce(m.recipient_type, k.recipient_type), coalesce(m.recipient_id, k.recipient_id),
+    coalesce(m.source_type, k.source_type), coalesce(m.source_id, k.source_id), e.attempt, e.gateway, e.external_id, e.reason, e.bounce_type,
+    e.subject, case when e.message_id is null then e.detail - 'address' else e.detail end
+  from postroad.events_in(reader) as e
+  left join postroad.messages as m on m.message_id = e.message_id
+  left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
+  order by e.xid, e.key, e.event_id nulls first;
+end;
+$$;
+
+--
+-- Name: FUNCTION read_events(consumer text, "limit" integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.read_events(consumer text, "limit" integer) IS 'The next batch of events for a consumer, at most limit of them (1 to 100,000; default 1,000; all events that one transaction wrote of one message stay together). Call ack_events
+with its batch_id once they are dealt with: until then each call returns the same batch, so that a crash loses nothing. Nothing is skipped, though transactions commit in another
+order than they write; what a transaction that is still open writes comes after its commit. Order: by transaction, within it by message. No row: nothing new.
+
+event_type is queued (the message was enqueued; event_id is null), sent, deferred, delivered, opened, clicked, converted, bounced, complained, unsubscribed, failed, expired,
+cancelled, suppressed, unknown, received; or system.<kind>, with subject and detail instead of a message. No column holds an address.
+Raises PR001 (limit), PR002 (not registered) and PR011 (its position is of another server).';
+
+--
 -- Name: record_events(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3203,7 +4517,7 @@ begin
       if unreadable = 0 then
         raise;
       end if;
-      perform postroad.leave_out(gateway, array['malformed'], array[unreadable], array[case when jsonb_typeof(example) = 'object' then example end]);
+      perform postroad.leave_out(gateway, 'malformed', unreadable, example);
       return postroad.record_reports(gateway, readable);
   end;
 end;
@@ -3337,14 +4651,16 @@ begin
   if helped then
     perform postroad.answer_wishes(followed_ids, followed_events);
   end if;
-  if reported < jsonb_array_length(events) or strange > 0 then
-    perform postroad.leave_out(gateway, array['unknown_event', 'unknown_message'], array[jsonb_array_length(events) - reported, strange],
-      array[(
-        select e.event
-        from jsonb_array_elements(events) as e (event)
-        where (e.event ->> 'event_type' = any (event_types)) is not true
-        limit 1
-      ), example]);
+  if reported < jsonb_array_length(events) then
+    perform postroad.leave_out(gateway, 'unknown_event', jsonb_array_length(events) - reported, (
+      select e.event
+      from jsonb_array_elements(events) as e (event)
+      where (e.event ->> 'event_type' = any (event_types)) is not true
+      limit 1
+    ));
+  end if;
+  if strange > 0 then
+    perform postroad.leave_out(gateway, 'unknown_message', strange, example);
   end if;
   return recorded;
 end;
@@ -3406,6 +4722,54 @@ $$;
 COMMENT ON FUNCTION postroad.refresh_channel_health() IS 'Brings the rates and latencies in channel_health up to date from gateway_minutes, and forgets minutes older than 25 hours. Latencies are told to a power of two.';
 
 --
+-- Name: register_consumer(text, timestamp with time zone, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone DEFAULT NULL::timestamp with time zone, event_types text[] DEFAULT NULL::text[]) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  wrong text;
+  begins txid_snapshot;
+begin
+  if (consumer ~ '^[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}$') is not true then
+    raise exception 'not a name for a consumer: %', coalesce(quote_literal(consumer), 'null')
+      using errcode = 'PR001', hint = 'Up to 63 letters, digits, _ . : and -, of which the first is a letter or digit.';
+  end if;
+  select t.name into wrong
+  from unnest(event_types) as t (name)
+  where (t.name !~ '^system\.(\*|[a-z][a-z0-9_]*)$'
+    and t.name <> all ('{*,queued,sent,deferred,delivered,opened,clicked,converted,bounced,complained,unsubscribed,failed,expired,cancelled,suppressed,unknown,received}')) is not false
+  limit 1;
+  if found or cardinality(event_types) = 0 then
+    raise exception 'unknown event type %', coalesce(quote_literal(wrong), 'null')
+      using errcode = 'PR002', hint = '*, queued, sent, deferred, delivered, opened, clicked, converted, bounced, complained, unsubscribed, failed, expired, cancelled, suppressed, '
+        || 'unknown, received; system.* or system.<kind>.';
+  end if;
+  if since is null then
+    begins := postroad.event_snapshot();
+  else
+    begins := coalesce(
+      (select t.snapshot from postroad.event_ticks as t where t.at <= since order by t.at desc limit 1),
+      '3:3:');                                   -- all that is kept
+  end if;
+  insert into postroad.consumers (consumer, event_types, seen, seen_at)
+  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()))
+  on conflict on constraint consumers_pkey do nothing;
+  return found;
+end;
+$_$;
+
+--
+-- Name: FUNCTION register_consumer(consumer text, since timestamp with time zone, event_types text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) IS 'Registers a reader of events. since: null, the default, begins now; a time begins with what was committed after it, and up to a minute before, as far as it is kept; -infinity
+with all that is kept. event_types: null, the default, is every event of messages; else those, such as {delivered,bounced,system.*}; ''*'' is every one of messages.
+False when it is registered already, and nothing is changed then. Raises PR001 (name) and PR002 (unknown event type).';
+
+--
 -- Name: register_gateways(text[], text[], smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3428,6 +4792,38 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.register_gateways(gateways text[], channels text[], positions smallint[]) IS 'Says which gateways a worker has for which channels; position 1 is the first choice.';
+
+--
+-- Name: register_routing(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.register_routing(rules jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  lock table postroad.gateway_routes in share row exclusive mode;      -- one worker after the other
+  delete from postroad.gateway_routes;
+  insert into postroad.gateway_routes (channel, message_type, gateways)
+  select c.key, t.key, array(select g.name from jsonb_array_elements_text(c.value) with ordinality as g (name, nth) order by g.nth)
+  from jsonb_each(rules -> 'routes') as t, jsonb_each(t.value) as c;
+  delete from postroad.ip_pools;
+  insert into postroad.ip_pools (message_type, ip_pool)
+  select p.key, p.value
+  from jsonb_each_text(rules -> 'ip_pools') as p;
+  delete from postroad.sms_prices;
+  insert into postroad.sms_prices (gateway, prefix, price)
+  select g.key, p.key, p.value::float8
+  from jsonb_each(rules -> 'sms_prices') as g, jsonb_each_text(g.value) as p;
+end;
+$$;
+
+--
+-- Name: FUNCTION register_routing(rules jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.register_routing(rules jsonb) IS 'Says by what a worker chooses gateways, instead of what was said before: {"routes": {type: {channel: [gateway, …]}}, "ip_pools": {type: pool}, "sms_prices": {gateway:
+{digits: price of a part}}}. Where workers differ, explain says what the last one said.';
 
 --
 -- Name: register_worker(bigint, text, integer, text, smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3501,6 +4897,27 @@ $$;
 
 COMMENT ON FUNCTION postroad.release(lease_id uuid, delay interval) IS 'Ends a lease and gives back the messages in it that have no event of it yet, due after delay (default: now). Their attempt is not counted.
 Returns how many; 0 when the lease is gone. Raises PR001 when delay is negative.';
+
+--
+-- Name: remove_webhook_endpoint(bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from postroad.webhook_endpoints as e
+  where e.endpoint_id = remove_webhook_endpoint.endpoint_id;
+  return found;
+end;
+$$;
+
+--
+-- Name: FUNCTION remove_webhook_endpoint(endpoint_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) IS 'Forgets an endpoint, its secrets and its deliveries. False when there is no such endpoint.';
 
 --
 -- Name: replay_webhooks(text, timestamp with time zone, boolean, integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3588,6 +5005,8 @@ begin
   if changed then
     insert into postroad.health_log (gateway, state, cause, worker_id)
     values (gateway, case when is_open then 'open' else 'closed' end, cause, worker_id);
+    perform postroad.emit_system_event('gateway_health_changed', gateway,
+      jsonb_strip_nulls(jsonb_build_object('state', case when is_open then 'open' else 'closed' end, 'cause', cause)));
   end if;
   perform pg_notify('postroad_health', gateway);
 end;
@@ -3597,7 +5016,7 @@ $$;
 -- Name: FUNCTION report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) IS 'Tells all nodes that a gateway''s breaker opened, for open_ms until it may be probed, or closed. A change is a row in health_log; NOTIFY postroad_health carries the
+COMMENT ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) IS 'Tells all nodes that a gateway''s breaker opened, for open_ms until it may be probed, or closed. A change is a row in health_log and a system event; NOTIFY postroad_health carries the
 gateway''s name.';
 
 --
@@ -3762,6 +5181,7 @@ begin
       perform setval(format('postroad.queue_seq_p%s', p), highest);
     end if;
   end loop;
+  perform postroad.reset_own_consumers();
 end;
 $$;
 
@@ -3769,7 +5189,35 @@ $$;
 -- Name: FUNCTION reset_floors(); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.reset_floors() IS 'Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. Called by migrate and by each newly elected maintainer.';
+COMMENT ON FUNCTION postroad.reset_floors() IS 'Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. So do the positions of our own
+readers of events. Called by migrate and by each newly elected maintainer.';
+
+--
+-- Name: reset_own_consumers(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.reset_own_consumers() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  present constant txid_snapshot := postroad.event_snapshot();
+begin
+  update postroad.consumers as c
+  set seen = present, seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null, batch_key = null, split_last = null
+  where c.consumer ^@ '_'
+    and txid_snapshot_xmax(c.seen) > txid_snapshot_xmax(present);
+  if found then
+    perform postroad.emit_system_event('positions_lost', 'restored from a dump');
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION reset_own_consumers(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.reset_own_consumers() IS 'After a restore from a dump into another server, whose transactions have lower numbers: those who count and who post go on with what is new, and a system event says so. Readers of
+apps are told by PR011.';
 
 --
 -- Name: resume(text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3784,7 +5232,7 @@ declare
 begin
   delete from postroad.pauses as x
   where x.scope = resume.scope
-    and x.key = case when resume.scope = 'domain' then lower(resume.key) else resume.key end
+    and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
   returning x.pause_id into resumed;            -- waits for a completion that is parking messages; what follows sees them
   if resumed is null then
     return false;
@@ -3882,6 +5330,137 @@ $$;
 COMMENT ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) IS 'Queues again what failed since a time (default: the last day) and still is failed, the oldest first, at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.';
 
 --
+-- Name: rotate_webhook_secret(bigint, text, interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text DEFAULT NULL::text, old_valid_for interval DEFAULT '24:00:00'::interval) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  signing_secret constant text := postroad.checked_secret(secret);
+begin
+  if (old_valid_for >= '0') is not true then
+    raise exception 'old_valid_for must not be negative, got %', coalesce(old_valid_for::text, 'null')
+      using errcode = 'PR001';
+  end if;
+  perform from postroad.webhook_endpoints as e where e.endpoint_id = rotate_webhook_secret.endpoint_id for update;
+  if not found then
+    raise exception 'no endpoint %', coalesce(endpoint_id::text, 'null')
+      using errcode = 'PR002', hint = 'See: table postroad.outbound_stats.';
+  end if;
+  update postroad.webhook_secrets as s
+  set valid_until = clock_timestamp() + old_valid_for
+  where s.endpoint_id = rotate_webhook_secret.endpoint_id
+    and s.valid_until is null;
+  insert into postroad.webhook_secrets (endpoint_id, secret)
+  values (endpoint_id, signing_secret);
+  return signing_secret;
+end;
+$$;
+
+--
+-- Name: FUNCTION rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) IS 'Gives an endpoint a new secret (made if null) and returns it. The old one signs too for old_valid_for (24 hours), so that the receiver may change over at any time.
+Raises PR001 (secret, or a negative time) and PR002 (no such endpoint).';
+
+--
+-- Name: route_of(postroad.messages); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  chosen constant text := postroad.gateway_named(m.gateway);
+  of_type text[];
+  gateways text[];
+  pool text;
+begin
+  select r.gateways into of_type
+  from postroad.gateway_routes as r
+  where r.channel = m.channel
+    and r.message_type = m.message_type;
+  gateways := coalesce(of_type, array(
+    select h.gateway from postroad.channel_health as h where h.channel = m.channel order by h.position, h.gateway
+  ));
+  if exists (select from postroad.channel_health as h where h.gateway = chosen and h.channel = m.channel) then
+    gateways := chosen || array_remove(gateways, chosen);
+  end if;
+  if cardinality(gateways) = 0 then
+    verdict := 'wait';
+    reason := format('no_gateway: no worker has a gateway for %s', m.channel);
+    return;
+  end if;
+  if m.channel = 'email' then
+    select format('IP pool %s (%s)', coalesce(m.ip_pool, p.ip_pool), case when m.ip_pool is null then 'by message type' else 'by the caller' end)
+    into pool
+    from (select m.message_type) as t (message_type)
+    left join postroad.ip_pools as p on p.message_type = t.message_type
+    where coalesce(m.ip_pool, p.ip_pool) is not null;
+  end if;
+  with candidate as (
+    select g.gateway, g.nth, s.weight, x.key is not null as is_paused, coalesce(s.is_open, false) as is_open, s.cause, s.changed_at, s.open_until,
+      (
+        select p.price
+        from postroad.sms_prices as p
+        where m.channel = 'sms'
+          and p.gateway = g.gateway
+          and starts_with(ltrim(m.recipient, '+'), p.prefix)
+        order by length(p.prefix) desc
+        limit 1
+      ) as price
+    from unnest(gateways) with ordinality as g (gateway, nth)
+    left join postroad.gateway_states as s on s.gateway = g.gateway
+    left join postroad.pauses as x on x.scope = 'gateway' and x.key = g.gateway
+  ), tried as (                     -- as the workers do it: src/worker/routing.rs
+    select c.*, row_number() over (
+      order by c.is_open, case when c.is_open then c.open_until end, c.gateway is distinct from chosen, coalesce(c.weight, 1) = 0, c.price,
+        c.weight is null, c.nth
+    ) as place
+    from candidate as c
+    where not c.is_paused
+  ), first as (
+    select t.gateway, case
+        when t.is_open then 'every breaker is open: the one that is probed next'
+        when t.gateway = chosen then 'chosen by the caller'
+        when t.price is not null then format('the cheapest to this number: %s a part', t.price)
+        when exists (select from tried as o where o.weight is not null and not o.is_open) then 'by weight'
+        when of_type is not null then format('first for %s', m.message_type)
+        else format('first for %s', m.channel)
+      end as why
+    from tried as t
+    where t.place = 1
+  )
+  select
+    case when exists (select from first) then 'pass' else 'wait' end,
+    concat_ws('; ',
+      (select format('%s (%s)', f.gateway, f.why) from first as f),
+      'then ' || (select string_agg(t.gateway, ', ' order by t.place) from tried as t where t.place > 1 and not t.is_open),
+      'paused: ' || (select string_agg(c.gateway, ', ' order by c.nth) from candidate as c where c.is_paused),
+      (
+        select string_agg(format('%s''s breaker is open since %s (%s)', c.gateway, c.changed_at, c.cause), '; ' order by c.nth)
+        from candidate as c
+        where c.is_open
+      ),
+      'weights: ' || (select string_agg(format('%s %s', c.gateway, c.weight), ', ' order by c.weight desc, c.gateway) from candidate as c where c.weight is not null),
+      'prices: ' || (select string_agg(format('%s %s', c.gateway, c.price), ', ' order by c.price, c.gateway) from candidate as c where c.price is not null),
+      pool
+    )
+  into verdict, reason;
+end;
+$$;
+
+--
+-- Name: FUNCTION route_of(m postroad.messages, OUT verdict text, OUT reason text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) IS 'By which gateways a message goes, and why: as far as the workers told (register_gateways, register_routing), and with what they know of gateways now. Which push gateway
+takes a token only they know.';
+
+--
 -- Name: routing_state(); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3912,20 +5491,22 @@ CREATE FUNCTION postroad.set_gateway_weight(gateway text, weight integer) RETURN
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  named constant text := postroad.gateway_named(gateway);
 begin
   if weight < 0 then
     raise exception 'a weight must be 0 or more, got %', weight
       using errcode = 'PR001', hint = 'Null: in configured order. 0: only when no other gateway can.';
   end if;
-  if not exists (select from postroad.channel_health as h where h.gateway = set_gateway_weight.gateway) then
+  if not exists (select from postroad.channel_health as h where h.gateway = named) then
     raise exception 'no worker has registered a gateway %', quote_literal(gateway)
       using errcode = 'PR002', hint = 'See: select distinct gateway from postroad.gateway_stats.';
   end if;
   insert into postroad.gateway_states as s (gateway, weight)
-  values (gateway, weight)
+  values (named, weight)
   on conflict on constraint gateway_states_pkey do update
   set weight = excluded.weight;
-  perform pg_notify('postroad_health', gateway);
+  perform pg_notify('postroad_health', named);
 end;
 $$;
 
@@ -4042,6 +5623,37 @@ COMMENT ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, af
 is_on: false for not at all. after: so many messages with such an event (default 1), not older than within (default: any), none delivered since. expires_after: how long
 (default: for good). every_channel: on all channels, not that of the event only. every_tenant: false for the message''s tenant only. What is on the list stays as it is.
 Raises PR001 (after below 1, an interval that is not above 0) and PR002 (unknown reason).';
+
+--
+-- Name: set_webhook_endpoint(bigint, text, text[], text[], boolean, text, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text DEFAULT NULL::text, event_types text[] DEFAULT NULL::text[], channels text[] DEFAULT NULL::text[], include_addresses boolean DEFAULT NULL::boolean, description text DEFAULT NULL::text, enabled boolean DEFAULT NULL::boolean) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  perform postroad.check_endpoint(coalesce(url, 'https://example.org'), coalesce(event_types, '{message.*}'), nullif(channels, '{}'));
+  update postroad.webhook_endpoints as e
+  set url = coalesce(set_webhook_endpoint.url, e.url),
+    event_types = coalesce(set_webhook_endpoint.event_types, e.event_types),
+    channels = case when set_webhook_endpoint.channels = '{}' then null else coalesce(set_webhook_endpoint.channels, e.channels) end,
+    include_addresses = coalesce(set_webhook_endpoint.include_addresses, e.include_addresses),
+    description = coalesce(set_webhook_endpoint.description, e.description),
+    disabled_at = case when enabled then null when not enabled then coalesce(e.disabled_at, clock_timestamp()) else e.disabled_at end,
+    disabled_reason = case when enabled then null when not enabled then coalesce(e.disabled_reason, 'by_operator') else e.disabled_reason end,
+    failing_since = case when enabled then null else e.failing_since end
+  where e.endpoint_id = set_webhook_endpoint.endpoint_id;
+  return found;
+end;
+$$;
+
+--
+-- Name: FUNCTION set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean) IS 'Changes what is given of an endpoint; null leaves it as it is. channels: {} means all of them. enabled: false stops it, and events that come meanwhile are not posted to it; true lets
+it go on, with those that waited when it stopped. False when there is no such endpoint. Raises PR001 (URL) and PR002 (unknown event type or channel).';
 
 --
 -- Name: settle(uuid, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4230,6 +5842,8 @@ error: the provider''s own words. sent means that the gateway took it, delivered
 CREATE FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) RETURNS TABLE(place integer, verdict text, batch_id bigint, inbox_id bigint, received_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   given integer := cardinality(gateways);
@@ -4263,20 +5877,26 @@ begin
   -- In a snapshot of its own: what another node stored meanwhile is seen.
   return query
     with arrived as materialized (
-      select u.place::integer, u.gateway, u.delivery_key,
+      select u.place::integer, u.gateway, u.delivery_key, u.replay_key, u.body,
         row_number() over (partition by u.gateway, u.delivery_key order by u.place) = 1 as is_first
-      from unnest(gateways, delivery_keys) with ordinality as u (gateway, delivery_key, place)
+      from unnest(gateways, delivery_keys, replay_keys, bodies) with ordinality as u (gateway, delivery_key, replay_key, body, place)
     )
     select a.place,
       case
         when i.inbox_id is null then 'replayed'
-        when n.batch_id is null then 'duplicate'
-        else 'stored'
+        when n.batch_id is not null then 'stored'
+        when a.replay_key = i.replay_key and a.body <> i.body then 'replayed'   -- a token that does not cover the body vouched for another one
+        else 'duplicate'
       end,
       n.batch_id, i.inbox_id, i.received_at
     from arrived as a
-    left join postroad.webhook_inbox as i
-      on i.gateway = a.gateway and i.delivery_key = a.delivery_key
+    left join lateral (                            -- by its index, also with a plan that was made when the table was empty
+      select x.inbox_id, x.received_at, x.replay_key, x.body
+      from postroad.webhook_inbox as x
+      where x.gateway = a.gateway
+        and x.delivery_key = a.delivery_key
+      limit 1
+    ) as i on true
     left join unnest(stored, batches) as n (inbox_id, batch_id)
       on n.inbox_id = i.inbox_id and a.is_first
     order by a.place;
@@ -4288,7 +5908,52 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) IS 'Stores verified requests, one element of each array a request, and says of each, in the order given: stored (with its batch, which waits to be read), duplicate (a
-delivery_key that is there already, also twice in the call), or replayed (another delivery under a replay_key that was used).';
+delivery_key that is there already, also twice in the call), or replayed (another delivery, or another body, under a replay_key that was used).';
+
+--
+-- Name: summarize_events(boolean, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.summarize_events(old_days boolean DEFAULT false, all_of_it boolean DEFAULT false) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET lock_timeout TO '100ms'
+    AS $_$
+declare
+  part record;
+  nth bigint;
+  summarized integer := 0;
+begin
+  for part in
+    select x.indexrelid as index, pg_relation_size(x.indrelid) / current_setting('block_size')::integer / 64 as ranges,
+      all_of_it or (old_days and c.relname ~ '_[0-9]{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - 1) as to_the_end
+    from pg_inherits as i
+    join pg_index as x on x.indexrelid = i.inhrelid
+    join pg_class as c on c.oid = x.indrelid
+    where i.inhparent in ('postroad.messages_xid'::regclass, 'postroad.delivery_events_xid'::regclass)
+  loop
+    -- What fills now is left: an index that knows a range is written with each new transaction in it. The last full ranges, backwards to the first known one.
+    nth := part.ranges - 1;
+    while nth >= 0 and brin_summarize_range(part.index, nth * 64) > 0 loop
+      summarized := summarized + 1;
+      nth := nth - 1;
+    end loop;
+    if part.to_the_end then
+      summarized := summarized + brin_summarize_new_values(part.index);
+    end if;
+  end loop;
+  return summarized;
+end;
+$_$;
+
+--
+-- Name: FUNCTION summarize_events(old_days boolean, all_of_it boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it boolean) IS 'Brings the indexes by which events are read up to date: they know nothing of the pages that were filled last, and those are read whole. old_days: also the
+last pages of days before yesterday, which fill slowly; it looks through all they have. all_of_it: also gaps that a killed call left, and pages that fill now. Returns how many ranges
+were new. Waits 100 ms for a lock at most: on lock_not_available, call it again.';
 
 --
 -- Name: suppress(text, text, text, bigint, timestamp with time zone, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4448,6 +6113,7 @@ COMMENT ON FUNCTION postroad.take_probe(gateway text) IS 'Whether this node is t
 CREATE FUNCTION postroad.take_webhooks(gateways text[], min_age interval) RETURNS TABLE(batch_id bigint, gateway text, inbox_id bigint, query text, content_type text, body bytea, received_at timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   taken record;
@@ -4531,6 +6197,44 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.to_time(text) IS 'A time in ISO 8601, or null when it is none.';
+
+--
+-- Name: txid_current_if_assigned(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.txid_current_if_assigned() RETURNS bigint
+    LANGUAGE sql STABLE
+    AS $$
+  select pg_current_xact_id_if_assigned()::text::bigint
+$$;
+
+--
+-- Name: FUNCTION txid_current_if_assigned(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.txid_current_if_assigned() IS 'The id of this transaction, or null when it has written nothing yet.';
+
+--
+-- Name: unregister_consumer(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.unregister_consumer(consumer text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  delete from postroad.consumers as c
+  where c.consumer = unregister_consumer.consumer
+    and c.consumer !~ '^_';
+  return found;
+end;
+$$;
+
+--
+-- Name: FUNCTION unregister_consumer(consumer text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.unregister_consumer(consumer text) IS 'Forgets a reader of events and its position. False when there is none of this name.';
 
 --
 -- Name: unregister_worker(bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4760,6 +6464,38 @@ COMMENT ON FUNCTION postroad.wake(priority smallint) IS 'Notifies the pools of a
 postroad.notify = off of the session leaves it out (for callers who prepare transactions); the fallback poll of the pools then finds the message.';
 
 --
+-- Name: wants_message(text[], text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.wants_message(event_types text[], event_type text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select event_types is null or event_type = any (event_types) or '*' = any (event_types)
+$$;
+
+--
+-- Name: FUNCTION wants_message(event_types text[], event_type text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.wants_message(event_types text[], event_type text) IS 'Whether a reader of these types reads such an event of a message.';
+
+--
+-- Name: wants_system(text[], text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.wants_system(event_types text[], kind text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select coalesce('system.*' = any (event_types) or 'system.' || kind = any (event_types), false)
+$$;
+
+--
+-- Name: FUNCTION wants_system(event_types text[], kind text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.wants_system(event_types text[], kind text) IS 'Whether a reader of these types reads such a system event.';
+
+--
 -- Name: channel_health; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -4819,30 +6555,51 @@ COMMENT ON COLUMN postroad.channel_health.current_rate IS 'Calls a second in the
 COMMENT ON COLUMN postroad.channel_health.maximum_rate IS 'The most calls a second in a minute of the last 24 hours.';
 
 --
+-- Name: event_minutes; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.event_minutes (
+    minute timestamp with time zone NOT NULL,
+    events bigint NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    channel text NOT NULL COLLATE pg_catalog."C",
+    gateway text COLLATE pg_catalog."C",
+    event_type text NOT NULL COLLATE pg_catalog."C"
+)
+WITH (fillfactor='70');
+
+--
+-- Name: TABLE event_minutes; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.event_minutes IS 'Events by the minute in which they happened. Kept by count_events for 25 hours.';
+
+--
 -- Name: channel_stats; Type: VIEW; Schema: postroad; Owner: -
 --
 
 CREATE VIEW postroad.channel_stats AS
- SELECT m.channel,
-    count(*) AS enqueued_1h,
-    count(*) FILTER (WHERE (o.event_type = 'sent'::text)) AS sent_1h,
-    count(*) FILTER (WHERE (o.event_type = ANY (ARRAY['failed'::text, 'bounced'::text]))) AS failed_1h,
-    count(*) FILTER (WHERE (o.event_type = ANY (ARRAY['suppressed'::text, 'expired'::text, 'cancelled'::text]))) AS not_sent_1h,
-    count(*) FILTER (WHERE ((o.event_type IS NULL) OR (o.event_type = 'deferred'::text))) AS waiting_1h
-   FROM (postroad.messages m
-     LEFT JOIN LATERAL ( SELECT e.event_type
-           FROM postroad.delivery_events e
-          WHERE ((e.message_id = m.message_id) AND (e.event_type = ANY (ARRAY['sent'::text, 'failed'::text, 'bounced'::text, 'suppressed'::text, 'expired'::text, 'cancelled'::text, 'deferred'::text, 'unknown'::text])))
-          ORDER BY e.occurred_at DESC, e.event_id DESC
-         LIMIT 1) o ON (true))
-  WHERE (m.message_id >= postroad.uuid_at((clock_timestamp() - '01:00:00'::interval)))
-  GROUP BY m.channel;
+ SELECT s.channel,
+    s.queued AS enqueued_1h,
+    s.sent AS sent_1h,
+    s.failed AS failed_1h,
+    s.not_sent AS not_sent_1h,
+    GREATEST((((s.queued - s.sent) - s.failed) - s.not_sent), (0)::bigint) AS waiting_1h
+   FROM ( SELECT c.channel,
+            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = 'queued'::text)), (0)::numeric))::bigint AS queued,
+            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = 'sent'::text)), (0)::numeric))::bigint AS sent,
+            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = ANY (ARRAY['failed'::text, 'bounced'::text]))), (0)::numeric))::bigint AS failed,
+            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = ANY (ARRAY['suppressed'::text, 'expired'::text, 'cancelled'::text]))), (0)::numeric))::bigint AS not_sent
+           FROM postroad.event_minutes c
+          WHERE ((c.minute > (clock_timestamp() - '01:00:00'::interval)) AND (c.channel <> ''::text))
+          GROUP BY c.channel) s;
 
 --
 -- Name: VIEW channel_stats; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON VIEW postroad.channel_stats IS 'Each channel: what became of the messages enqueued in the last hour.';
+COMMENT ON VIEW postroad.channel_stats IS 'Each channel: how many messages were enqueued, sent, failed (or bounced), and not sent for another reason in the last hour; waiting_1h: how many more came than ended.
+Counted every second. By day, message type, source and tenant: message_stats.';
 
 --
 -- Name: contents; Type: TABLE; Schema: postroad; Owner: -
@@ -4907,19 +6664,59 @@ COMMENT ON TABLE postroad.contents_kept IS 'Contents of messages that still wait
 --
 
 CREATE VIEW postroad.delivery_rates AS
- SELECT date_trunc('minute'::text, e.occurred_at) AS minute,
-    e.gateway,
-    e.event_type,
-    count(*) AS events
-   FROM postroad.delivery_events e
-  WHERE (e.message_id >= postroad.uuid_at((clock_timestamp() - '01:00:00'::interval)))
-  GROUP BY (date_trunc('minute'::text, e.occurred_at)), e.gateway, e.event_type;
+ SELECT c.minute,
+    c.gateway,
+    c.event_type,
+    (sum(c.events))::bigint AS events
+   FROM postroad.event_minutes c
+  WHERE ((c.minute > (clock_timestamp() - '01:00:00'::interval)) AND (c.event_type <> 'queued'::text))
+  GROUP BY c.minute, c.gateway, c.event_type;
 
 --
 -- Name: VIEW delivery_rates; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON VIEW postroad.delivery_rates IS 'Events by minute and gateway, of messages enqueued in the last hour.';
+COMMENT ON VIEW postroad.delivery_rates IS 'Events by minute and gateway, in the last hour.';
+
+--
+-- Name: event_consumers; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.event_consumers AS
+ SELECT c.consumer,
+    c.event_types,
+    c.registered_at,
+    c.read_at,
+    c.acked_at,
+        CASE
+            WHEN (c.batch_xid IS NOT NULL) THEN c.batch_id
+            ELSE NULL::bigint
+        END AS open_batch,
+    (clock_timestamp() - c.seen_at) AS behind,
+    (txid_snapshot_xmax(txid_current_snapshot()) - txid_snapshot_xmax(c.seen)) AS transactions_behind
+   FROM postroad.consumers c;
+
+--
+-- Name: VIEW event_consumers; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.event_consumers IS 'Who reads events, and how far: behind is the age of the snapshot up to which all was acknowledged; transactions_behind those of the whole server since. open_batch: was read and is not
+acknowledged. _counters counts, _webhooks posts to endpoints.';
+
+--
+-- Name: event_ticks; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.event_ticks (
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    snapshot txid_snapshot NOT NULL
+);
+
+--
+-- Name: TABLE event_ticks; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.event_ticks IS 'What could be seen at a time, once a minute: a reader may begin there.';
 
 --
 -- Name: failed_messages; Type: VIEW; Schema: postroad; Owner: -
@@ -4975,6 +6772,22 @@ COMMENT ON TABLE postroad.gateway_minutes IS 'What gateways answered, a row a mi
 --
 
 COMMENT ON COLUMN postroad.gateway_minutes.latencies IS 'Calls by latency: bucket n counts those of up to 2^n ms, from n = 0 to 15; the last bucket counts the rest.';
+
+--
+-- Name: gateway_routes; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.gateway_routes (
+    channel text NOT NULL,
+    message_type text NOT NULL,
+    gateways text[] NOT NULL
+);
+
+--
+-- Name: TABLE gateway_routes; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.gateway_routes IS 'Gateways of some types of messages, first choice first, instead of those of their channel (channel_health).';
 
 --
 -- Name: gateway_states; Type: TABLE; Schema: postroad; Owner: -
@@ -5052,21 +6865,19 @@ CREATE VIEW postroad.gateway_stats AS
     COALESCE(r.failed, (0)::bigint) AS failed_1h,
     r.last_sent_at
    FROM (postroad.channel_health h
-     LEFT JOIN ( SELECT e.gateway,
-            m.channel,
-            count(*) FILTER (WHERE (e.event_type = 'sent'::text)) AS sent,
-            count(*) FILTER (WHERE (e.event_type = ANY (ARRAY['failed'::text, 'bounced'::text, 'deferred'::text, 'unknown'::text]))) AS failed,
-            max(e.occurred_at) FILTER (WHERE (e.event_type = 'sent'::text)) AS last_sent_at
-           FROM (postroad.delivery_events e
-             JOIN postroad.messages m USING (message_id))
-          WHERE (e.message_id >= postroad.uuid_at((clock_timestamp() - '01:00:00'::interval)))
-          GROUP BY e.gateway, m.channel) r USING (gateway, channel));
+     LEFT JOIN ( SELECT c.gateway,
+            c.channel,
+            (sum(c.events) FILTER (WHERE ((c.event_type = 'sent'::text) AND (c.minute > (clock_timestamp() - '01:00:00'::interval)))))::bigint AS sent,
+            (sum(c.events) FILTER (WHERE ((c.event_type = ANY (ARRAY['failed'::text, 'bounced'::text, 'deferred'::text, 'unknown'::text])) AND (c.minute > (clock_timestamp() - '01:00:00'::interval)))))::bigint AS failed,
+            max(c.last_at) FILTER (WHERE (c.event_type = 'sent'::text)) AS last_sent_at
+           FROM postroad.event_minutes c
+          GROUP BY c.gateway, c.channel) r USING (gateway, channel));
 
 --
 -- Name: VIEW gateway_stats; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON VIEW postroad.gateway_stats IS 'Each gateway of each channel, with what it did with the messages enqueued in the last hour.';
+COMMENT ON VIEW postroad.gateway_stats IS 'Each gateway of each channel, with what it did in the last hour, and when it last sent (within 25 hours). Counted every second.';
 
 --
 -- Name: health_log; Type: TABLE; Schema: postroad; Owner: -
@@ -5183,12 +6994,27 @@ ALTER TABLE ONLY postroad.intents ALTER COLUMN message_ids SET STORAGE EXTERNAL;
 COMMENT ON TABLE postroad.intents IS 'Messages with on_unknown hold that a worker is about to send: if it dies, they are unknown. Deleted with their lease.';
 
 --
+-- Name: ip_pools; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.ip_pools (
+    message_type text NOT NULL,
+    ip_pool text NOT NULL
+);
+
+--
+-- Name: TABLE ip_pools; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.ip_pools IS 'The IP pool of mails that name none.';
+
+--
 -- Name: late_events; Type: TABLE; Schema: postroad; Owner: -
 --
 
 CREATE TABLE postroad.late_events (
     event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    xid bigint DEFAULT txid_current() NOT NULL,
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     message_id uuid NOT NULL,
     lease_id uuid,
@@ -5214,6 +7040,7 @@ COMMENT ON TABLE postroad.late_events IS 'Events of messages whose day is gone.'
 --
 
 CREATE TABLE postroad.unplaced_events (
+    count_id bigint NOT NULL,
     day date NOT NULL,
     gateway text NOT NULL COLLATE pg_catalog."C",
     cause text NOT NULL,
@@ -5227,7 +7054,7 @@ WITH (fillfactor='50');
 -- Name: TABLE unplaced_events; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON TABLE postroad.unplaced_events IS 'Reported events that were left out, counted by day, gateway and cause, with the last of each: see left_out_events.';
+COMMENT ON TABLE postroad.unplaced_events IS 'Reported events that were left out, counted by day, gateway and cause, with the last of each; a row for each call at a time, so that none waits: see left_out_events.';
 
 --
 -- Name: left_out_events; Type: VIEW; Schema: postroad; Owner: -
@@ -5237,10 +7064,11 @@ CREATE VIEW postroad.left_out_events AS
  SELECT x.day,
     x.gateway,
     x.cause,
-    x.events,
-    x.last_at,
-    x.last_event
+    (sum(x.events))::bigint AS events,
+    max(x.last_at) AS last_at,
+    (array_agg(x.last_event ORDER BY x.last_at DESC))[1] AS last_event
    FROM postroad.unplaced_events x
+  GROUP BY x.day, x.gateway, x.cause
   ORDER BY x.day DESC, x.gateway, x.cause;
 
 --
@@ -5249,6 +7077,40 @@ CREATE VIEW postroad.left_out_events AS
 
 COMMENT ON VIEW postroad.left_out_events IS 'Reported events that were not recorded, counted by day (UTC), gateway and cause: malformed (an id or a time that is none), unknown_event (a type that we do not have),
 unknown_message (no message of ours: of another application on the same account, perhaps). last_event is the latest of them, without its recipient. Kept 90 days.';
+
+--
+-- Name: message_counters; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.message_counters (
+    day date NOT NULL,
+    tenant_id bigint,
+    count bigint NOT NULL,
+    channel text NOT NULL COLLATE pg_catalog."C",
+    gateway text COLLATE pg_catalog."C",
+    message_type text NOT NULL COLLATE pg_catalog."C",
+    source_type text COLLATE pg_catalog."C",
+    event_type text NOT NULL COLLATE pg_catalog."C"
+)
+WITH (fillfactor='70');
+
+--
+-- Name: TABLE message_counters; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.message_counters IS 'Events by the day (UTC) of their message, channel, gateway, message type, source and tenant. Kept by count_events, checked by audit_counters. They stay when the day is dropped.';
+
+--
+-- Name: COLUMN message_counters.day; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.message_counters.day IS 'The day on which the message was enqueued.';
+
+--
+-- Name: COLUMN message_counters.channel; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.message_counters.channel IS 'Empty when the record of the message was gone by the time of the event; so is message_type.';
 
 --
 -- Name: message_queue; Type: TABLE; Schema: postroad; Owner: -
@@ -5395,6 +7257,28 @@ WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='20000'
 COMMENT ON TABLE postroad.message_queue_p4 IS 'Messages of priority P4 that may be sent now.';
 
 --
+-- Name: message_stats; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.message_stats AS
+ SELECT c.day,
+    c.channel,
+    c.gateway,
+    c.message_type,
+    c.source_type,
+    c.tenant_id,
+    c.event_type,
+    c.count
+   FROM postroad.message_counters c;
+
+--
+-- Name: VIEW message_stats; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.message_stats IS 'How many events of each type there were, by the day (UTC) on which their message was enqueued, channel, gateway, message type, source and tenant. Exact to a second or so; days whose
+messages were dropped stay. queued has no gateway. See audit_counters.';
+
+--
 -- Name: message_templates; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -5444,7 +7328,8 @@ CREATE TABLE postroad.messages_default (
     body text,
     html text,
     data jsonb,
-    options jsonb
+    options jsonb,
+    xid bigint DEFAULT txid_current() NOT NULL
 );
 
 --
@@ -5452,6 +7337,131 @@ CREATE TABLE postroad.messages_default (
 --
 
 COMMENT ON TABLE postroad.messages_default IS 'Catches what no day was made for; maintenance moves it to its day.';
+
+--
+-- Name: webhook_endpoints; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_endpoints (
+    endpoint_id bigint NOT NULL,
+    url text NOT NULL,
+    event_types text[] NOT NULL,
+    channels text[],
+    tenant_id bigint,
+    include_addresses boolean DEFAULT false NOT NULL,
+    description text,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    created_by text DEFAULT SESSION_USER NOT NULL,
+    disabled_at timestamp with time zone,
+    disabled_reason text,
+    failing_since timestamp with time zone,
+    last_success_at timestamp with time zone,
+    last_failure_at timestamp with time zone,
+    last_failure text
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE webhook_endpoints; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_endpoints IS 'Where events are posted, by Standard Webhooks 1.0.0.';
+
+--
+-- Name: COLUMN webhook_endpoints.event_types; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_endpoints.event_types IS 'Such as message.*, message.delivered, system.*.';
+
+--
+-- Name: COLUMN webhook_endpoints.channels; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_endpoints.channels IS 'Events of messages of these channels only; null: of all.';
+
+--
+-- Name: COLUMN webhook_endpoints.tenant_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_endpoints.tenant_id IS 'Events of this tenant only; null: of all.';
+
+--
+-- Name: COLUMN webhook_endpoints.failing_since; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_endpoints.failing_since IS 'No delivery has succeeded since; null after a success.';
+
+--
+-- Name: webhook_outbox; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_outbox (
+    delivery_id bigint NOT NULL,
+    endpoint_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    due_at timestamp with time zone DEFAULT clock_timestamp(),
+    finished_at timestamp with time zone,
+    attempts smallint DEFAULT 0 NOT NULL,
+    last_status smallint,
+    last_error text,
+    webhook_id text NOT NULL COLLATE pg_catalog."C",
+    event_type text NOT NULL COLLATE pg_catalog."C",
+    payload text NOT NULL
+)
+WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='5000');
+
+--
+-- Name: TABLE webhook_outbox; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_outbox IS 'Events on their way to endpoints, one row each, and what became of them.';
+
+--
+-- Name: COLUMN webhook_outbox.due_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_outbox.due_at IS 'When it is tried next; while a process posts it, when another one may. Null: delivered or given up.';
+
+--
+-- Name: COLUMN webhook_outbox.webhook_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_outbox.webhook_id IS 'The same at every attempt, and unique to an event and endpoint.';
+
+--
+-- Name: outbound_stats; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.outbound_stats AS
+ SELECT e.endpoint_id,
+    split_part(e.url, '?'::text, 1) AS url,
+    e.event_types,
+    e.channels,
+    e.tenant_id,
+    e.disabled_at,
+    e.disabled_reason,
+    e.failing_since,
+    e.last_success_at,
+    e.last_failure_at,
+    e.last_failure,
+    ( SELECT count(*) AS count
+           FROM ( SELECT
+                   FROM postroad.webhook_outbox o
+                  WHERE ((o.endpoint_id = e.endpoint_id) AND (o.due_at IS NOT NULL))
+                 LIMIT 10000) w) AS waiting,
+    ( SELECT min(o.created_at) AS min
+           FROM ( SELECT w.created_at
+                   FROM postroad.webhook_outbox w
+                  WHERE ((w.endpoint_id = e.endpoint_id) AND (w.due_at IS NOT NULL))
+                  ORDER BY w.due_at
+                 LIMIT 100) o) AS oldest_at
+   FROM postroad.webhook_endpoints e;
+
+--
+-- Name: VIEW outbound_stats; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.outbound_stats IS 'Each endpoint (without the query of its URL), how it does, and how many events wait for it: exact below 10,000, which stands for that many or more. oldest_at: the oldest of the 100 that are due first.';
 
 --
 -- Name: pauses_pause_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
@@ -5710,6 +7720,22 @@ CREATE TABLE postroad.rate_limits (
 COMMENT ON TABLE postroad.rate_limits IS 'How much may go out a second, minute, hour and day; null means no limit.';
 
 --
+-- Name: sms_prices; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.sms_prices (
+    gateway text NOT NULL,
+    prefix text NOT NULL,
+    price double precision NOT NULL
+);
+
+--
+-- Name: TABLE sms_prices; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.sms_prices IS 'What a part of a text message costs by a gateway, by the digits with which the number begins.';
+
+--
 -- Name: sms_replies; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -5882,6 +7908,74 @@ CREATE TABLE postroad.suppression_strikes (
 COMMENT ON TABLE postroad.suppression_strikes IS 'Events that count towards a rule with after above 1, one a message. A delivery takes those of bounces away.';
 
 --
+-- Name: system_events; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.system_events (
+    event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
+    xid bigint DEFAULT txid_current() NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text COLLATE pg_catalog."C",
+    detail jsonb
+);
+
+--
+-- Name: TABLE system_events; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.system_events IS 'What happened to the system rather than to a message: append-only, rare. See postroad.emit_system_event.';
+
+--
+-- Name: COLUMN system_events.kind; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.system_events.kind IS 'Such as gateway_health_changed; readers see it as system.gateway_health_changed.';
+
+--
+-- Name: COLUMN system_events.subject; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.system_events.subject IS 'What it happened to: a gateway, a channel, a limit. Never an address.';
+
+--
+-- Name: COLUMN system_events.detail; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.system_events.detail IS 'More of it. An address may stand in detail.address only, a tenant in detail.tenant_id.';
+
+--
+-- Name: system_log; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.system_log AS
+ SELECT s.event_id,
+    s.occurred_at,
+    s.kind,
+    s.subject,
+    (s.detail - 'address'::text) AS detail
+   FROM postroad.system_events s;
+
+--
+-- Name: VIEW system_log; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.system_log IS 'System events, without addresses; ask with occurred_at >= ….';
+
+--
+-- Name: unplaced_events_count_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.unplaced_events ALTER COLUMN count_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.unplaced_events_count_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: webhook_batches; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -5931,6 +8025,50 @@ WITH (fillfactor='50');
 --
 
 COMMENT ON TABLE postroad.webhook_counts IS 'What became of the requests in the inbox, a row a gateway, kept by those who read them. What still waits is not in it.';
+
+--
+-- Name: webhook_deliveries; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.webhook_deliveries AS
+ SELECT o.delivery_id,
+    o.endpoint_id,
+    split_part(e.url, '?'::text, 1) AS url,
+    o.webhook_id,
+    o.event_type,
+    o.created_at,
+    o.attempts,
+    o.last_status,
+    o.last_error,
+    o.due_at,
+        CASE
+            WHEN ((o.finished_at IS NULL) AND (e.disabled_at IS NOT NULL)) THEN 'held'::text
+            WHEN (o.finished_at IS NULL) THEN 'waiting'::text
+            WHEN (o.last_error IS NULL) THEN 'delivered'::text
+            ELSE 'given_up'::text
+        END AS state,
+    o.finished_at
+   FROM (postroad.webhook_outbox o
+     JOIN postroad.webhook_endpoints e USING (endpoint_id));
+
+--
+-- Name: VIEW webhook_deliveries; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.webhook_deliveries IS 'Events on their way to endpoints and what became of them; ask with created_at >= …. held: its endpoint is disabled. given_up: all its attempts failed.';
+
+--
+-- Name: webhook_endpoints_endpoint_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.webhook_endpoints ALTER COLUMN endpoint_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.webhook_endpoints_endpoint_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: webhook_errors; Type: TABLE; Schema: postroad; Owner: -
@@ -6014,6 +8152,36 @@ ALTER TABLE postroad.webhook_inbox ALTER COLUMN inbox_id ADD GENERATED ALWAYS AS
     NO MAXVALUE
     CACHE 1
 );
+
+--
+-- Name: webhook_outbox_delivery_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.webhook_outbox ALTER COLUMN delivery_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.webhook_outbox_delivery_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: webhook_secrets; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_secrets (
+    endpoint_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    valid_until timestamp with time zone,
+    secret text NOT NULL
+);
+
+--
+-- Name: TABLE webhook_secrets; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_secrets IS 'What signs the requests to an endpoint: the one without end, and for a while those that it replaced.';
 
 --
 -- Name: webhook_stats; Type: VIEW; Schema: postroad; Owner: -
@@ -6132,6 +8300,13 @@ ALTER TABLE ONLY postroad.channel_health
     ADD CONSTRAINT channel_health_pkey PRIMARY KEY (gateway, channel);
 
 --
+-- Name: consumers consumers_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.consumers
+    ADD CONSTRAINT consumers_pkey PRIMARY KEY (consumer);
+
+--
 -- Name: contents contents_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -6153,11 +8328,32 @@ ALTER TABLE ONLY postroad.contents_kept
     ADD CONSTRAINT contents_kept_pkey PRIMARY KEY (content_id);
 
 --
+-- Name: event_minutes event_minutes_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.event_minutes
+    ADD CONSTRAINT event_minutes_are_unique UNIQUE NULLS NOT DISTINCT (minute, event_type, channel, gateway);
+
+--
+-- Name: event_ticks event_ticks_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.event_ticks
+    ADD CONSTRAINT event_ticks_pkey PRIMARY KEY (at);
+
+--
 -- Name: gateway_minutes gateway_minutes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
 ALTER TABLE ONLY postroad.gateway_minutes
     ADD CONSTRAINT gateway_minutes_pkey PRIMARY KEY (minute, gateway, channel);
+
+--
+-- Name: gateway_routes gateway_routes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.gateway_routes
+    ADD CONSTRAINT gateway_routes_pkey PRIMARY KEY (channel, message_type);
 
 --
 -- Name: gateway_states gateway_states_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -6188,11 +8384,25 @@ ALTER TABLE ONLY postroad.inbound_messages
     ADD CONSTRAINT inbound_messages_pkey PRIMARY KEY (message_id);
 
 --
+-- Name: ip_pools ip_pools_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.ip_pools
+    ADD CONSTRAINT ip_pools_pkey PRIMARY KEY (message_type);
+
+--
 -- Name: leases leases_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
 ALTER TABLE ONLY postroad.leases
     ADD CONSTRAINT leases_pkey PRIMARY KEY (lease_id);
+
+--
+-- Name: message_counters message_counters_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.message_counters
+    ADD CONSTRAINT message_counters_are_unique UNIQUE NULLS NOT DISTINCT (day, event_type, channel, gateway, message_type, source_type, tenant_id);
 
 --
 -- Name: message_templates message_templates_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -6251,6 +8461,13 @@ ALTER TABLE ONLY postroad.scheduled
     ADD CONSTRAINT scheduled_pkey PRIMARY KEY (message_id);
 
 --
+-- Name: sms_prices sms_prices_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.sms_prices
+    ADD CONSTRAINT sms_prices_pkey PRIMARY KEY (gateway, prefix);
+
+--
 -- Name: sms_replies sms_replies_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -6279,11 +8496,18 @@ ALTER TABLE ONLY postroad.suppression_strikes
     ADD CONSTRAINT suppression_strikes_pkey PRIMARY KEY (address, channel, reason, message_id);
 
 --
+-- Name: system_events system_events_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.system_events
+    ADD CONSTRAINT system_events_pkey PRIMARY KEY (event_id);
+
+--
 -- Name: unplaced_events unplaced_events_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
 ALTER TABLE ONLY postroad.unplaced_events
-    ADD CONSTRAINT unplaced_events_pkey PRIMARY KEY (day, gateway, cause);
+    ADD CONSTRAINT unplaced_events_pkey PRIMARY KEY (count_id);
 
 --
 -- Name: webhook_batches webhook_batches_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -6300,6 +8524,13 @@ ALTER TABLE ONLY postroad.webhook_counts
     ADD CONSTRAINT webhook_counts_pkey PRIMARY KEY (gateway);
 
 --
+-- Name: webhook_endpoints webhook_endpoints_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_endpoints
+    ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (endpoint_id);
+
+--
 -- Name: webhook_errors webhook_errors_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -6312,6 +8543,13 @@ ALTER TABLE ONLY postroad.webhook_errors
 
 ALTER TABLE ONLY postroad.webhook_inbox
     ADD CONSTRAINT webhook_inbox_pkey PRIMARY KEY (inbox_id);
+
+--
+-- Name: webhook_outbox webhook_outbox_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_outbox
+    ADD CONSTRAINT webhook_outbox_pkey PRIMARY KEY (delivery_id);
 
 --
 -- Name: worker_sessions worker_sessions_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -6349,6 +8587,18 @@ CREATE UNIQUE INDEX delivery_events_lease ON ONLY postroad.delivery_events USING
 --
 
 CREATE UNIQUE INDEX delivery_events_source ON ONLY postroad.delivery_events USING btree (message_id, event_type, source_key) WHERE (source_key IS NOT NULL);
+
+--
+-- Name: delivery_events_xid; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX delivery_events_xid ON ONLY postroad.delivery_events USING brin (xid) WITH (pages_per_range='64');
+
+--
+-- Name: INDEX delivery_events_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.delivery_events_xid IS 'read_events, count_events; see summarize_events';
 
 --
 -- Name: health_log_changed_at; Type: INDEX; Schema: postroad; Owner: -
@@ -6411,10 +8661,28 @@ CREATE UNIQUE INDEX late_events_message_id_event_type_source_key_idx ON postroad
 CREATE UNIQUE INDEX late_events_message_id_lease_id_event_type_idx ON postroad.late_events USING btree (message_id, lease_id, event_type);
 
 --
+-- Name: late_events_occurred_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX late_events_occurred_at ON postroad.late_events USING brin (occurred_at);
+
+--
+-- Name: INDEX late_events_occurred_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.late_events_occurred_at IS 'purge_events';
+
+--
 -- Name: late_events_occurred_at_idx; Type: INDEX; Schema: postroad; Owner: -
 --
 
 CREATE INDEX late_events_occurred_at_idx ON postroad.late_events USING btree (occurred_at) WHERE (event_type = ANY (ARRAY['failed'::text, 'bounced'::text]));
+
+--
+-- Name: late_events_xid_idx; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX late_events_xid_idx ON postroad.late_events USING brin (xid) WITH (pages_per_range='64');
 
 --
 -- Name: message_queue_p0_message_id; Type: INDEX; Schema: postroad; Owner: -
@@ -6537,6 +8805,24 @@ CREATE UNIQUE INDEX message_queue_p4_seq ON postroad.message_queue_p4 USING btre
 COMMENT ON INDEX postroad.message_queue_p4_seq IS 'claim: the oldest from the floor on';
 
 --
+-- Name: messages_xid; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX messages_xid ON ONLY postroad.messages USING brin (xid) WITH (pages_per_range='64');
+
+--
+-- Name: INDEX messages_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.messages_xid IS 'read_events, count_events; see summarize_events';
+
+--
+-- Name: messages_default_xid_idx; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX messages_default_xid_idx ON postroad.messages_default USING brin (xid) WITH (pages_per_range='64');
+
+--
 -- Name: scheduled_due; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -6573,6 +8859,42 @@ CREATE INDEX suppression_strikes_occurred_at ON postroad.suppression_strikes USI
 COMMENT ON INDEX postroad.suppression_strikes_occurred_at IS 'purge_reports';
 
 --
+-- Name: system_events_occurred_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX system_events_occurred_at ON postroad.system_events USING brin (occurred_at);
+
+--
+-- Name: INDEX system_events_occurred_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.system_events_occurred_at IS 'purge_events';
+
+--
+-- Name: system_events_xid; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX system_events_xid ON postroad.system_events USING btree (xid);
+
+--
+-- Name: INDEX system_events_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.system_events_xid IS 'read_events';
+
+--
+-- Name: unplaced_events_day; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX unplaced_events_day ON postroad.unplaced_events USING btree (day, gateway, cause);
+
+--
+-- Name: INDEX unplaced_events_day; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.unplaced_events_day IS 'leave_out';
+
+--
 -- Name: webhook_inbox_received_at; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -6595,6 +8917,42 @@ CREATE UNIQUE INDEX webhook_inbox_replay_key ON postroad.webhook_inbox USING btr
 --
 
 COMMENT ON INDEX postroad.webhook_inbox_replay_key IS 'store_webhooks: a captured token is used once, on any node, also after a restart';
+
+--
+-- Name: webhook_outbox_due; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX webhook_outbox_due ON postroad.webhook_outbox USING btree (endpoint_id, due_at, delivery_id) WHERE (due_at IS NOT NULL);
+
+--
+-- Name: INDEX webhook_outbox_due; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_outbox_due IS 'claim_webhooks';
+
+--
+-- Name: webhook_outbox_finished; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX webhook_outbox_finished ON postroad.webhook_outbox USING brin (created_at);
+
+--
+-- Name: INDEX webhook_outbox_finished; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_outbox_finished IS 'purge_events';
+
+--
+-- Name: webhook_secrets_endpoint; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX webhook_secrets_endpoint ON postroad.webhook_secrets USING btree (endpoint_id);
+
+--
+-- Name: INDEX webhook_secrets_endpoint; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_secrets_endpoint IS 'claim_webhooks';
 
 --
 -- Name: contents_default_pkey; Type: INDEX ATTACH; Schema: postroad; Owner: -
@@ -6627,16 +8985,43 @@ ALTER INDEX postroad.delivery_events_lease ATTACH PARTITION postroad.late_events
 ALTER INDEX postroad.delivery_events_failed ATTACH PARTITION postroad.late_events_occurred_at_idx;
 
 --
+-- Name: late_events_xid_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
+--
+
+ALTER INDEX postroad.delivery_events_xid ATTACH PARTITION postroad.late_events_xid_idx;
+
+--
 -- Name: messages_default_pkey; Type: INDEX ATTACH; Schema: postroad; Owner: -
 --
 
 ALTER INDEX postroad.messages_pkey ATTACH PARTITION postroad.messages_default_pkey;
 
 --
+-- Name: messages_default_xid_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
+--
+
+ALTER INDEX postroad.messages_xid ATTACH PARTITION postroad.messages_default_xid_idx;
+
+--
+-- Name: webhook_outbox webhook_outbox_endpoint; Type: FK CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_outbox
+    ADD CONSTRAINT webhook_outbox_endpoint FOREIGN KEY (endpoint_id) REFERENCES postroad.webhook_endpoints(endpoint_id) ON DELETE CASCADE;
+
+--
+-- Name: webhook_secrets webhook_secrets_endpoint; Type: FK CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_secrets
+    ADD CONSTRAINT webhook_secrets_endpoint FOREIGN KEY (endpoint_id) REFERENCES postroad.webhook_endpoints(endpoint_id) ON DELETE CASCADE;
+
+--
 -- Name: SCHEMA postroad; Type: ACL; Schema: -; Owner: -
 --
 
 GRANT USAGE ON SCHEMA postroad TO postroad_sender;
+GRANT USAGE ON SCHEMA postroad TO postroad_consumer;
 GRANT USAGE ON SCHEMA postroad TO postroad_worker;
 GRANT USAGE ON SCHEMA postroad TO postroad_webhook;
 GRANT USAGE ON SCHEMA postroad TO postroad_admin;
@@ -6644,11 +9029,25 @@ GRANT USAGE ON SCHEMA postroad TO postroad_reader;
 GRANT USAGE ON SCHEMA postroad TO postroad_functions;
 
 --
+-- Name: FUNCTION ack_events(consumer text, batch_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) TO postroad_consumer;
+
+--
 -- Name: FUNCTION add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]) TO postroad_worker;
+
+--
+-- Name: FUNCTION add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) TO postroad_admin;
 
 --
 -- Name: SEQUENCE event_id_seq; Type: ACL; Schema: postroad; Owner: -
@@ -6689,6 +9088,13 @@ GRANT ALL ON FUNCTION postroad.alarms() TO postroad_worker;
 REVOKE ALL ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) FROM PUBLIC;
 
 --
+-- Name: FUNCTION audit_counters(day date); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.audit_counters(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.audit_counters(day date) TO postroad_admin;
+
+--
 -- Name: FUNCTION begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -6710,6 +9116,12 @@ GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_admin;
 REVOKE ALL ON FUNCTION postroad.check_call(channel text, message_type text, priority text, subject text, body text, html text, template text, data jsonb, scheduled_for timestamp with time zone, expires_at timestamp with time zone, tenant_id bigint, idempotency_key text, options jsonb, OUT priority_number smallint, OUT reason text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION check_endpoint(url text, event_types text[], channels text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) FROM PUBLIC;
+
+--
 -- Name: FUNCTION check_options(options jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -6722,11 +9134,36 @@ REVOKE ALL ON FUNCTION postroad.check_options(options jsonb) FROM PUBLIC;
 REVOKE ALL ON FUNCTION postroad.check_push(push jsonb) FROM PUBLIC;
 
 --
+-- Name: FUNCTION checked_secret(secret text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.checked_secret(secret text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer) TO postroad_worker;
+
+--
+-- Name: FUNCTION claim_webhooks(max_each integer, busy bigint[], hold interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval) TO postroad_worker;
+
+--
+-- Name: TABLE consumers; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.consumers TO postroad_functions;
+
+--
+-- Name: FUNCTION close_batch(reader postroad.consumers); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.close_batch(reader postroad.consumers) FROM PUBLIC;
 
 --
 -- Name: FUNCTION complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -6736,11 +9173,25 @@ REVOKE ALL ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], e
 GRANT ALL ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) TO postroad_worker;
 
 --
+-- Name: FUNCTION complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) TO postroad_worker;
+
+--
 -- Name: FUNCTION convert(message_id uuid, detail jsonb, key text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) TO postroad_sender;
+
+--
+-- Name: FUNCTION count_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.count_events(max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.count_events(max_count integer) TO postroad_worker;
 
 --
 -- Name: FUNCTION create_partitions(days_ahead integer); Type: ACL; Schema: postroad; Owner: -
@@ -6759,6 +9210,12 @@ GRANT ALL ON FUNCTION postroad.created_at(id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.created_at(id uuid) TO postroad_sender;
 
 --
+-- Name: FUNCTION day_of(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.day_of(message_id uuid) FROM PUBLIC;
+
+--
 -- Name: FUNCTION dead_workers(); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -6766,11 +9223,24 @@ REVOKE ALL ON FUNCTION postroad.dead_workers() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.dead_workers() TO postroad_worker;
 
 --
+-- Name: FUNCTION dispatch_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.dispatch_events(max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.dispatch_events(max_count integer) TO postroad_worker;
+
+--
 -- Name: FUNCTION drop_partitions(retention interval); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.drop_partitions(retention interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.drop_partitions(retention interval) TO postroad_worker;
+
+--
+-- Name: FUNCTION emit_system_event(kind text, subject text, detail jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb) FROM PUBLIC;
 
 --
 -- Name: FUNCTION enqueue(channel text, recipient text, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, recipient_type text, recipient_id bigint, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT message_id uuid, OUT status text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -6805,6 +9275,48 @@ GRANT ALL ON FUNCTION postroad.enqueue_rows(batch_id uuid, channel text, address
 --
 
 REVOKE ALL ON FUNCTION postroad.enqueuers() FROM PUBLIC;
+
+--
+-- Name: FUNCTION event_bounds(xid bigint, OUT low uuid, OUT last uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_bounds(xid bigint, OUT low uuid, OUT last uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION event_key(event_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_key(event_id bigint) FROM PUBLIC;
+
+--
+-- Name: FUNCTION event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer) FROM PUBLIC;
+
+--
+-- Name: FUNCTION event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION event_snapshot(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.event_snapshot() FROM PUBLIC;
+
+--
+-- Name: FUNCTION events_in(reader postroad.consumers); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.events_in(reader postroad.consumers) FROM PUBLIC;
+
+--
+-- Name: FUNCTION events_of(xid bigint, after uuid, last uuid, event_types text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.events_of(xid bigint, after uuid, last uuid, event_types text[]) FROM PUBLIC;
 
 --
 -- Name: FUNCTION explain(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -6850,11 +9362,29 @@ REVOKE ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) 
 GRANT ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) TO postroad_worker;
 
 --
+-- Name: FUNCTION gateway_named(name text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.gateway_named(name text) FROM PUBLIC;
+
+--
 -- Name: FUNCTION hand_back(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) TO postroad_worker;
+
+--
+-- Name: FUNCTION has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) FROM PUBLIC;
+
+--
+-- Name: FUNCTION has_news(consumer text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.has_news(consumer text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION heartbeat(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -6891,6 +9421,12 @@ REVOKE ALL ON FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) FRO
 GRANT ALL ON FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) TO postroad_worker;
 
 --
+-- Name: FUNCTION interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint) FROM PUBLIC;
+
+--
 -- Name: FUNCTION is_bigint(number text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -6920,10 +9456,17 @@ GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_reader;
 
 --
--- Name: FUNCTION leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION leave_out(gateway text, cause text, count bigint, example jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.leave_out(gateway text, causes text[], counts bigint[], examples jsonb[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) FROM PUBLIC;
+
+--
+-- Name: FUNCTION listen_events(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.listen_events() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_consumer;
 
 --
 -- Name: FUNCTION next_seq(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -6960,10 +9503,23 @@ REVOKE ALL ON FUNCTION postroad.note_enqueuers(OUT candidates bigint[], OUT enqu
 GRANT ALL ON FUNCTION postroad.note_enqueuers(OUT candidates bigint[], OUT enqueuers text[]) TO postroad_worker;
 
 --
+-- Name: FUNCTION notice_events(since text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.notice_events(since text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.notice_events(since text) TO postroad_worker;
+
+--
 -- Name: FUNCTION on_unknown(message_type text, options jsonb, content_id uuid); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.on_unknown(message_type text, options jsonb, content_id uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION open_batch(consumer text, max_count integer, OUT reader postroad.consumers); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) FROM PUBLIC;
 
 --
 -- Name: FUNCTION overdue_after(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -7018,6 +9574,13 @@ REVOKE ALL ON FUNCTION postroad.promote_due(priority smallint, after timestamp w
 GRANT ALL ON FUNCTION postroad.promote_due(priority smallint, after timestamp with time zone, max_count integer, OUT promoted integer, OUT reached timestamp with time zone) TO postroad_worker;
 
 --
+-- Name: FUNCTION purge_events(retention interval, max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.purge_events(retention interval, max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.purge_events(retention interval, max_count integer) TO postroad_worker;
+
+--
 -- Name: FUNCTION purge_idempotency_keys(max_count integer); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7039,10 +9602,10 @@ REVOKE ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count int
 GRANT ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) TO postroad_worker;
 
 --
--- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[]) FROM PUBLIC;
+REVOKE ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) FROM PUBLIC;
 
 --
 -- Name: FUNCTION queue_depth(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -7051,6 +9614,13 @@ REVOKE ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text
 REVOKE ALL ON FUNCTION postroad.queue_depth(priority smallint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_reader;
 GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_admin;
+
+--
+-- Name: FUNCTION read_events(consumer text, "limit" integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) TO postroad_consumer;
 
 --
 -- Name: FUNCTION record_events(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
@@ -7079,11 +9649,25 @@ REVOKE ALL ON FUNCTION postroad.refresh_channel_health() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.refresh_channel_health() TO postroad_worker;
 
 --
+-- Name: FUNCTION register_consumer(consumer text, since timestamp with time zone, event_types text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) TO postroad_consumer;
+
+--
 -- Name: FUNCTION register_gateways(gateways text[], channels text[], positions smallint[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.register_gateways(gateways text[], channels text[], positions smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.register_gateways(gateways text[], channels text[], positions smallint[]) TO postroad_worker;
+
+--
+-- Name: FUNCTION register_routing(rules jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.register_routing(rules jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.register_routing(rules jsonb) TO postroad_worker;
 
 --
 -- Name: FUNCTION register_worker(worker_id bigint, host text, pid integer, version text, priorities smallint[]); Type: ACL; Schema: postroad; Owner: -
@@ -7098,6 +9682,13 @@ GRANT ALL ON FUNCTION postroad.register_worker(worker_id bigint, host text, pid 
 
 REVOKE ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) TO postroad_worker;
+
+--
+-- Name: FUNCTION remove_webhook_endpoint(endpoint_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) TO postroad_admin;
 
 --
 -- Name: FUNCTION replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer); Type: ACL; Schema: postroad; Owner: -
@@ -7140,6 +9731,12 @@ REVOKE ALL ON FUNCTION postroad.reset_floors() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.reset_floors() TO postroad_worker;
 
 --
+-- Name: FUNCTION reset_own_consumers(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.reset_own_consumers() FROM PUBLIC;
+
+--
 -- Name: FUNCTION resume(scope text, key text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7159,6 +9756,19 @@ GRANT ALL ON FUNCTION postroad.retry(message_id uuid) TO postroad_admin;
 
 REVOKE ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) TO postroad_admin;
+
+--
+-- Name: FUNCTION rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) TO postroad_admin;
+
+--
+-- Name: FUNCTION route_of(m postroad.messages, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) FROM PUBLIC;
 
 --
 -- Name: FUNCTION routing_state(); Type: ACL; Schema: postroad; Owner: -
@@ -7196,6 +9806,13 @@ REVOKE ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean,
 GRANT ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) TO postroad_admin;
 
 --
+-- Name: FUNCTION set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean) TO postroad_admin;
+
+--
 -- Name: FUNCTION settle(message_id uuid, outcome text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7230,6 +9847,13 @@ GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status t
 
 REVOKE ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) TO postroad_webhook;
+
+--
+-- Name: FUNCTION summarize_events(old_days boolean, all_of_it boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it boolean) TO postroad_worker;
 
 --
 -- Name: FUNCTION suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text); Type: ACL; Schema: postroad; Owner: -
@@ -7292,6 +9916,19 @@ GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_reader;
 REVOKE ALL ON FUNCTION postroad.to_time(text) FROM PUBLIC;
 
 --
+-- Name: FUNCTION txid_current_if_assigned(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.txid_current_if_assigned() FROM PUBLIC;
+
+--
+-- Name: FUNCTION unregister_consumer(consumer text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.unregister_consumer(consumer text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.unregister_consumer(consumer text) TO postroad_consumer;
+
+--
 -- Name: FUNCTION unregister_worker(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7350,10 +9987,28 @@ REVOKE ALL ON FUNCTION postroad.uuid_v7() FROM PUBLIC;
 REVOKE ALL ON FUNCTION postroad.wake(priority smallint) FROM PUBLIC;
 
 --
+-- Name: FUNCTION wants_message(event_types text[], event_type text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.wants_message(event_types text[], event_type text) FROM PUBLIC;
+
+--
+-- Name: FUNCTION wants_system(event_types text[], kind text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.wants_system(event_types text[], kind text) FROM PUBLIC;
+
+--
 -- Name: TABLE channel_health; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.channel_health TO postroad_functions;
+
+--
+-- Name: TABLE event_minutes; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_minutes TO postroad_functions;
 
 --
 -- Name: TABLE channel_stats; Type: ACL; Schema: postroad; Owner: -
@@ -7390,6 +10045,20 @@ GRANT SELECT ON TABLE postroad.delivery_rates TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_rates TO postroad_functions;
 
 --
+-- Name: TABLE event_consumers; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.event_consumers TO postroad_reader;
+GRANT SELECT ON TABLE postroad.event_consumers TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_consumers TO postroad_functions;
+
+--
+-- Name: TABLE event_ticks; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_ticks TO postroad_functions;
+
+--
 -- Name: TABLE failed_messages; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7402,6 +10071,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.failed_messages TO postroad_
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_minutes TO postroad_functions;
+
+--
+-- Name: TABLE gateway_routes; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_routes TO postroad_functions;
 
 --
 -- Name: TABLE gateway_states; Type: ACL; Schema: postroad; Owner: -
@@ -7462,6 +10137,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.inbound_messages TO postroad
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.intents TO postroad_functions;
 
 --
+-- Name: TABLE ip_pools; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.ip_pools TO postroad_functions;
+
+--
 -- Name: TABLE late_events; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7480,6 +10161,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.unplaced_events TO postroad_
 GRANT SELECT ON TABLE postroad.left_out_events TO postroad_reader;
 GRANT SELECT ON TABLE postroad.left_out_events TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.left_out_events TO postroad_functions;
+
+--
+-- Name: TABLE message_counters; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_counters TO postroad_functions;
 
 --
 -- Name: TABLE message_queue; Type: ACL; Schema: postroad; Owner: -
@@ -7518,6 +10205,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue_p3 TO postroad
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue_p4 TO postroad_functions;
 
 --
+-- Name: TABLE message_stats; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.message_stats TO postroad_reader;
+GRANT SELECT ON TABLE postroad.message_stats TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_stats TO postroad_functions;
+
+--
 -- Name: TABLE message_templates; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7528,6 +10223,26 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_templates TO postroa
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.messages_default TO postroad_functions;
+
+--
+-- Name: TABLE webhook_endpoints; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_endpoints TO postroad_functions;
+
+--
+-- Name: TABLE webhook_outbox; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_outbox TO postroad_functions;
+
+--
+-- Name: TABLE outbound_stats; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_reader;
+GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.outbound_stats TO postroad_functions;
 
 --
 -- Name: SEQUENCE pauses_pause_id_seq; Type: ACL; Schema: postroad; Owner: -
@@ -7616,6 +10331,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.queue_stats TO postroad_func
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.rate_limits TO postroad_functions;
 
 --
+-- Name: TABLE sms_prices; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.sms_prices TO postroad_functions;
+
+--
 -- Name: TABLE sms_replies; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7648,6 +10369,26 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_policy TO postro
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_strikes TO postroad_functions;
 
 --
+-- Name: TABLE system_events; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.system_events TO postroad_functions;
+
+--
+-- Name: TABLE system_log; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.system_log TO postroad_reader;
+GRANT SELECT ON TABLE postroad.system_log TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.system_log TO postroad_functions;
+
+--
+-- Name: SEQUENCE unplaced_events_count_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.unplaced_events_count_id_seq TO postroad_functions;
+
+--
 -- Name: TABLE webhook_batches; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -7664,6 +10405,20 @@ GRANT ALL ON SEQUENCE postroad.webhook_batches_batch_id_seq TO postroad_function
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_counts TO postroad_functions;
+
+--
+-- Name: TABLE webhook_deliveries; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.webhook_deliveries TO postroad_reader;
+GRANT SELECT ON TABLE postroad.webhook_deliveries TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_deliveries TO postroad_functions;
+
+--
+-- Name: SEQUENCE webhook_endpoints_endpoint_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.webhook_endpoints_endpoint_id_seq TO postroad_functions;
 
 --
 -- Name: TABLE webhook_errors; Type: ACL; Schema: postroad; Owner: -
@@ -7690,6 +10445,18 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_failures TO postroad
 --
 
 GRANT ALL ON SEQUENCE postroad.webhook_inbox_inbox_id_seq TO postroad_functions;
+
+--
+-- Name: SEQUENCE webhook_outbox_delivery_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.webhook_outbox_delivery_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE webhook_secrets; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_secrets TO postroad_functions;
 
 --
 -- Name: TABLE webhook_stats; Type: ACL; Schema: postroad; Owner: -

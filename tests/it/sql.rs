@@ -2,8 +2,8 @@
 
 mod bulk;
 mod bulk_from;
-mod counters;
 mod conversions;
+mod counters;
 mod enqueue;
 mod events;
 mod explain;

@@ -12,10 +12,11 @@ use async_trait::async_trait;
 use url::Url;
 
 pub use self::settings::Settings;
-use super::Gateway;
+use super::check::{Checked, Wrong};
+use super::{Batch, Gateway};
 use crate::model::link::{Keys, Kind, Link, Purpose};
 use crate::model::message::{Channel, MessageType, Rendered};
-use crate::model::outcome::{Accepted, SendError};
+use crate::model::outcome::{Accepted, Blame, Fault, SendError};
 
 const LIST_UNSUBSCRIBE: &str = "List-Unsubscribe";
 const LIST_UNSUBSCRIBE_POST: &str = "List-Unsubscribe-Post";
@@ -67,10 +68,7 @@ impl Links {
     fn mark(&self, message: &Rendered, gateway: &str, tracks: bool) -> Rendered {
         let mut marked = message.clone();
         let theirs = own_header(message, LIST_UNSUBSCRIBE);
-        if is_bulk(message.message_type)
-            && theirs.is_none()
-            && own_header(message, LIST_UNSUBSCRIBE_POST).is_none()
-        {
+        if wants_way_out(message) {
             self.add_way_out(&mut marked, gateway);
         }
         if tracks
@@ -88,6 +86,11 @@ impl Links {
             marked.html = Some(html::rewrite(html, link, pixel.as_deref()).into());
         }
         marked
+    }
+
+    /// Whether [`mark`](Self::mark) would change nothing.
+    fn leaves(&self, message: &Rendered, tracks: bool) -> bool {
+        !wants_way_out(message) && !(tracks && message.html.is_some() && self.is_tracked(message))
     }
 
     /// Both header fields of RFC 8058, section 3.1, which asks for one https URL.
@@ -148,6 +151,13 @@ const fn is_bulk(message_type: MessageType) -> bool {
     )
 }
 
+/// Whether it needs a way out that it does not have itself.
+fn wants_way_out(message: &Rendered) -> bool {
+    is_bulk(message.message_type)
+        && own_header(message, LIST_UNSUBSCRIBE).is_none()
+        && own_header(message, LIST_UNSUBSCRIBE_POST).is_none()
+}
+
 fn own_header<'a>(message: &'a Rendered, name: &str) -> Option<&'a str> {
     let mut headers = message.options.headers.iter();
     headers
@@ -193,6 +203,46 @@ impl Gateway for Linked {
         }
         let marked = self.links.mark(message, self.name(), self.tracks);
         self.inner.send(&marked, deadline).await
+    }
+
+    async fn check(&self, deadline: Instant) -> Result<Checked, Wrong> {
+        self.inner.check(deadline).await
+    }
+
+    fn batch(&self) -> Option<&dyn Batch> {
+        self.inner.batch().is_some().then_some(self as _)
+    }
+}
+
+/// Mails with links of ours differ by them, and go alone; the others go as they would without this.
+#[async_trait]
+impl Batch for Linked {
+    fn most(&self) -> usize {
+        self.inner.batch().map_or(2, Batch::most)
+    }
+
+    fn carries(&self, message: &Rendered) -> bool {
+        let is_alike = message.channel != Channel::Email || self.links.leaves(message, self.tracks);
+        is_alike
+            && self
+                .inner
+                .batch()
+                .is_some_and(|batch| batch.carries(message))
+    }
+
+    async fn send_batch(
+        &self,
+        messages: &[&Rendered],
+        deadline: Instant,
+    ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
+        match self.inner.batch() {
+            Some(batch) => batch.send_batch(messages, deadline).await,
+            // It found meanwhile that it cannot: they are sent again, alone.
+            None => Err(SendError::new(
+                Fault::Permanent(Blame::Message),
+                "batch_refused",
+            )),
+        }
     }
 }
 
