@@ -90,7 +90,7 @@ impl Links {
 
     /// Whether [`mark`](Self::mark) would change nothing.
     fn leaves(&self, message: &Rendered, tracks: bool) -> bool {
-        !wants_way_out(message) && !(tracks && message.html.is_some() && self.is_tracked(message))
+        !(wants_way_out(message) || tracks && message.html.is_some() && self.is_tracked(message))
     }
 
     /// Both header fields of RFC 8058, section 3.1, which asks for one https URL.

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 
 use uuid::Uuid;
 
-use super::process::{Directory, signal};
+use super::process::{Directory, signal, wait_until};
 use super::wait::until;
 
 /// A process of ours; killed when dropped.
@@ -53,6 +53,23 @@ impl Node {
     /// Sends a signal, such as `-STOP`.
     pub(crate) fn signal(&self, name: &str) {
         signal(&self.pid().to_string(), name);
+    }
+
+    /// Stops it as it is (SIGSTOP), and waits until each of its threads stands still: the signal is not in time for all.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+        let tasks = format!("/proc/{}/task", self.pid());
+        wait_until("all threads stand still", || {
+            let stands_still = |task: std::io::Result<fs::DirEntry>| {
+                let status = task.and_then(|task| fs::read_to_string(task.path().join("stat")));
+                status.is_ok_and(|line| {
+                    line.rsplit(')')
+                        .next()
+                        .is_some_and(|rest| rest.starts_with(" T"))
+                })
+            };
+            fs::read_dir(&tasks).is_ok_and(|mut tasks| tasks.all(stands_still))
+        });
     }
 
     /// `kill -9`, and waits until it is gone.

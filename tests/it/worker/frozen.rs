@@ -18,7 +18,7 @@ async fn a_frozen_worker_sends_nothing_more_under_its_old_id() -> anyhow::Result
     let frozen = site.worker("frozen", &config)?;
     let ids = site.db.enqueue(30, "").await?;
     site.record.wait_for(2).await?;
-    frozen.signal("-STOP");
+    frozen.freeze();
     let old_id: i64 = site
         .db
         .value("select worker_id from postroad.worker_sessions")
@@ -79,7 +79,7 @@ async fn a_frozen_worker_settles_what_it_had_under_way() -> anyhow::Result<()> {
     let frozen = site.worker("frozen", &site.record.stub("stub", "latency = \"500ms\""))?;
     let id = site.db.enqueue(1, "message_type => 'campaign'").await?[0];
     site.record.wait_for(1).await?;
-    frozen.signal("-STOP");
+    frozen.freeze();
     site.db
         .client
         .batch_execute(
@@ -104,7 +104,7 @@ async fn a_late_completion_withdraws_the_message_that_was_queued_again() -> anyh
     let frozen = site.worker("frozen", &site.record.stub("stub", "latency = \"500ms\""))?;
     let id = site.db.enqueue(1, "").await?[0];
     site.record.wait_for(1).await?;
-    frozen.signal("-STOP");
+    frozen.freeze();
     site.db
         .client
         .batch_execute(
