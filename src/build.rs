@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 /// Helpers first, since views and defaults name them; the grants last.
-const FOLDERS: [&str; 8] = [
-    "internal", "api", "events", "worker", "webhook", "admin", "maintain", "stats",
+const FOLDERS: [&str; 9] = [
+    "internal", "api", "events", "worker", "webhook", "admin", "maintain", "stats", "http",
 ];
 
 fn main() -> io::Result<()> {

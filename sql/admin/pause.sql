@@ -10,6 +10,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   paused bigint;
+  named constant text := case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end;
+  before jsonb;
 begin
   if (scope = any ('{priority,channel,gateway,source,tenant,domain}')) is not true then
     raise exception 'unknown scope %', coalesce(quote_literal(scope), 'null')
@@ -27,11 +29,16 @@ begin
     raise exception 'unknown channel %', quote_literal(key)
       using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
   end if;
+  select jsonb_build_object('reason', x.reason, 'paused_by', x.paused_by) into before
+  from postroad.pauses as x
+  where x.scope = pause.scope
+    and x.key = named;
   insert into postroad.pauses as x (scope, key, reason, paused_by)
-  values (scope, case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end, reason, session_user)
+  values (scope, named, reason, coalesce(nullif(current_setting('postroad.caller', true), ''), session_user))
   on conflict on constraint pauses_are_unique do update
   set reason = excluded.reason
   returning x.pause_id into paused;
+  perform postroad.audit('pause', scope || ' ' || named, before, jsonb_build_object('reason', reason));
   return paused;
 end;
 $$;
@@ -55,14 +62,16 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   resumed bigint;
+  why text;
 begin
   delete from postroad.pauses as x
   where x.scope = resume.scope
     and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
-  returning x.pause_id into resumed;            -- waits for a completion that is parking messages; what follows sees them
+  returning x.pause_id, x.reason into resumed, why;   -- waits for a completion that is parking messages; what follows sees them
   if resumed is null then
     return false;
   end if;
+  perform postroad.audit('resume', scope || ' ' || key, jsonb_build_object('reason', why));
   with parked as (
     delete from postroad.scheduled as s
     where s.pause_id = resumed

@@ -1,8 +1,7 @@
-create or replace function postroad.retry(message_id uuid)
-returns boolean
+create or replace function postroad.retry_one(message_id uuid)
+returns text
 language plpgsql
-security definer
-set search_path = pg_catalog, pg_temp
+volatile
 as $$
 declare
   known record;
@@ -10,12 +9,31 @@ begin
   perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if not found or known.status not in ('failed', 'bounced', 'expired', 'cancelled', 'suppressed', 'unknown') then
-    return false;
+    return null;
   end if;
   if not postroad.requeue(message_id, right(known.priority, 1)::smallint, 0::smallint) then
-    return false;
+    return null;
   end if;
   perform postroad.wake(right(known.priority, 1)::smallint);
+  return known.status;
+end;
+$$;
+
+comment on function postroad.retry_one is 'What retry does, without a note of who did it. Returns the status before, or null.';
+
+create or replace function postroad.retry(message_id uuid)
+returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  before constant text := postroad.retry_one(message_id);
+begin
+  if before is null then
+    return false;
+  end if;
+  perform postroad.audit('retry', message_id::text, jsonb_build_object('status', before), '{"status": "queued"}');
   return true;
 end;
 $$;
@@ -55,10 +73,14 @@ begin
   loop
     exit when retried >= max_count;
     -- Not what was retried and sent since, or cancelled.
-    if (select s.status from postroad.status(failed) as s) = 'failed' and postroad.retry(failed) then
+    if (select s.status from postroad.status(failed) as s) = 'failed' and postroad.retry_one(failed) is not null then
       retried := retried + 1;
     end if;
   end loop;
+  if retried > 0 then
+    perform postroad.audit('retry_failed', format('%s messages', retried), null, jsonb_strip_nulls(jsonb_build_object(
+      'since', since, 'channel', channel, 'gateway', gateway, 'reason', reason, 'retried', retried)));
+  end if;
   return retried;
 end;
 $$;
@@ -91,10 +113,14 @@ begin
     return false;
   end if;
   if outcome = 'resend' then
-    return postroad.retry(message_id);
+    if postroad.retry_one(message_id) is null then
+      return false;
+    end if;
+  else
+    insert into postroad.delivery_events (message_id, event_type, reason)
+    values (message_id, outcome, 'settled');
   end if;
-  insert into postroad.delivery_events (message_id, event_type, reason)
-  values (message_id, outcome, 'settled');
+  perform postroad.audit('settle', message_id::text, '{"status": "unknown"}', jsonb_build_object('outcome', outcome));
   return true;
 end;
 $$;

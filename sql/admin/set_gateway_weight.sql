@@ -9,6 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   named constant text := postroad.gateway_named(gateway);
+  before constant integer := (select s.weight from postroad.gateway_states as s where s.gateway = named);
 begin
   if weight < 0 then
     raise exception 'a weight must be 0 or more, got %', weight
@@ -23,6 +24,7 @@ begin
   on conflict on constraint gateway_states_pkey do update
   set weight = excluded.weight;
   perform pg_notify('postroad_health', named);
+  perform postroad.audit('set_gateway_weight', named, jsonb_build_object('weight', before), jsonb_build_object('weight', weight));
 end;
 $$;
 

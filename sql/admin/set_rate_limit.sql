@@ -12,6 +12,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  before jsonb;
   key constant text := case when limit_type = 'domain' then lower(btrim(limit_key)) else btrim(limit_key) end;
 begin
   if (limit_type = any ('{domain,gateway,ip_pool,channel,tenant,recipient}')) is not true then
@@ -26,6 +27,11 @@ begin
     raise exception 'a rate limit must be 1 or more'
       using errcode = 'PR001', hint = 'To stop sending, use pause.';
   end if;
+  select to_jsonb(r) - '{limit_type,limit_key,updated_at}'::text[] into before
+  from postroad.rate_limits as r
+  where r.limit_type = set_rate_limit.limit_type and r.limit_key = key;
+  perform postroad.audit('set_rate_limit', limit_type || ' ' || key, before, jsonb_build_object(
+    'per_second', per_second, 'per_minute', per_minute, 'per_hour', per_hour, 'per_day', per_day));
   if coalesce(per_second, per_minute, per_hour, per_day) is null then
     delete from postroad.rate_limits as r
     where r.limit_type = set_rate_limit.limit_type and r.limit_key = key;

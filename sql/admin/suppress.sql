@@ -13,13 +13,25 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   key text;
+  before jsonb;
 begin
   key := postroad.suppression_address(channel, address);
   if coalesce(btrim(reason), '') = '' then
     raise exception 'a suppression needs a reason'
       using errcode = 'PR001', hint = 'Such as manual, legal, unsubscribe, complaint, hard_bounce.';
   end if;
-  return postroad.put_suppressions(array[key], array[channel], array[tenant_id], array[reason], array[expires_at], array[coalesce(source, session_user)]) > 0;
+  select jsonb_build_object('reason', s.reason, 'expires_at', s.expires_at, 'source', s.source) into before
+  from postroad.suppression_list as s
+  where s.address = key
+    and s.channel is not distinct from suppress.channel
+    and s.tenant_id is not distinct from suppress.tenant_id;
+  if postroad.put_suppressions(array[key], array[channel], array[tenant_id], array[reason], array[expires_at],
+      array[coalesce(source, nullif(current_setting('postroad.caller', true), ''), session_user)]) = 0 then
+    return false;
+  end if;
+  perform postroad.audit('suppress', key, before, jsonb_build_object(
+    'channel', channel, 'tenant_id', tenant_id, 'reason', reason, 'expires_at', expires_at));
+  return true;
 end;
 $$;
 
@@ -44,12 +56,19 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   key constant text := postroad.suppression_address(channel, address);
+  before jsonb;
 begin
   delete from postroad.suppression_list as s
   where s.address = key
     and s.channel is not distinct from unsuppress.channel
-    and s.tenant_id is not distinct from unsuppress.tenant_id;
-  return found;
+    and s.tenant_id is not distinct from unsuppress.tenant_id
+  returning jsonb_build_object('channel', s.channel, 'tenant_id', s.tenant_id, 'reason', s.reason, 'expires_at', s.expires_at, 'source', s.source)
+  into before;
+  if before is null then
+    return false;
+  end if;
+  perform postroad.audit('unsuppress', key, before);
+  return true;
 end;
 $$;
 
@@ -84,3 +103,13 @@ end;
 $$;
 
 comment on function postroad.suppression_address is 'An address as the suppression list keeps it. Raises PR001 when the channel does not know such addresses.';
+
+create or replace function postroad.is_suppressible(channel text, address text)
+returns boolean
+language sql
+immutable
+as $$
+  select case when channel is null then btrim(address) <> '' else postroad.normalize_recipient(channel, address) is not null end
+$$;
+
+comment on function postroad.is_suppressible is 'Whether suppression_address knows the address: it raises when it does not.';

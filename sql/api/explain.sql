@@ -72,14 +72,7 @@ begin
   return next;
 
   gate := 'suppression';
-  select s.* into suppression
-  from postroad.suppression_list as s
-  where s.address = postroad.suppression_key(m.channel, m.recipient)
-    and (s.channel is null or s.channel = m.channel)
-    and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-    and (s.expires_at is null or s.expires_at > clock_timestamp())
-  order by s.created_at
-  limit 1;
+  select s.* into suppression from postroad.suppression_of(m.channel, m.recipient, m.tenant_id) as s;
   verdict := case when suppression.address is null then 'pass' else 'stop' end;
   reason := case when suppression.address is null then 'not suppressed' else format('suppressed since %s: %s', suppression.created_at, suppression.reason) end;
   until := suppression.expires_at;

@@ -127,6 +127,8 @@ create or replace function postroad.place_of(
 )
 language plpgsql
 stable
+security definer
+set search_path = pg_catalog, pg_temp
 as $$
 begin
   select 'queued', q.seq, q.attempt into place, seq, attempt
@@ -152,4 +154,5 @@ begin
 end;
 $$;
 
-comment on function postroad.place_of is 'Where a message waits: queued, scheduled or processing, or null when it does not.';
+comment on function postroad.place_of is
+'Where a message waits: queued, scheduled or processing, or null when it does not. Leases are of many tenants: who asks has found the message''s record first.';
