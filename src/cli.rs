@@ -1,6 +1,7 @@
 //! The command line: what is asked for, and an error's exit code.
 
 mod check_config;
+mod keys;
 mod psql;
 mod roles;
 mod send;
@@ -65,7 +66,7 @@ enum Command {
         #[arg(long, value_name = "P0,P1,…", value_delimiter = ',')]
         priorities: Vec<Priority>,
     },
-    /// Answers HTTP: health checks, and what providers report over webhooks
+    /// Answers HTTP: the API (/api/v1, /openapi.json), health checks, and what providers report over webhooks
     Serve,
     /// Keeps the tables: promotion of what is due, rescue, partitions, counters
     Maintain,
@@ -96,6 +97,9 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Makes, shows and ends the keys of the HTTP API
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Imports and exports the suppression list
     Suppressions {
         #[command(subcommand)]
@@ -175,6 +179,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Send(arguments) => send::send(&config, arguments).await,
         Command::Stats { json } => stats::stats(&operators_url(&config).await?, json).await,
+        Command::Keys(command) => keys::keys(&operators_url(&config).await?, command).await,
         Command::Suppressions { command } => {
             suppressions::run(&operators_url(&config).await?, command).await
         }

@@ -35,6 +35,8 @@ pub struct Config {
     pub redis: RedisSettings,
     /// `[server]`.
     pub server: server::Settings,
+    /// `[api]`.
+    pub api: server::api::Settings,
     /// `[worker]`.
     pub worker: worker::Settings,
     /// `[maintain]`.

@@ -10,7 +10,7 @@ as $$
 declare
   p constant jsonb := call -> 'parameters';
   bound constant bigint := call -> 'caller' ->> 'tenant_id';
-  page_size constant integer := coalesce((p ->> 'limit')::integer, 50);
+  page_size integer;
   -- A page looks at so many messages at most, however few of them fit: each has its status derived only when that is asked for.
   budget constant integer := case when p ? 'status' then 2000 else 20000 end;
   wanted_source constant text := split_part(p ->> 'source', ':', 1);
@@ -21,17 +21,12 @@ declare
   items jsonb[] := '{}';
 begin
   body := postroad.request_problem('GET', '/messages', call);
-  if body is null and p ? 'cursor' then
-    last_id := postroad.read_cursor(p ->> 'cursor');
-    if last_id is null then
-      body := postroad.problem(400, 'invalid_request', 'The cursor is none of ours.', '[{"parameter": "cursor", "detail": "is none of ours"}]');
-    end if;
-  end if;
   if body is not null then
     status := (body ->> 'status')::smallint;
     return;
   end if;
-  last_id := coalesce(last_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  page_size := coalesce((p ->> 'limit')::integer, 50);
+  last_id := coalesce(postroad.read_cursor(p ->> 'cursor'), 'ffffffff-ffff-ffff-ffff-ffffffffffff');
   for m in
     select x.message_id, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id
     from postroad.messages as x
@@ -81,7 +76,7 @@ select postroad.put_route('GET', '/messages', 'http_messages', '{reader,admin}',
     "source": {"in": "query", "schema": {"type": "string", "minLength": 1, "maxLength": 300}, "description": "A source_type, or source_type:source_id."},
     "batch_id": {"in": "query", "schema": {"type": "string", "format": "uuid"}},
     "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}},
-    "cursor": {"in": "query", "schema": {"type": "string", "maxLength": 100}, "description": "next_cursor of the page before. A page may be short, or empty: it goes on until there is no next_cursor."}
+    "cursor": {"in": "query", "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"}, "description": "next_cursor of the page before. A page may be short, or empty: it goes on until there is no next_cursor."}
   }',
   response => jsonb_build_object('type', 'object', 'required', '["messages"]'::jsonb, 'properties', jsonb_build_object(
     'messages', jsonb_build_object('type', 'array', 'items', postroad.message_response()),

@@ -37,7 +37,7 @@ begin
               when r.response is null then jsonb_build_object('description', 'Done')
               else jsonb_build_object('description', 'Done', 'content', jsonb_build_object('application/json', jsonb_build_object('schema', r.response)))
             end,
-            '400', problem, '401', problem, '403', problem, '404', problem, '429', problem, 'default', problem)
+            '400', problem, '401', problem, '403', problem, '404', problem, '429', problem, '431', '{"description": "The head of the request is larger than 32 KiB"}'::jsonb, 'default', problem)
             || case when r.success = 202 then jsonb_build_object('200', jsonb_build_object('description', 'It was there already', 'content',
               jsonb_build_object('application/json', jsonb_build_object('schema', r.response)))) else '{}' end
         ))) as methods

@@ -9,7 +9,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   p constant jsonb := call -> 'parameters';
-  page_size constant integer := coalesce((p ->> 'limit')::integer, 50);
+  page_size integer;
   place jsonb;
   items jsonb;
   last_item jsonb;
@@ -18,13 +18,14 @@ begin
   if body is null and p ? 'cursor' then
     place := postroad.read_place(p ->> 'cursor');
     if place is null then
-      body := postroad.problem(400, 'invalid_request', 'The cursor is none of ours.', '[{"parameter": "cursor", "detail": "is none of ours"}]');
+      body := postroad.problem(422, 'invalid_cursor', 'The cursor is none of ours.', '[{"parameter": "cursor", "detail": "is none of ours"}]');
     end if;
   end if;
   if body is not null then
     status := (body ->> 'status')::smallint;
     return;
   end if;
+  page_size := coalesce((p ->> 'limit')::integer, 50);
   -- From an address on, along the index; the few rows of that address that were shown are passed over.
   select coalesce(jsonb_agg(to_jsonb(x)), '[]') into items
   from (
@@ -128,9 +129,9 @@ grant execute on function postroad.http_unsuppress to postroad_http;
 select postroad.put_route('GET', '/suppressions', 'http_suppressions', '{reader,admin}', 'The suppression list, by address',
   cost => 2,
   parameters => '{
-    "address": {"in": "query", "schema": {"type": "string", "minLength": 1, "maxLength": 4096}},
+    "address": {"in": "query", "schema": {"type": "string", "minLength": 1, "maxLength": 2048}},
     "limit": {"in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 50}},
-    "cursor": {"in": "query", "schema": {"type": "string", "maxLength": 8192}, "description": "next_cursor of the page before."}
+    "cursor": {"in": "query", "schema": {"type": "string", "maxLength": 4096}, "description": "next_cursor of the page before."}
   }',
   response => '{"type": "object", "required": ["suppressions"], "properties": {
     "suppressions": {"type": "array", "items": {
@@ -166,7 +167,7 @@ select postroad.put_route('POST', '/suppressions', 'http_suppress', '{admin}', '
 
 select postroad.put_route('DELETE', '/suppressions/{address}', 'http_unsuppress', '{admin}', 'Take an address off the suppression list',
   parameters => '{
-    "address": {"in": "path", "required": true, "schema": {"type": "string", "minLength": 1, "maxLength": 4096}},
+    "address": {"in": "path", "required": true, "schema": {"type": "string", "minLength": 1, "maxLength": 2048}},
     "channel": {"in": "query", "schema": {"type": "string", "enum": ["email", "sms", "push", "voice", "in_app", "webhook"]}, "description": "Without it the entry for every channel."},
     "tenant_id": {"in": "query", "schema": {"type": "integer", "minimum": -999999999999999999, "maximum": 999999999999999999}}
   }',

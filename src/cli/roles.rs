@@ -108,6 +108,7 @@ pub(super) async fn run_until(
                 let listener = listener.take().context("no listener to serve on")?;
                 let context = server::Context {
                     settings: config.server.clone(),
+                    api: config.api.clone(),
                     database,
                     endpoints: Endpoints::build(&config.webhooks)?,
                     webhook_counts: Arc::default(),

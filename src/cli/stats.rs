@@ -35,7 +35,7 @@ pub(super) async fn stats(url: &str, as_json: bool) -> anyhow::Result<()> {
 }
 
 /// The table as text: numbers to the right, the rest to the left, two spaces between.
-fn aligned(table: &TextTable) -> String {
+pub(super) fn aligned(table: &TextTable) -> String {
     let cell =
         |row: &[Option<String>], column: usize| row[column].clone().unwrap_or_else(|| "-".into());
     let columns: Vec<(usize, bool)> = table

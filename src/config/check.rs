@@ -33,6 +33,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
         }
     }
     check_server(config)?;
+    check_api(config)?;
     let redis = config.redis.url.as_ref().map(|url| url.expose());
     if redis.is_some_and(|url| {
         !["redis://", "rediss://", "redis+unix://"]
@@ -73,6 +74,23 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
         (None, Some(_)) => Err(ConfigError::new("server.tls_certificate", "is missing")),
         (None, None) => Ok(()),
     }
+}
+
+fn check_api(config: &Config) -> Result<(), ConfigError> {
+    let api = &config.api;
+    for (setting, value) in [
+        ("connections", api.connections),
+        ("requests_per_second", api.requests_per_second as usize),
+        ("max_body_bytes", api.max_body_bytes),
+    ] {
+        if value < 1 {
+            let setting = format!("api.{setting}");
+            return Err(ConfigError::new(setting, "must be 1 or more"));
+        }
+    }
+    api.jwt
+        .check()
+        .map_err(|problem| ConfigError::new("api.jwt", problem))
 }
 
 fn check_worker(config: &Config) -> Result<(), ConfigError> {

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod events;
+pub mod http;
 pub mod inbox;
 pub mod listen;
 pub mod migrate;

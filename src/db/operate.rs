@@ -117,3 +117,55 @@ pub async fn create_database(other: &Database, name: &str) -> Result<(), DbError
         .await?;
     Ok(())
 }
+
+/// What a new key of the HTTP API is to be.
+#[derive(Debug)]
+pub struct NewKey {
+    /// Who will use it.
+    pub name: String,
+    /// Of `sender`, `reader`, `admin`, `webhook`.
+    pub roles: Vec<String>,
+    /// The tenant to which it is bound.
+    pub tenant_id: Option<i64>,
+    /// In how many seconds it expires.
+    pub expires_in_seconds: Option<f64>,
+    /// Its own limit.
+    pub requests_per_second: Option<i32>,
+}
+
+/// Makes a key of the HTTP API; returns its id and the key, which nothing else knows.
+///
+/// # Errors
+///
+/// The database does not answer, or refuses the name, the roles or the limit.
+pub async fn create_api_key(database: &Database, key: &NewKey) -> Result<(i64, String), DbError> {
+    let client = database.connect().await?;
+    let query = "select key_id, key from postroad.create_api_key(name => $1, roles => $2, tenant_id => $3, \
+        expires_at => clock_timestamp() + $4::float8 * interval '1 second', requests_per_second => $5)";
+    let row = client
+        .query_one(
+            query,
+            &[
+                &key.name,
+                &key.roles,
+                &key.tenant_id,
+                &key.expires_in_seconds,
+                &key.requests_per_second,
+            ],
+        )
+        .await?;
+    Ok((row.try_get(0)?, row.try_get(1)?))
+}
+
+/// Ends a key of the HTTP API; false when there is no such key that holds.
+///
+/// # Errors
+///
+/// The database does not answer, or refuses.
+pub async fn revoke_api_key(database: &Database, key_id: i64) -> Result<bool, DbError> {
+    let client = database.connect().await?;
+    let row = client
+        .query_one("select postroad.revoke_api_key($1)", &[&key_id])
+        .await?;
+    Ok(row.try_get(0)?)
+}

@@ -3,6 +3,7 @@
 //!
 //! [`route`] says which [`Handler`] answers; a new route is a line in [`run`].
 
+pub mod api;
 mod connections;
 mod forwarded;
 mod health;
@@ -78,6 +79,8 @@ const LAST_BYTES: Duration = Duration::from_millis(500);
 pub struct Context {
     /// `[server]`.
     pub settings: Settings,
+    /// `[api]`.
+    pub api: api::Settings,
     /// Where it asks, and stores.
     pub database: Database,
     /// To which providers post.
@@ -110,7 +113,7 @@ pub async fn listen(settings: &Settings) -> io::Result<TcpListener> {
 ///
 /// # Errors
 ///
-/// The certificate or its key cannot be used.
+/// The certificate or its key cannot be used, or what `[api]` says.
 pub async fn run(
     listener: TcpListener,
     context: Context,
@@ -118,6 +121,7 @@ pub async fn run(
 ) -> Result<(), String> {
     let Context {
         settings,
+        api,
         database,
         endpoints,
         webhook_counts,
@@ -127,11 +131,14 @@ pub async fn run(
     let (inbox, ingesting) = ingest::start(&database, &endpoints, shutdown.clone());
     let webhooks = Webhooks::new(endpoints, inbox, &settings, webhook_counts)?;
     let webhooks: Arc<dyn Handler> = Arc::new(webhooks);
+    let [openapi, calls] = api::Api::new(&database, &api)?.routes();
     let get = |pattern, handler: Arc<dyn Handler>| Route::new(&[Method::GET], pattern, handler);
     let ready = Arc::new(health::Ready::new(database.clone()));
     let mut router = Router::default()
         .with(get("/health/live", Arc::new(health::Live)))
-        .with(get("/health/ready", ready));
+        .with(get("/health/ready", ready))
+        .with(openapi)
+        .with(calls);
     for pattern in webhooks::PATTERNS {
         let methods = [Method::POST, Method::GET];
         router = router.with(Route::new(&methods, pattern, Arc::clone(&webhooks)));

@@ -116,6 +116,11 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+
+    /// Status, sentence and headers, for who answers in another form.
+    pub(super) fn into_parts(self) -> (StatusCode, String, Vec<(HeaderName, HeaderValue)>) {
+        (self.status, self.error, self.headers)
+    }
 }
 
 impl From<Refusal> for Response {

@@ -1,5 +1,6 @@
 //! Integration tests.
 
+mod api;
 mod by_hand;
 mod claims;
 mod cli;

@@ -26,6 +26,7 @@ async fn start() -> anyhow::Result<(SocketAddr, CancellationToken, JoinHandle<()
     let database = Database::new(NO_DATABASE, "test")?;
     let context = server::Context {
         settings: server::Settings::default(),
+        api: server::api::Settings::default(),
         database,
         endpoints: Endpoints::default(),
         webhook_counts: Default::default(),

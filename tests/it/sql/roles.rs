@@ -251,6 +251,27 @@ async fn every_function_is_documented_owned_and_closed_to_its_callers_search_pat
     Ok(())
 }
 
+/// What looks and changes on behalf of a caller must be bound to the caller's tenant; what workers call must not be.
+#[tokio::test]
+async fn endpoints_and_what_they_rest_on_belong_to_the_role_that_tenants_bind() -> anyhow::Result<()>
+{
+    let db = TestDb::new().await?;
+    let mut wanted: BTreeSet<_> = BOUND.iter().map(|name| (*name).to_owned()).collect();
+    for (file, sql) in SQL_FILES {
+        if file.starts_with("sql/http/") {
+            wanted.extend(made_by(sql).map(str::to_owned));
+        }
+    }
+    let owned =
+        "select p.proname from pg_proc as p where p.proowner = 'postroad_bound_functions'::regrole";
+    let owned: BTreeSet<_> = db.client.rows(owned).await?.into_iter().collect();
+    assert_eq!(owned, wanted);
+    let called = "select p.proname from pg_proc as p where p.pronamespace = 'postroad'::regnamespace \
+        and has_function_privilege('postroad_worker', p.oid, 'execute') and has_function_privilege('postroad_bound_functions', p.oid, 'execute')";
+    assert_eq!(db.client.rows(called).await?, Vec::<String>::new());
+    Ok(())
+}
+
 /// The owner of the functions is what an injection would become.
 #[tokio::test]
 async fn the_owner_of_the_functions_cannot_log_in_and_owns_no_table() -> anyhow::Result<()> {

@@ -1,0 +1,522 @@
+//! The HTTP API, `/api/v1`: a request is checked here, and answered by the SQL function that its row of `api_routes`
+//! names, in one statement.
+
+mod bulk;
+mod callers;
+mod encoding;
+mod jwks;
+mod jwt;
+mod key;
+mod limiter;
+mod problem;
+mod roles;
+pub mod settings;
+mod table;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use deadpool_postgres::Pool;
+use hyper::header::{
+    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY,
+};
+use hyper::{HeaderMap, Method, StatusCode};
+use ring::digest::{SHA256, digest};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+pub use settings::Settings;
+
+use super::request::Request;
+use super::respond::{self, Refusal, Response};
+use super::route::{Handler, Route};
+use crate::db::http::{self, Answer, Call, Recalled};
+use crate::db::pool::Database;
+use bulk::Lines;
+use callers::{Caller, Callers};
+use limiter::Taken;
+use problem::{PROBLEM_JSON, Problem};
+use table::{Endpoint, Found, PREFIX, Tables};
+
+/// How long a call may take, the reading of its body included; a stream.
+const CALL: Duration = Duration::from_secs(60);
+const STREAM: Duration = Duration::from_secs(15 * 60);
+
+/// How long one statement may take, and that of a stream.
+const STATEMENT: &str = "statement_timeout=30000";
+const STREAM_STATEMENT: &str = "set local statement_timeout = '10min'";
+
+const JSON: &str = "application/json";
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const IDEMPOTENCY_REPLAY: HeaderName = HeaderName::from_static("idempotency-replay");
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Answers the calls of the API.
+pub struct Api {
+    pool: Pool,
+    tables: Arc<Tables>,
+    callers: Callers,
+    max_body_bytes: usize,
+    /// Streams hold a connection for as long as they last: they never have all of them.
+    streams: Semaphore,
+}
+
+impl Api {
+    /// One on its own connections to `database`.
+    ///
+    /// # Errors
+    ///
+    /// Says which setting cannot be used.
+    pub fn new(database: &Database, settings: &Settings) -> Result<Arc<Self>, String> {
+        let pool = database.with_setting(STATEMENT).pool(settings.connections);
+        Ok(Arc::new(Self {
+            tables: Tables::new(pool.clone()),
+            callers: Callers::new(pool.clone(), settings)?,
+            max_body_bytes: settings.max_body_bytes,
+            streams: Semaphore::new((settings.connections / 4).max(1)),
+            pool,
+        }))
+    }
+
+    /// Its routes. What is below the prefix is found by the table in the database.
+    pub fn routes(self: &Arc<Self>) -> [Route; 2] {
+        let methods = [
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ];
+        let openapi = Arc::new(OpenApi(Arc::clone(self)));
+        [
+            Route::new(&[Method::GET], "/openapi.json", openapi),
+            Route::new(
+                &methods,
+                "/api/v1/{path*}",
+                Arc::clone(self) as Arc<dyn Handler>,
+            )
+            .timeout(None),
+        ]
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response, Problem> {
+        let table = self.tables.get().await?;
+        let path = request
+            .path()
+            .strip_prefix(PREFIX)
+            .unwrap_or_default()
+            .to_owned();
+        let (endpoint, parameters) = match table.find(&request.method, &path) {
+            Found::Endpoint(endpoint, parameters) => (endpoint, parameters),
+            Found::Methods(allowed) => {
+                let problem = Problem::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    "this path takes other methods",
+                );
+                let allowed =
+                    HeaderValue::from_str(&allowed).unwrap_or(HeaderValue::from_static("GET"));
+                return Err(problem.with(ALLOW, allowed));
+            }
+            Found::Nothing => {
+                let detail = "there is no such path; see /openapi.json";
+                return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", detail));
+            }
+        };
+        let caller = self.callers.identify(&request).await?;
+        if !endpoint.roles.meet(caller.roles) {
+            return Err(Problem::forbidden(format!(
+                "this needs the role {}",
+                endpoint.roles
+            )));
+        }
+        if caller.tenant_id.is_some() && !endpoint.tenants {
+            return Err(Problem::forbidden(
+                "this is not for callers that are bound to a tenant",
+            ));
+        }
+        let taken = caller.bucket.take(endpoint.cost, Instant::now());
+        let answered = match taken.is_granted {
+            true => self.serve(request, endpoint, parameters, &caller).await,
+            false => {
+                let seconds = taken.wait.as_secs_f64().ceil() as u64;
+                let problem = Problem::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too_many_requests",
+                    "the caller's limit is reached",
+                );
+                Err(problem.with(RETRY_AFTER, seconds.max(1).into()))
+            }
+        };
+        let mut response = answered.unwrap_or_else(Response::from);
+        limit_headers(response.headers_mut(), &taken);
+        Ok(response)
+    }
+
+    /// Answers a caller that may call.
+    async fn serve(
+        &self,
+        request: Request,
+        endpoint: &Endpoint,
+        path: Vec<(&str, String)>,
+        caller: &Caller,
+    ) -> Result<Response, Problem> {
+        let parameters = parameters(path, request.query())?;
+        let key = idempotency_key(&request)?;
+        let accepts = request.headers.clone();
+        let mut once = Once {
+            key: key.as_deref().filter(|_| request.method == Method::POST),
+            seed: format!("{} {}\n{parameters}\n", request.method, endpoint.path),
+            is_replay: false,
+        };
+        let answer = if endpoint.is_stream && is_ndjson(&request) {
+            let permit = self.streams.try_acquire();
+            let _permit = permit.map_err(|_| Problem::unavailable("too many streams at once"))?;
+            let streamed = self.stream(request, caller, &parameters, &mut once);
+            timeout(STREAM, streamed).await
+        } else {
+            timeout(
+                CALL,
+                self.call(request, endpoint, caller, &parameters, &mut once),
+            )
+            .await
+        };
+        let answer = answer.map_err(|_| Problem::unavailable("it took too long"))??;
+        let mut response = respond_with(&accepts, answer);
+        if once.is_replay {
+            response
+                .headers_mut()
+                .insert(IDEMPOTENCY_REPLAY, HeaderValue::from_static("true"));
+        }
+        Ok(response)
+    }
+
+    /// A call whose body, if it has one, is read whole.
+    async fn call(
+        &self,
+        mut request: Request,
+        endpoint: &Endpoint,
+        caller: &Caller,
+        parameters: &str,
+        once: &mut Once<'_>,
+    ) -> Result<Answer, Problem> {
+        let body = match endpoint.takes_body {
+            true => Some(self.body(&mut request).await?),
+            false => None,
+        };
+        let call = Call {
+            caller: &caller.json,
+            parameters,
+            body: body.as_deref(),
+        };
+        let mut client = self.pool.get().await.map_err(crate::db::DbError::from)?;
+        let Some(key) = once.key else {
+            return Ok(http::call(&client, &endpoint.statement, &call).await?);
+        };
+        let mut fingerprint = once.seed.clone().into_bytes();
+        fingerprint.extend_from_slice(body.as_deref().unwrap_or_default());
+        let fingerprint = digest(&SHA256, &fingerprint);
+        let transaction = client
+            .transaction()
+            .await
+            .map_err(crate::db::DbError::from)?;
+        let recalled =
+            http::recall_call(&transaction, &caller.id, key, Some(fingerprint.as_ref())).await?;
+        if let Some(answer) = once.recalled(recalled)? {
+            return Ok(answer);
+        }
+        let answer = http::call(&transaction, &endpoint.statement, &call).await?;
+        http::remember_call(&transaction, &caller.id, key, fingerprint.as_ref(), &answer).await?;
+        transaction
+            .commit()
+            .await
+            .map_err(crate::db::DbError::from)?;
+        Ok(answer)
+    }
+
+    /// A bulk send as a stream: all of its recipients, or none.
+    async fn stream(
+        &self,
+        request: Request,
+        caller: &Caller,
+        parameters: &str,
+        once: &mut Once<'_>,
+    ) -> Result<Answer, Problem> {
+        let is_gzip = is_gzip(&request)?;
+        let mut lines = Lines::new(request, is_gzip, self.max_body_bytes, once.seed.as_bytes());
+        let mut client = self.pool.get().await.map_err(crate::db::DbError::from)?;
+        let transaction = client
+            .transaction()
+            .await
+            .map_err(crate::db::DbError::from)?;
+        if let Some(key) = once.key {
+            let mut recalled = http::recall_call(&transaction, &caller.id, key, None).await?;
+            if matches!(recalled, Recalled::Seen) {
+                lines.skip().await?;
+                recalled =
+                    http::recall_call(&transaction, &caller.id, key, Some(&lines.fingerprint()))
+                        .await?;
+            }
+            if let Some(answer) = once.recalled(recalled)? {
+                return Ok(answer);
+            }
+        }
+        let Some((_, head)) = lines.next().await? else {
+            return Err(Problem::bad_request(
+                "the first line must be the call, such as {\"channel\": \"email\", \"body\": \"…\"}",
+            ));
+        };
+        check_json(&head)?;
+        if !head.trim_ascii_start().starts_with(b"{") {
+            return Err(Problem::bad_request("the first line must be an object"));
+        }
+        transaction
+            .batch_execute(STREAM_STATEMENT)
+            .await
+            .map_err(crate::db::DbError::from)?;
+        let mut recipients = http::Recipients::begin(&transaction).await?;
+        let mut is_empty = true;
+        while let Some(rows) = lines.rows().await? {
+            is_empty = false;
+            recipients.send(rows).await?;
+        }
+        if is_empty {
+            return Err(Problem::bad_request(
+                "recipients must follow the first line, one a line",
+            ));
+        }
+        let call = Call {
+            caller: &caller.json,
+            parameters,
+            body: Some(&head),
+        };
+        let answer = recipients.finish(&call).await?;
+        if answer.status >= 400 {
+            return Ok(answer);
+        }
+        if let Some(key) = once.key {
+            http::remember_call(&transaction, &caller.id, key, &lines.fingerprint(), &answer)
+                .await?;
+        }
+        transaction
+            .commit()
+            .await
+            .map_err(crate::db::DbError::from)?;
+        Ok(answer)
+    }
+
+    /// The body, inflated, which is JSON.
+    async fn body(&self, request: &mut Request) -> Result<Bytes, Problem> {
+        let is_json = match request.header(CONTENT_TYPE.as_str()) {
+            None => !request.headers.contains_key(CONTENT_TYPE),
+            Some(given) => {
+                let media_type = given
+                    .split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_ascii_lowercase();
+                media_type == JSON
+                    || media_type.starts_with("application/") && media_type.ends_with("+json")
+            }
+        };
+        if !is_json {
+            let detail = "the body must be application/json";
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                detail,
+            )
+            .about("Content-Type"));
+        }
+        let is_gzip = is_gzip(request)?;
+        let mut body = request.body(self.max_body_bytes).await?;
+        if is_gzip {
+            let inflated =
+                encoding::inflate(&body, self.max_body_bytes).map_err(|wrong| match wrong {
+                    encoding::Wrong::Broken => {
+                        Problem::bad_request("the body is no gzip, or breaks off")
+                    }
+                    encoding::Wrong::TooLarge => {
+                        let detail =
+                            format!("the body may have {} bytes, inflated", self.max_body_bytes);
+                        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+                    }
+                })?;
+            body = inflated.into();
+        }
+        if body.trim_ascii().is_empty() {
+            return Err(Problem::bad_request("a body is needed, of JSON").at("#"));
+        }
+        check_json(&body)?;
+        Ok(body)
+    }
+}
+
+#[async_trait]
+impl Handler for Api {
+    async fn handle(&self, request: Request) -> Result<Response, Refusal> {
+        Ok(self.answer(request).await.unwrap_or_else(Response::from))
+    }
+}
+
+/// `/openapi.json`: says nothing that is secret, and so to everybody.
+struct OpenApi(Arc<Api>);
+
+#[async_trait]
+impl Handler for OpenApi {
+    async fn handle(&self, request: Request) -> Result<Response, Refusal> {
+        let table = match self.0.tables.get().await {
+            Ok(table) => table,
+            Err(problem) => return Ok(problem.into()),
+        };
+        let answer = Answer {
+            status: 200,
+            body: table.openapi.to_vec(),
+        };
+        Ok(respond_with(&request.headers, answer))
+    }
+}
+
+/// A call that is to run once.
+struct Once<'a> {
+    key: Option<&'a str>,
+    /// What of the call the fingerprint stands for, beside the body.
+    seed: String,
+    is_replay: bool,
+}
+
+impl Once<'_> {
+    /// The answer that was given before; `None` when the call is to run now.
+    fn recalled(&mut self, recalled: Recalled) -> Result<Option<Answer>, Problem> {
+        match recalled {
+            Recalled::New => Ok(None),
+            Recalled::Known(answer) => {
+                self.is_replay = true;
+                Ok(Some(answer))
+            }
+            Recalled::Running => {
+                let detail = "a call with this key is running; ask again when it has been answered";
+                let problem = Problem::new(StatusCode::CONFLICT, "call_is_running", detail);
+                Err(problem.about("Idempotency-Key").with(RETRY_AFTER, 1.into()))
+            }
+            Recalled::Reused | Recalled::Seen => {
+                let detail = "the key came with another call before";
+                Err(
+                    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", detail)
+                        .about("Idempotency-Key"),
+                )
+            }
+        }
+    }
+}
+
+/// The idempotency key of a request, where it has one: 1 to 255 visible ASCII characters.
+fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
+    let wrong = || {
+        Problem::bad_request("must be 1 to 255 visible ASCII characters, once")
+            .about("Idempotency-Key")
+    };
+    if !request.headers.contains_key(IDEMPOTENCY_KEY) {
+        return Ok(None);
+    }
+    let key = request.header(IDEMPOTENCY_KEY).ok_or_else(wrong)?;
+    match (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(Some(key.to_owned())),
+        false => Err(wrong()),
+    }
+}
+
+/// What SQL gets of path and query: strings by name, as JSON.
+fn parameters(path: Vec<(&str, String)>, query: Option<&str>) -> Result<String, Problem> {
+    let query = query.unwrap_or_default();
+    if path.is_empty() && query.is_empty() {
+        return Ok("{}".into());
+    }
+    let mut parameters = Map::new();
+    for (name, value) in path {
+        parameters.insert(name.to_owned(), Value::String(value));
+    }
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        let known = parameters.insert(name.to_string(), Value::String(value.into_owned()));
+        if known.is_some() {
+            return Err(Problem::bad_request("is given twice").about(&name));
+        }
+    }
+    Ok(Value::Object(parameters).to_string())
+}
+
+/// Sees whether it is JSON, without keeping any of it. Postgres would see too, but quote it in its log.
+fn check_json(body: &[u8]) -> Result<(), Problem> {
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Problem::bad_request("the body is not UTF-8").at("#"))?;
+    let checked: Result<IgnoredAny, _> = serde_json::from_str(text);
+    checked.map(drop).map_err(|error| {
+        let place = format!(
+            "the body is no JSON at line {}, column {}",
+            error.line(),
+            error.column()
+        );
+        Problem::bad_request(place).at("#")
+    })
+}
+
+fn is_gzip(request: &Request) -> Result<bool, Problem> {
+    encoding::is_gzip(&request.headers).map_err(|()| {
+        let detail = "of encodings, gzip alone is taken";
+        Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_encoding",
+            detail,
+        )
+        .about("Content-Encoding")
+    })
+}
+
+fn is_ndjson(request: &Request) -> bool {
+    let given = request.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let media_type = given.split(';').next().unwrap_or_default().trim();
+    [
+        "application/x-ndjson",
+        "application/ndjson",
+        "application/jsonl",
+    ]
+    .iter()
+    .any(|known| media_type.eq_ignore_ascii_case(known))
+}
+
+fn respond_with(request_headers: &HeaderMap, answer: Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = match status.as_u16() {
+        400.. => PROBLEM_JSON,
+        _ => JSON,
+    };
+    let deflated = encoding::deflated(request_headers, &answer.body);
+    let is_deflated = deflated.is_some();
+    let mut response = respond::whole(status, content_type, deflated.unwrap_or(answer.body));
+    let headers = response.headers_mut();
+    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    if is_deflated {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    response
+}
+
+/// What the caller may still ask (draft-ietf-httpapi-ratelimit-headers).
+fn limit_headers(headers: &mut HeaderMap, taken: &Taken) {
+    let seconds = taken.wait.as_secs_f64().ceil() as u64;
+    let policy = format!("\"caller\";q={};w=1", taken.limit);
+    let limit = format!("\"caller\";r={};t={seconds}", taken.remaining);
+    for (name, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
