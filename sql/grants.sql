@@ -20,7 +20,7 @@ grant usage, select, update on all sequences in schema postroad to postroad_func
 -- never a partition, where the policies of its table do not hold.
 grant select on postroad.messages, postroad.messages_kept, postroad.message_queue, postroad.scheduled, postroad.delivery_events, postroad.suppression_list,
   postroad.api_keys, postroad.audit_log, postroad.api_routes, postroad.http_idempotency, postroad.pauses, postroad.channel_health, postroad.gateway_states,
-  postroad.gateway_minutes, postroad.worker_sessions, postroad.queue_stats,
+  postroad.gateway_minutes, postroad.worker_sessions, postroad.queue_stats, postroad.event_consumers, postroad.outbound_stats,
   postroad.message_queue_p0, postroad.message_queue_p1, postroad.message_queue_p2, postroad.message_queue_p3, postroad.message_queue_p4   -- ids alone: explain counts them
   to postroad_bound_functions;
 grant insert on postroad.message_queue, postroad.delivery_events, postroad.suppression_list, postroad.api_keys, postroad.audit_log, postroad.http_idempotency

@@ -29,6 +29,8 @@ begin
   returning e.endpoint_id into endpoint_id;
   insert into postroad.webhook_secrets (endpoint_id, secret)
   values (endpoint_id, signing_secret);
+  perform postroad.audit('add_webhook_endpoint', endpoint_id::text, null, jsonb_build_object(
+    'url', split_part(url, '?', 1), 'event_types', event_types, 'channels', channels, 'tenant_id', tenant_id, 'include_addresses', include_addresses));
 end;
 $$;
 
@@ -57,6 +59,13 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  before constant jsonb := (
+    select jsonb_build_object('url', split_part(e.url, '?', 1), 'event_types', e.event_types, 'channels', e.channels, 'include_addresses', e.include_addresses,
+      'enabled', e.disabled_at is null)
+    from postroad.webhook_endpoints as e
+    where e.endpoint_id = set_webhook_endpoint.endpoint_id
+  );
 begin
   perform postroad.check_endpoint(coalesce(url, 'https://example.org'), coalesce(event_types, '{message.*}'), nullif(channels, '{}'));
   update postroad.webhook_endpoints as e
@@ -69,7 +78,12 @@ begin
     disabled_reason = case when enabled then null when not enabled then coalesce(e.disabled_reason, 'by_operator') else e.disabled_reason end,
     failing_since = case when enabled then null else e.failing_since end
   where e.endpoint_id = set_webhook_endpoint.endpoint_id;
-  return found;
+  if not found then
+    return false;
+  end if;
+  perform postroad.audit('set_webhook_endpoint', endpoint_id::text, before, jsonb_strip_nulls(jsonb_build_object(
+    'url', split_part(url, '?', 1), 'event_types', event_types, 'channels', channels, 'include_addresses', include_addresses, 'enabled', enabled)));
+  return true;
 end;
 $$;
 
@@ -86,10 +100,17 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  removed text;
 begin
   delete from postroad.webhook_endpoints as e
-  where e.endpoint_id = remove_webhook_endpoint.endpoint_id;
-  return found;
+  where e.endpoint_id = remove_webhook_endpoint.endpoint_id
+  returning split_part(e.url, '?', 1) into removed;
+  if removed is null then
+    return false;
+  end if;
+  perform postroad.audit('remove_webhook_endpoint', endpoint_id::text, jsonb_build_object('url', removed));
+  return true;
 end;
 $$;
 
@@ -126,6 +147,7 @@ begin
     and s.valid_until is null;
   insert into postroad.webhook_secrets (endpoint_id, secret)
   values (endpoint_id, signing_secret);
+  perform postroad.audit('rotate_webhook_secret', endpoint_id::text);
   return signing_secret;
 end;
 $$;

@@ -4,6 +4,7 @@
 //! each subject; rounds of ours and of the floor take turns, and the median counts. A bar that is missed is printed as
 //! missed; the exit code says only whether the bench itself worked.
 
+mod api;
 mod backlog;
 mod bulk;
 mod cluster;
@@ -43,7 +44,7 @@ use report::Report;
 const SUBJECT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The subjects, by the letter that `--only` takes.
-const SUBJECTS: [(char, &str); 13] = [
+const SUBJECTS: [(char, &str); 14] = [
     ('a', "single enqueue"),
     ('b', "bulk enqueue"),
     ('c', "drain"),
@@ -57,6 +58,7 @@ const SUBJECTS: [(char, &str); 13] = [
     ('k', "HTTP gateway"),
     ('l', "SMTP"),
     ('w', "webhooks"),
+    ('x', "POST /messages"),
 ];
 
 /// What every subject works with.
@@ -141,7 +143,8 @@ impl Bench {
             'j' => failover::measure(self).await,
             'k' => http::measure(self).await,
             'l' => smtp::measure(self).await,
-            _ => webhooks::measure(self).await,
+            'w' => webhooks::measure(self).await,
+            _ => api::measure(self).await,
         }
     }
 }

@@ -41,6 +41,7 @@ Subjects:
   c  drain/s                     f  P0 latency, idle and behind  i  notifications
   j  failover under 1,000/s      k  HTTP gateway of 50 ms        l  SMTP beside smtp-source
   w  webhook events/s, answers, and a kill -9 in the middle
+  x  POST /messages/s, beside the same by SQL
 
 Exit codes: 0 measured, 2 something broke. A bar that is missed is printed as missed, and is no error.";
 
@@ -56,9 +57,9 @@ impl Options {
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { 2 } else { 0 })
         })?;
-        match options.only.iter().find(|c| !matches!(c, 'a'..='l' | 'w')) {
+        match options.only.iter().find(|c| !matches!(c, 'a'..='l' | 'w' | 'x')) {
             Some(unknown) => {
-                eprintln!("bench: --only takes letters from a to l, and w; got {unknown}");
+                eprintln!("bench: --only takes letters from a to l, w and x; got {unknown}");
                 Err(ExitCode::from(2))
             }
             None => Ok(options),

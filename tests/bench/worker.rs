@@ -1,11 +1,13 @@
 //! A Postroad process as users run it: the release binary, its configuration in a file, the stub as gateway.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
@@ -14,7 +16,7 @@ use crate::cluster::{Cluster, Db};
 /// How long it may take to come up, and to stop.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// `postroad run`: worker, upkeep and health checks in one process.
+/// `postroad run`, worker, upkeep and server in one process; or `postroad serve`, the server alone.
 pub(crate) struct Worker<'a> {
     child: Child,
     pid: u32,
@@ -50,34 +52,10 @@ impl<'a> Worker<'a> {
         settings: &str,
     ) -> anyhow::Result<Self> {
         let config = cluster.root.join(format!("{name}.toml"));
-        let common = format!(
-            "[database]\nurl = \"{}\"\n\n[server]\nlisten = \"127.0.0.1:0\"\n\n",
-            db.url
-        );
-        fs::write(&config, format!("{common}{settings}"))?;
-        let log_path = cluster.root.join(format!("{name}.log"));
-        let log = File::create(&log_path)?;
-        let child = Command::new(env!("CARGO_BIN_EXE_postroad"))
-            .arg("run")
-            .arg("--config")
-            .arg(&config)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .context("cannot start postroad")?;
-        let pid = child.id().context("postroad ended at once")?;
-        cluster.note_process(pid)?;
-        let mut worker = Self {
-            child,
-            pid,
-            cluster,
-            log_path,
-        };
+        let settings = format!("[server]\nlisten = \"127.0.0.1:0\"\n\n{settings}");
+        let mut worker = Self::spawn(cluster, db, "run", name, &settings)?;
         let deadline = Instant::now() + PATIENCE;
+        let pid = worker.pid;
         let registered = format!("select count(*) from postroad.worker_sessions where pid = {pid}");
         while db.number(&registered).await? == 0 {
             worker.check()?;
@@ -90,6 +68,63 @@ impl<'a> Worker<'a> {
         }
         sleep(Duration::from_millis(500)).await; // it elects, connects and goes to sleep
         Ok(worker)
+    }
+
+    /// Starts the server alone, and waits until it listens; returns where.
+    pub(crate) async fn serve(cluster: &'a Cluster, db: &Db) -> anyhow::Result<(Self, SocketAddr)> {
+        // A port that was free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+        let settings = format!(
+            "[server]\nlisten = \"{address}\"\n\n[api]\nrequests_per_second = 1000000\n"
+        );
+        let mut server = Self::spawn(cluster, db, "serve", "server", &settings)?;
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(address).await.is_err() {
+            server.check()?;
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "postroad does not listen: {}",
+                server.log()
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+        Ok((server, address))
+    }
+
+    fn spawn(
+        cluster: &'a Cluster,
+        db: &Db,
+        command: &str,
+        name: &str,
+        settings: &str,
+    ) -> anyhow::Result<Self> {
+        let config = cluster.root.join(format!("{name}.toml"));
+        fs::write(
+            &config,
+            format!("[database]\nurl = \"{}\"\n\n{settings}", db.url),
+        )?;
+        let log_path = cluster.root.join(format!("{name}.log"));
+        let log = File::create(&log_path)?;
+        let child = Command::new(env!("CARGO_BIN_EXE_postroad"))
+            .arg(command)
+            .arg("--config")
+            .arg(&config)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start postroad")?;
+        let pid = child.id().context("postroad ended at once")?;
+        cluster.note_process(pid)?;
+        Ok(Self {
+            child,
+            pid,
+            cluster,
+            log_path,
+        })
     }
 
     /// That it still runs.

@@ -69,6 +69,15 @@ fn cases() -> Vec<Case> {
         case("PUT", "/gateways/{gateway}/weight", "/gateways/stub/weight", &json!({"weight": 3}), &["admin"], 200, NotForTenants),
         case("GET", "/keys", "/keys", none, &["admin"], 200, Own("select true")),
         case("POST", "/keys", "/keys", &json!({"name": "x", "roles": ["sender"], "tenant_id": 7}), &["admin"], 201, Forbidden),
+        case("PUT", "/consumers/{consumer}", "/consumers/billing", &json!({}), &["webhook", "admin"], 200, NotForTenants),
+        case("GET", "/consumers/{consumer}/events", "/consumers/billing/events", none, &["webhook"], 200, NotForTenants),
+        case("POST", "/consumers/{consumer}/ack", "/consumers/billing/ack", &json!({"batch_id": 1}), &["webhook"], 200, NotForTenants),
+        case("DELETE", "/consumers/{consumer}", "/consumers/billing", none, &["webhook", "admin"], 200, NotForTenants),
+        case("GET", "/webhook-endpoints", "/webhook-endpoints", none, &["webhook", "reader", "admin"], 200, NotForTenants),
+        case("POST", "/webhook-endpoints", "/webhook-endpoints", &json!({"url": "https://app.example.org/hooks", "event_types": ["message.*"]}), &["webhook", "admin"], 201, NotForTenants),
+        case("PATCH", "/webhook-endpoints/{endpoint_id}", "/webhook-endpoints/{endpoint}", &json!({"enabled": false}), &["webhook", "admin"], 200, NotForTenants),
+        case("POST", "/webhook-endpoints/{endpoint_id}/rotate", "/webhook-endpoints/{endpoint}/rotate", none, &["webhook", "admin"], 200, NotForTenants),
+        case("DELETE", "/webhook-endpoints/{endpoint_id}", "/webhook-endpoints/{endpoint}", none, &["webhook", "admin"], 200, NotForTenants),
         case("DELETE", "/keys/{key_id}", "/keys/{key}", none, &["admin"], 200, NotFound),
     ]
 }
@@ -215,9 +224,16 @@ async fn filled(api: &Api, path: &str) -> anyhow::Result<String> {
     sql.batch_execute(
         "insert into postroad.channel_health (gateway, channel, position) values ('stub', 'email', 1) on conflict do nothing;
          select postroad.suppress('email', 'bob@example.org', tenant_id => 7);
-         select postroad.suppress('email', 'carol@example.org', tenant_id => 7)",
+         select postroad.suppress('email', 'carol@example.org', tenant_id => 7);
+         select postroad.register_consumer('billing')",
     )
     .await?;
+    if path.contains("/ack") {
+        // One batch is enough: to acknowledge it again is no error.
+        api.db.enqueue_to("ada@example.org", "").await?;
+        sql.rows("select * from postroad.read_events('billing')")
+            .await?;
+    }
     let id = if path.contains("{waiting}") || path.contains("{failed}") {
         let id = api
             .db
@@ -227,6 +243,9 @@ async fn filled(api: &Api, path: &str) -> anyhow::Result<String> {
             sql.rows(&format!("select postroad.cancel('{id}')")).await?;
         }
         id
+    } else if path.contains("{endpoint}") {
+        let query = "select endpoint_id from postroad.add_webhook_endpoint('https://app.example.org/hooks')";
+        sql.row(query).await?
     } else if path.contains("{key}") {
         let query = "select key_id from postroad.create_api_key(name => 'x', roles => '{sender}', tenant_id => 7)";
         sql.row(query).await?
@@ -236,5 +255,6 @@ async fn filled(api: &Api, path: &str) -> anyhow::Result<String> {
     Ok(path
         .replace("{waiting}", &id)
         .replace("{failed}", &id)
-        .replace("{key}", &id))
+        .replace("{key}", &id)
+        .replace("{endpoint}", &id))
 }

@@ -7,7 +7,7 @@ use postroad::db::migrate::SQL_FILES;
 use crate::support::db::TestDb;
 use crate::support::sql::Sql as _;
 
-const ROLES: [&str; 6] = [
+const ROLES: [&str; 7] = [
     "postroad_sender",
     "postroad_consumer",
     "postroad_worker",
