@@ -18,7 +18,7 @@ begin
   status := 200;
   body := jsonb_build_object('changed', postroad.register_consumer(
     consumer => call -> 'parameters' ->> 'consumer',
-    since => (b ->> 'since')::timestamptz,
+    since => postroad.read_date_time(b ->> 'since'),
     event_types => case when jsonb_typeof(b -> 'event_types') = 'array' then array(select jsonb_array_elements_text(b -> 'event_types')) end));
 end;
 $$;

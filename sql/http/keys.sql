@@ -42,7 +42,7 @@ begin
     body := postroad.problem(403, 'forbidden', 'The caller is bound to another tenant.', postroad.error_at('#/tenant_id', 'is another tenant'));
   elsif body is null and btrim(b ->> 'name') = '' then
     body := postroad.problem(422, 'invalid_name', 'A key needs a name.', postroad.error_at('#/name', 'must not be blank'));
-  elsif body is null and (b ->> 'expires_at')::timestamptz <= clock_timestamp() then
+  elsif body is null and postroad.read_date_time(b ->> 'expires_at') <= clock_timestamp() then
     body := postroad.problem(422, 'already_expired', 'The key would have expired already.', postroad.error_at('#/expires_at', 'is in the past'));
   end if;
   if body is not null then
@@ -54,7 +54,7 @@ begin
     name => b ->> 'name',
     roles => array(select jsonb_array_elements_text(b -> 'roles')),
     tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
-    expires_at => (b ->> 'expires_at')::timestamptz,
+    expires_at => postroad.read_date_time(b ->> 'expires_at'),
     requests_per_second => (b ->> 'requests_per_second')::numeric::integer) as k;
   status := 201;
   body := jsonb_build_object('key_id', made.key_id, 'key', made.key);

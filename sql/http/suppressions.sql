@@ -85,7 +85,7 @@ begin
     address => b ->> 'address',
     reason => coalesce(b ->> 'reason', 'manual'),
     tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
-    expires_at => (b ->> 'expires_at')::timestamptz);
+    expires_at => postroad.read_date_time(b ->> 'expires_at'));
   status := 200;
   body := jsonb_build_object('changed', changed);
 end;

@@ -31,7 +31,7 @@ begin
       when length(content) > (schema ->> 'maxLength')::integer then format('must have %s characters or fewer', schema ->> 'maxLength')
       when content !~ (schema ->> 'pattern') then format('must match %s', schema ->> 'pattern')
       when schema ->> 'format' = 'uuid' and content !~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then 'must be a UUID'
-      when schema ->> 'format' = 'date-time' and not postroad.is_date_time(content) then 'must be a date and time as 2026-01-31T12:00:00Z (RFC 3339)'
+      when schema ->> 'format' = 'date-time' and postroad.read_date_time(content) is null then 'must be a date and time as 2026-01-31T12:00:00Z (RFC 3339)'
     end;
   elsif kind = 'number' then
     wrong := case
@@ -79,18 +79,24 @@ $$What is wrong with a value by its JSON Schema: an array of {"pointer", "detail
 format (uuid, date-time), minimum, maximum, minItems, maxItems, items, required, properties and additionalProperties: what api_routes uses. Items of an array
 that says x-checked-in-bulk are the caller's to check.$$;
 
-create or replace function postroad.is_date_time(content text)
-returns boolean
+create or replace function postroad.read_date_time(content text)
+returns timestamptz
 language plpgsql
-stable
+immutable strict
 as $$
+declare
+  parts text[];
 begin
-  return content ~* '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$'
-    and isfinite(content::timestamptz);
+  parts := regexp_match(content, '^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)(?:Z|([+-])([0-9]{2}:[0-9]{2}))$', 'i');
+  if parts is null or parts[4] > '23:59' then
+    return null;
+  end if;
+  -- A cast would know offsets of up to 16 hours alone.
+  return ((parts[1] || ' ' || parts[2])::timestamp - coalesce(parts[3] || parts[4], '0')::interval) at time zone 'UTC';
 exception
   when others then                               -- the thirteenth month
-    return false;
+    return null;
 end;
 $$;
 
-comment on function postroad.is_date_time is 'Whether a text is a date and time of RFC 3339 (section 5.6).';
+comment on function postroad.read_date_time is 'A date and time of RFC 3339 (section 5.6), or null when it is none.';

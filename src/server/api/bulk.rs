@@ -178,16 +178,16 @@ struct Recipient<'a> {
 
 /// Adds the row of a recipient, in the text format of COPY; false when the line is none.
 fn add_row(line: &[u8], rows: &mut Vec<u8>) -> bool {
-    let recipient = if line.trim_ascii_start().first() == Some(&b'"') {
-        serde_json::from_slice(line).ok().map(|address| Recipient {
+    let recipient = match line.trim_ascii_start().first() {
+        Some(b'"') => serde_json::from_slice(line).ok().map(|address| Recipient {
             address,
             id: None,
             kind: None,
             data: None,
             locale: None,
-        })
-    } else {
-        serde_json::from_slice(line).ok()
+        }),
+        Some(b'{') => serde_json::from_slice(line).ok(),
+        _ => None, // an array would be read as the fields in their order
     };
     let Some(recipient) = recipient else {
         return false;
