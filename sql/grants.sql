@@ -20,11 +20,11 @@ grant usage, select, update on all sequences in schema postroad to postroad_func
 -- never a partition, where the policies of its table do not hold.
 grant select on postroad.messages, postroad.messages_kept, postroad.message_queue, postroad.scheduled, postroad.delivery_events, postroad.suppression_list,
   postroad.api_keys, postroad.audit_log, postroad.api_routes, postroad.http_idempotency, postroad.pauses, postroad.channel_health, postroad.gateway_states,
-  postroad.gateway_minutes, postroad.worker_sessions, postroad.queue_stats, postroad.event_consumers, postroad.outbound_stats,
+  postroad.gateway_minutes, postroad.worker_sessions, postroad.gateway_routes, postroad.ip_pools, postroad.sms_prices, postroad.queue_stats, postroad.event_consumers, postroad.outbound_stats,
   postroad.message_queue_p0, postroad.message_queue_p1, postroad.message_queue_p2, postroad.message_queue_p3, postroad.message_queue_p4   -- ids alone: explain counts them
   to postroad_bound_functions;
-grant insert on postroad.message_queue, postroad.delivery_events, postroad.suppression_list, postroad.api_keys, postroad.audit_log, postroad.http_idempotency
-  to postroad_bound_functions;
+grant insert on postroad.message_queue, postroad.delivery_events, postroad.suppression_list, postroad.api_keys, postroad.audit_log, postroad.http_idempotency,
+  postroad.system_events to postroad_bound_functions;
 grant update on postroad.suppression_list, postroad.api_keys to postroad_bound_functions;
 grant delete on postroad.message_queue, postroad.scheduled, postroad.suppression_list, postroad.http_idempotency to postroad_bound_functions;
 grant usage, select on postroad.queue_seq_p0, postroad.queue_seq_p1, postroad.queue_seq_p2, postroad.queue_seq_p3, postroad.queue_seq_p4,
@@ -68,6 +68,15 @@ begin
       and not has_function_privilege('postroad_worker', p.oid, 'execute')
   loop
     execute format('grant execute on function %s to postroad_bound_functions', routine);
+  end loop;
+  for routine in                                 -- and the other way round, but for endpoints
+    select p.oid::regprocedure
+    from pg_proc as p
+    where p.pronamespace = 'postroad'::regnamespace
+      and p.proowner = 'postroad_bound_functions'::regrole
+      and not has_function_privilege('postroad_http', p.oid, 'execute')
+  loop
+    execute format('grant execute on function %s to postroad_functions', routine);
   end loop;
 end;
 $$;

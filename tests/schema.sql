@@ -113,6 +113,8 @@ begin
   returning e.endpoint_id into endpoint_id;
   insert into postroad.webhook_secrets (endpoint_id, secret)
   values (endpoint_id, signing_secret);
+  perform postroad.audit('add_webhook_endpoint', endpoint_id::text, null, jsonb_build_object(
+    'url', split_part(url, '?', 1), 'event_types', event_types, 'channels', channels, 'tenant_id', tenant_id, 'include_addresses', include_addresses));
 end;
 $$;
 
@@ -354,6 +356,27 @@ $$;
 COMMENT ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) IS 'Enqueues the reply of sms_replies to each number that asked for HELP or sent START, where there is one: once an hour at most.';
 
 --
+-- Name: audit(text, text, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.audit(action text, target text, before jsonb DEFAULT NULL::jsonb, after jsonb DEFAULT NULL::jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  insert into postroad.audit_log (tenant_id, who, action, target, before, after)
+  values (nullif(current_setting('postroad.tenant', true), '')::bigint,
+    coalesce(nullif(current_setting('postroad.caller', true), ''), session_user), action, target, before, after);
+end;
+$$;
+
+--
+-- Name: FUNCTION audit(action text, target text, before jsonb, after jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.audit(action text, target text, before jsonb, after jsonb) IS 'Notes a change by an operator, in its transaction: who is the caller of the HTTP API (the setting postroad.caller, which begin_call makes), or else the database user, who is
+noted in any case.';
+
+--
 -- Name: audit_counters(date); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -418,6 +441,30 @@ COMMENT ON FUNCTION postroad.audit_counters(day date) IS 'Compares the counters 
 A day that was dropped has nothing to compare with: no row.';
 
 --
+-- Name: audit_trail(timestamp with time zone, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.audit_trail(since timestamp with time zone DEFAULT (clock_timestamp() - '1 day'::interval), max_count integer DEFAULT 1000) RETURNS TABLE(changed_at timestamp with time zone, who text, database_user text, tenant_id bigint, action text, target text, before jsonb, after jsonb)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return query
+  select a.changed_at, a.who, a.database_user, a.tenant_id, a.action, a.target, a.before, a.after
+  from postroad.audit_log as a
+  where a.changed_at >= since
+  order by a.audit_id desc
+  limit max_count;
+end;
+$$;
+
+--
+-- Name: FUNCTION audit_trail(since timestamp with time zone, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) IS 'Who changed what since a time (default: the last day), the latest first, at most max_count: pauses, retries, suppressions, weights, limits, keys.';
+
+--
 -- Name: begin_bulk(text, text, text, text, text, jsonb, text, text, timestamp with time zone, timestamp with time zone, text, bigint, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -455,6 +502,53 @@ COMMENT ON FUNCTION postroad.begin_bulk(channel text, subject text, body text, h
 verdict is null, or duplicate (the idempotency key was seen: batch_id is the first one), or invalid (see reason). rest: what else the key stands for.';
 
 --
+-- Name: begin_call(jsonb, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body jsonb DEFAULT NULL::jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  ignored text;
+begin
+  -- Assignments, which cost less than a statement.
+  ignored := pg_catalog.set_config('postroad.tenant', coalesce(caller ->> 'tenant_id', ''), true);
+  ignored := pg_catalog.set_config('postroad.caller', caller ->> 'id', true);
+  return pg_catalog.jsonb_build_object('caller', caller, 'parameters', parameters, 'body', body);
+end;
+$$;
+
+--
+-- Name: FUNCTION begin_call(caller jsonb, parameters jsonb, body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body jsonb) IS 'What an endpoint of the HTTP API is called with: postroad.http_…(postroad.begin_call(caller, parameters, body)), a statement each, which is a transaction. Binds
+the transaction to the caller''s tenant. caller: {"id", "tenant_id"}, which the server has verified. parameters: those of path and query, as strings.';
+
+--
+-- Name: bulk_problem(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.bulk_problem(call jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  found_problem constant jsonb := postroad.request_problem('POST', '/messages/bulk', call);
+begin
+  if found_problem is null and (call -> 'caller' ->> 'tenant_id')::numeric <> (call -> 'body' ->> 'tenant_id')::numeric then
+    return postroad.problem(403, 'forbidden', 'The caller is bound to another tenant.', postroad.error_at('#/tenant_id', 'is another tenant'));
+  end if;
+  return found_problem;
+end;
+$$;
+
+--
+-- Name: FUNCTION bulk_problem(call jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.bulk_problem(call jsonb) IS 'What is wrong with the call of a bulk send, beside its recipients.';
+
+--
 -- Name: cancel(uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -483,6 +577,45 @@ $$;
 
 COMMENT ON FUNCTION postroad.cancel(message_id uuid) IS 'Withdraws a message that still waits, in the queue, for its time, for its next attempt or in a pause. False when it does not: it is being sent, or has ended,
 or is not known.';
+
+--
+-- Name: check_api_key(bytea); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.check_api_key(hash bytea, OUT key_id bigint, OUT tenant_id bigint, OUT roles text[], OUT requests_per_second integer, OUT refusal text, OUT seconds_left double precision) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  known postroad.api_keys;
+begin
+  select k.* into known
+  from postroad.api_keys as k
+  where k.hash = check_api_key.hash;
+  if known.key_id is null then
+    refusal := 'unknown';
+    return;
+  end if;
+  key_id := known.key_id;
+  tenant_id := known.tenant_id;
+  roles := known.roles;
+  requests_per_second := known.requests_per_second;
+  seconds_left := extract(epoch from known.expires_at - clock_timestamp());
+  refusal := case when known.revoked_at is not null then 'revoked' when seconds_left <= 0 then 'expired' end;
+  if refusal is null and (known.last_used_at < clock_timestamp() - interval '1 minute') is not false then
+    update postroad.api_keys as k
+    set last_used_at = clock_timestamp()
+    where k.key_id = known.key_id
+      and k.last_used_at is not distinct from known.last_used_at;   -- of several servers one writes
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION check_api_key(hash bytea, OUT key_id bigint, OUT tenant_id bigint, OUT roles text[], OUT requests_per_second integer, OUT refusal text, OUT seconds_left double precision); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.check_api_key(hash bytea, OUT key_id bigint, OUT tenant_id bigint, OUT roles text[], OUT requests_per_second integer, OUT refusal text, OUT seconds_left double precision) IS 'Whose key it is, by the SHA-256 of the key; refusal: unknown, revoked or expired. Notes that it was used, once a minute at most.';
 
 --
 -- Name: check_call(text, text, text, text, text, text, text, jsonb, timestamp with time zone, timestamp with time zone, bigint, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1512,6 +1645,54 @@ COMMENT ON FUNCTION postroad.count_events(max_count integer) IS 'Counts the next
 transaction, so that no crash makes them drift. Returns how many; 0 when there are none, or another process is at it.';
 
 --
+-- Name: create_api_key(text, text[], bigint, timestamp with time zone, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.create_api_key(name text, roles text[], tenant_id bigint DEFAULT NULL::bigint, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, requests_per_second integer DEFAULT NULL::integer, OUT key_id bigint, OUT key text) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  -- 256 bits of the strongest randomness that Postgres has, and in letters and digits alone: a key is selected by a double click.
+  secret constant text := left(translate(encode(
+    sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+    || sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'base64'), E'+/=\n', ''), 43);
+begin
+  if coalesce(btrim(name), '') = '' or length(name) > 100 then
+    raise exception 'a key needs a name of up to 100 characters'
+      using errcode = 'PR001', hint = 'Such as the service that will use it.';
+  end if;
+  if coalesce(cardinality(roles), 0) = 0 or not roles <@ '{sender,reader,admin,webhook}' then
+    raise exception 'a key needs roles'
+      using errcode = 'PR002', hint = 'Roles: sender, reader, admin, webhook.';
+  end if;
+  if expires_at <= clock_timestamp() then
+    raise exception 'expires_at is in the past'
+      using errcode = 'PR001';
+  end if;
+  if requests_per_second not between 1 and 1000000 then
+    raise exception 'requests_per_second must be from 1 to 1000000'
+      using errcode = 'PR001';
+  end if;
+  key := 'pr_live_' || secret || left(encode(sha256(convert_to('postroad' || secret, 'UTF8')), 'hex'), 6);
+  insert into postroad.api_keys as k (tenant_id, expires_at, requests_per_second, created_by, name, prefix, hash, roles)
+  values (tenant_id, expires_at, requests_per_second, coalesce(nullif(current_setting('postroad.caller', true), ''), session_user), btrim(name),
+    left(key, 14), sha256(convert_to(key, 'UTF8')), array(select distinct r.role from unnest(roles) as r (role) order by r.role))
+  returning k.key_id into key_id;
+  perform postroad.audit('create_api_key', key_id::text, null, jsonb_build_object(
+    'name', btrim(name), 'roles', roles, 'tenant_id', tenant_id, 'expires_at', expires_at, 'requests_per_second', requests_per_second));
+end;
+$$;
+
+--
+-- Name: FUNCTION create_api_key(name text, roles text[], tenant_id bigint, expires_at timestamp with time zone, requests_per_second integer, OUT key_id bigint, OUT key text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.create_api_key(name text, roles text[], tenant_id bigint, expires_at timestamp with time zone, requests_per_second integer, OUT key_id bigint, OUT key text) IS 'Makes a key of the HTTP API and returns it, this once: only its hash is kept. roles: sender, reader, admin, webhook. tenant_id: bound to that tenant, it sees nothing else.
+expires_at: default never. requests_per_second: instead of the server''s limit. A key is pr_live_, 43 random letters and digits, and six digits that show a typing
+error. Raises PR001 (name, expires_at, requests_per_second) and PR002 (roles).';
+
+--
 -- Name: create_partitions(integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1823,6 +2004,35 @@ COMMENT ON FUNCTION postroad.emit_system_event(kind text, subject text, detail j
 kind: gateway_health_changed (subject: the gateway), suppression_added (subject: the channel), rate_limit_exceeded (subject: the limit), endpoint_disabled (subject: its id), or another
 word. detail: an address may stand in its key address only, which is shown to those alone who may see addresses; a tenant in tenant_id, by which endpoints of one
 tenant choose. Raises PR001 when kind is no such word.';
+
+--
+-- Name: endpoint_schema(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.endpoint_schema() RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+  select $q${
+    "type": "object",
+    "additionalProperties": false,
+    "properties": {
+      "url": {"type": "string", "minLength": 1, "maxLength": 2048},
+      "event_types": {"type": ["array", "null"], "minItems": 1, "maxItems": 50, "description": "message.* by default.",
+        "items": {"type": "string", "pattern": "^(message\\.(\\*|queued|sent|deferred|delivered|opened|clicked|converted|bounced|complained|unsubscribed|failed|expired|cancelled|suppressed|unknown|received)|system\\.(\\*|[a-z][a-z0-9_]*))$"}},
+      "channels": {"type": ["array", "null"], "minItems": 1, "maxItems": 6,
+        "items": {"type": "string", "enum": ["email", "sms", "push", "voice", "in_app", "webhook"]}},
+      "tenant_id": {"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 9223372036854775807, "description": "Events of this tenant only."},
+      "include_addresses": {"type": ["boolean", "null"]},
+      "description": {"type": ["string", "null"], "maxLength": 1000}
+    }
+  }$q$::jsonb
+$_$;
+
+--
+-- Name: FUNCTION endpoint_schema(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.endpoint_schema() IS 'What POST /webhook-endpoints takes, as JSON Schema; postroad.add_webhook_endpoint says more of each field.';
 
 --
 -- Name: enqueue(text, text, text, text, text, text, jsonb, text, text, text, timestamp with time zone, timestamp with time zone, text, text, bigint, text, bigint, bigint, text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2260,6 +2470,22 @@ $$;
 COMMENT ON FUNCTION postroad.enqueuers() IS 'The open transactions that may have taken a seq. -1/… is a prepared one.';
 
 --
+-- Name: error_at(text, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.error_at(pointer text, detail text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select jsonb_build_array(jsonb_build_object('pointer', pointer, 'detail', detail))
+$$;
+
+--
+-- Name: FUNCTION error_at(pointer text, detail text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.error_at(pointer text, detail text) IS 'errors of postroad.problem, for one place in the body.';
+
+--
 -- Name: event_bounds(bigint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -2606,14 +2832,7 @@ begin
   return next;
 
   gate := 'suppression';
-  select s.* into suppression
-  from postroad.suppression_list as s
-  where s.address = postroad.suppression_key(m.channel, m.recipient)
-    and (s.channel is null or s.channel = m.channel)
-    and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-    and (s.expires_at is null or s.expires_at > clock_timestamp())
-  order by s.created_at
-  limit 1;
+  select s.* into suppression from postroad.suppression_of(m.channel, m.recipient, m.tenant_id) as s;
   verdict := case when suppression.address is null then 'pass' else 'stop' end;
   reason := case when suppression.address is null then 'not suppressed' else format('suppressed since %s: %s', suppression.created_at, suppression.reason) end;
   until := suppression.expires_at;
@@ -2986,6 +3205,24 @@ $$;
 COMMENT ON FUNCTION postroad.gateway_named(name text) IS 'The name under which a gateway is configured: firebase means fcm, unless a gateway is called so.';
 
 --
+-- Name: gateway_problem(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.gateway_problem(call jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select case when not exists (select from postroad.channel_health as h where h.gateway = call -> 'parameters' ->> 'gateway') then
+    postroad.problem(404, 'not_found', 'No worker has registered such a gateway.')
+  end
+$$;
+
+--
+-- Name: FUNCTION gateway_problem(call jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.gateway_problem(call jsonb) IS 'The answer to whoever names a gateway that is not there, or null.';
+
+--
 -- Name: hand_back(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3165,6 +3402,1233 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.held_worker_ids() IS 'The keys of all advisory locks of this database that are held: those of worker sessions among them.';
+
+--
+-- Name: http_ack_events(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_ack_events(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  name constant text := call -> 'parameters' ->> 'consumer';
+begin
+  body := postroad.request_problem('POST', '/consumers/{consumer}/ack', call);
+  if body is null and not exists (select from postroad.event_consumers as c where c.consumer = name) then
+    body := postroad.problem(404, 'not_found', 'There is no such consumer.');
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('changed', postroad.ack_events(name, (call -> 'body' ->> 'batch_id')::numeric::bigint));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_ack_events(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_ack_events(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /consumers/{consumer}/ack: postroad.ack_events.';
+
+--
+-- Name: http_add_endpoint(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+  added record;
+begin
+  body := postroad.request_problem('POST', '/webhook-endpoints', call);
+  if body is null and postroad.normalize_recipient('webhook', b ->> 'url') is null then
+    body := postroad.problem(422, 'invalid_url', 'This is no URL to post to.', postroad.error_at('#/url', 'must be an http or https URL without user and password'));
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  select e.endpoint_id, e.signing_secret into added
+  from postroad.add_webhook_endpoint(
+    url => b ->> 'url',
+    event_types => case when jsonb_typeof(b -> 'event_types') = 'array' then array(select jsonb_array_elements_text(b -> 'event_types')) else '{message.*}' end,
+    channels => case when jsonb_typeof(b -> 'channels') = 'array' then array(select jsonb_array_elements_text(b -> 'channels')) end,
+    tenant_id => (b ->> 'tenant_id')::numeric::bigint,
+    include_addresses => coalesce((b ->> 'include_addresses')::boolean, false),
+    description => b ->> 'description') as e;
+  status := 201;
+  body := jsonb_build_object('endpoint_id', added.endpoint_id, 'secret', added.signing_secret);
+end;
+$$;
+
+--
+-- Name: FUNCTION http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /webhook-endpoints: postroad.add_webhook_endpoint.';
+
+--
+-- Name: http_bulk_from(jsonb, regclass); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_bulk_from(call jsonb, recipients regclass, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+  bound constant bigint := call -> 'caller' ->> 'tenant_id';
+  sent record;
+begin
+  body := postroad.bulk_problem(jsonb_set(call, '{body,recipients}', '["streamed"]'));
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  select e.batch_id, e.queued, e.suppressed, e.invalid, e.duplicate, e.reason into sent
+  from postroad.enqueue_bulk_from(
+    channel => b ->> 'channel',
+    recipients => recipients,
+    subject => b ->> 'subject',
+    body => b ->> 'body',
+    html => b ->> 'html',
+    template => b ->> 'template',
+    data => nullif(b -> 'data', 'null'),
+    locale => b ->> 'locale',
+    message_type => coalesce(b ->> 'message_type', 'campaign'),
+    priority => b ->> 'priority',
+    scheduled_for => postroad.read_date_time(b ->> 'scheduled_for'),
+    expires_at => postroad.read_date_time(b ->> 'expires_at'),
+    idempotency_key => b ->> 'idempotency_key',
+    source_type => b ->> 'source_type',
+    source_id => (b ->> 'source_id')::numeric::bigint,
+    tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
+    ip_pool => b ->> 'ip_pool',
+    gateway => b ->> 'gateway',
+    options => nullif(b -> 'options', 'null')) as e;
+  if sent.batch_id is null or sent.reason = 'key_reused' then
+    body := postroad.reason_problem(sent.reason);
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  status := case when sent.reason = 'idempotency_key' then 200 else 202 end;
+  body := jsonb_build_object('batch_id', sent.batch_id, 'queued', sent.queued, 'suppressed', sent.suppressed, 'invalid', sent.invalid,
+    'duplicate', sent.duplicate);
+end;
+$$;
+
+--
+-- Name: FUNCTION http_bulk_from(call jsonb, recipients regclass, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_bulk_from(call jsonb, recipients regclass, OUT status smallint, OUT body jsonb) IS 'POST /messages/bulk of a stream, whose recipients the server has copied into a temporary table (address, id, type, data, locale): postroad.enqueue_bulk_from. All of
+them or none.';
+
+--
+-- Name: http_cancel(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_cancel(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  id constant text := call -> 'parameters' ->> 'message_id';
+begin
+  body := postroad.request_problem('DELETE', '/messages/{message_id}', call);
+  if body is null and not exists (select from postroad.record_of(id::uuid)) then
+    body := postroad.no_such_message();
+  elsif body is null and not postroad.cancel(id::uuid) then
+    body := postroad.problem(409, 'not_waiting', 'The message does not wait any more: it is being sent, or has ended.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, jsonb_build_object('message_id', id, 'status', 'cancelled'));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_cancel(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_cancel(call jsonb, OUT status smallint, OUT body jsonb) IS 'DELETE /messages/{message_id}: postroad.cancel.';
+
+--
+-- Name: http_channel_stats(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_channel_stats(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('GET', '/messages/stats/channels', call);
+  if body is not null then
+    status := 400;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('channels', (
+    select jsonb_agg(jsonb_build_object(
+      'channel', c.channel,
+      'gateways', (select coalesce(jsonb_agg(h.gateway order by h.position, h.gateway), '[]') from postroad.channel_health as h where h.channel = c.channel),
+      'sent_1h', coalesce(x.sent, 0),
+      'failed_1h', coalesce(x.failed, 0),
+      'paused', (select p.reason from postroad.pauses as p where p.scope = 'channel' and p.key = c.channel)) order by c.nth)
+    from unnest('{email,sms,push,voice,in_app,webhook}'::text[]) with ordinality as c (channel, nth)
+    left join (
+      select g.channel, sum(g.sent) as sent, sum(g.failed) as failed
+      from postroad.gateway_minutes as g
+      where g.minute >= clock_timestamp() - interval '1 hour'
+      group by g.channel
+    ) as x on x.channel = c.channel
+  ));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_channel_stats(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_channel_stats(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages/stats/channels: what the gateways of each channel answered in the last hour, from the rows that workers write each minute.';
+
+--
+-- Name: http_create_key(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+  bound constant bigint := call -> 'caller' ->> 'tenant_id';
+  made record;
+begin
+  body := postroad.request_problem('POST', '/keys', call);
+  if body is null and bound <> (b ->> 'tenant_id')::numeric then
+    body := postroad.problem(403, 'forbidden', 'The caller is bound to another tenant.', postroad.error_at('#/tenant_id', 'is another tenant'));
+  elsif body is null and btrim(b ->> 'name') = '' then
+    body := postroad.problem(422, 'invalid_name', 'A key needs a name.', postroad.error_at('#/name', 'must not be blank'));
+  elsif body is null and postroad.read_date_time(b ->> 'expires_at') <= clock_timestamp() then
+    body := postroad.problem(422, 'already_expired', 'The key would have expired already.', postroad.error_at('#/expires_at', 'is in the past'));
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  select k.key_id, k.key into made
+  from postroad.create_api_key(
+    name => b ->> 'name',
+    roles => array(select jsonb_array_elements_text(b -> 'roles')),
+    tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
+    expires_at => postroad.read_date_time(b ->> 'expires_at'),
+    requests_per_second => (b ->> 'requests_per_second')::numeric::integer) as k;
+  status := 201;
+  body := jsonb_build_object('key_id', made.key_id, 'key', made.key);
+end;
+$$;
+
+--
+-- Name: FUNCTION http_create_key(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /keys: postroad.create_api_key. A caller that is bound to a tenant makes keys of that tenant.';
+
+--
+-- Name: http_endpoints(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_endpoints(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('GET', '/webhook-endpoints', call);
+  if body is not null then
+    status := 400;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('endpoints', (select coalesce(jsonb_agg(to_jsonb(e) order by e.endpoint_id), '[]') from postroad.outbound_stats as e));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_endpoints(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_endpoints(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /webhook-endpoints: the view outbound_stats.';
+
+--
+-- Name: http_explain(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_explain(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  id constant text := call -> 'parameters' ->> 'message_id';
+begin
+  body := postroad.request_problem('GET', '/messages/{message_id}/explain', call);
+  if body is null and not exists (select from postroad.record_of(id::uuid)) then
+    body := postroad.no_such_message();
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('gates', (
+    select jsonb_agg(jsonb_build_object('gate', g.gate, 'verdict', g.verdict, 'reason', g.reason, 'until', nullif(g.until, 'infinity')))
+    from postroad.explain(id::uuid) as g
+  ));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_explain(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_explain(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages/{message_id}/explain: postroad.explain.';
+
+--
+-- Name: http_gateways(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_gateways(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('GET', '/gateways', call);
+  if body is not null then
+    status := 400;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('gateways', (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'gateway', h.gateway,
+      'channels', h.channels,
+      'weight', s.weight,
+      'paused', x.reason,
+      'breaker', case when s.is_open then 'open' else 'closed' end,
+      'breaker_cause', s.cause,
+      'breaker_changed_at', s.changed_at,
+      'success_rate_1h', h.success_rate_1h,
+      'average_latency_ms', h.average_latency_ms,
+      'p95_latency_ms', h.p95_latency_ms,
+      'current_rate', h.current_rate,
+      'last_success_at', h.last_success_at,
+      'last_failure_at', h.last_failure_at,
+      'last_reason', h.last_reason) order by h.gateway), '[]')
+    from (
+      select c.gateway, jsonb_agg(c.channel order by c.channel) as channels, min(c.success_rate_1h) as success_rate_1h,
+        max(c.average_latency_ms) as average_latency_ms, max(c.p95_latency_ms) as p95_latency_ms, sum(c.current_rate) as current_rate,
+        max(c.last_success_at) as last_success_at, max(c.last_failure_at) as last_failure_at,
+        (array_agg(c.last_reason order by c.last_failure_at desc nulls last))[1] as last_reason
+      from postroad.channel_health as c
+      group by c.gateway
+    ) as h
+    left join postroad.gateway_states as s on s.gateway = h.gateway
+    left join postroad.pauses as x on x.scope = 'gateway' and x.key = h.gateway
+  ));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_gateways(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_gateways(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /gateways: what workers registered, and how it does; of several channels the worst figure.';
+
+--
+-- Name: http_keys(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_keys(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('GET', '/keys', call);
+  if body is not null then
+    status := 400;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('keys', (select coalesce(jsonb_agg(to_jsonb(k)), '[]') from postroad.list_api_keys() as k));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_keys(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_keys(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /keys: postroad.list_api_keys.';
+
+--
+-- Name: http_message(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_message(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('GET', '/messages/{message_id}', call);
+  if body is null then
+    status := 200;
+    body := postroad.message_json((call -> 'parameters' ->> 'message_id')::uuid);
+    if body is not null then
+      return;
+    end if;
+    body := postroad.no_such_message();
+  end if;
+  status := (body ->> 'status')::smallint;
+end;
+$$;
+
+--
+-- Name: FUNCTION http_message(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_message(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages/{message_id}: postroad.status.';
+
+--
+-- Name: http_messages(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_messages(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  p constant jsonb := call -> 'parameters';
+  bound constant bigint := call -> 'caller' ->> 'tenant_id';
+  page_size integer;
+  -- A page looks at so many messages at most, however few of them fit: each has its status derived only when that is asked for.
+  budget constant integer := case when p ? 'status' then 2000 else 20000 end;
+  wanted_source constant text := split_part(p ->> 'source', ':', 1);
+  wanted_source_id constant text := nullif(substr(p ->> 'source', length(split_part(p ->> 'source', ':', 1)) + 2), '');
+  seen integer := 0;
+  last_id uuid;
+  m record;
+  items jsonb[] := '{}';
+begin
+  body := postroad.request_problem('GET', '/messages', call);
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  page_size := coalesce((p ->> 'limit')::integer, 50);
+  last_id := coalesce(postroad.read_cursor(p ->> 'cursor'), 'ffffffff-ffff-ffff-ffff-ffffffffffff');
+  for m in
+    select x.message_id, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id
+    from postroad.messages as x
+    where bound is null
+      and x.message_id < last_id
+    union all
+    select x.message_id, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id
+    from postroad.messages as x
+    where x.tenant_id = bound                    -- else nothing, at no cost
+      and x.message_id < last_id
+    order by message_id desc
+    limit budget
+  loop
+    seen := seen + 1;
+    last_id := m.message_id;
+    if (not p ? 'channel' or m.channel = p ->> 'channel')
+      and (not p ? 'message_type' or m.message_type = p ->> 'message_type')
+      and (not p ? 'priority' or 'P' || m.priority = p ->> 'priority')
+      and (not p ? 'source' or m.source_type = wanted_source and (wanted_source_id is null or m.source_id::text = wanted_source_id))
+      and (not p ? 'batch_id' or m.batch_id = (p ->> 'batch_id')::uuid)
+      and (not p ? 'status' or (select s.status from postroad.status(m.message_id) as s) = p ->> 'status')
+    then
+      items := items || postroad.message_json(m.message_id);
+      exit when cardinality(items) >= page_size;
+    end if;
+  end loop;
+  status := 200;
+  body := jsonb_build_object('messages', to_jsonb(items),
+    'next_cursor', case when cardinality(items) >= page_size or seen >= budget then postroad.write_cursor(last_id) end);
+end;
+$$;
+
+--
+-- Name: FUNCTION http_messages(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_messages(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages: the newest first. A page looks at 20,000 messages at most, 2,000 when status is asked for: it may be short, or empty, and next_cursor goes on from there;
+without next_cursor there are no more.';
+
+--
+-- Name: http_openapi(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_openapi() RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  problem constant jsonb := '{"$ref": "#/components/responses/Problem"}';
+begin
+  return jsonb_build_object(
+    'openapi', '3.1.0',
+    'info', jsonb_build_object('title', 'Postroad', 'version', '1', 'description',
+      'The messaging layer of an organisation, in its Postgres. Errors are problem+json (RFC 9457): errors says which field is wrong. Calls that change something take an Idempotency-Key.'),
+    'servers', '[{"url": "/"}]'::jsonb,
+    'security', '[{"key": []}]'::jsonb,
+    'paths', (
+      select jsonb_object_agg('/api/v1' || p.path, p.methods)
+      from (
+        select r.path, jsonb_object_agg(lower(r.method), jsonb_strip_nulls(jsonb_build_object(
+          'operationId', r.function,
+          'summary', r.summary,
+          'description', format('For %s.%s', array_to_string(r.roles, ', '), case when r.tenants then '' else ' Not for callers that are bound to a tenant.' end),
+          'tags', jsonb_build_array(split_part(r.path, '/', 2)),
+          'parameters', nullif(coalesce((
+            select jsonb_agg(jsonb_strip_nulls(jsonb_build_object('name', x.key, 'in', x.value -> 'in', 'required', x.value -> 'in' = '"path"' or x.value -> 'required' = 'true',
+              'schema', x.value -> 'schema', 'description', x.value -> 'description')) order by x.value ->> 'in', x.key)
+            from jsonb_each(r.parameters) as x
+          ), '[]') || case when r.method = 'POST' then '[{"$ref": "#/components/parameters/IdempotencyKey"}]'::jsonb else '[]' end, '[]'),
+          'requestBody', case when r.request is not null then jsonb_build_object('required', true,
+            'content', jsonb_build_object('application/json', jsonb_build_object('schema', r.request))
+              || case when r.is_stream then jsonb_build_object('application/x-ndjson', jsonb_build_object(
+                'schema', jsonb_build_object('type', 'string', 'description',
+                  'A line of JSON each: first the call, without recipients, then the recipients, as many as there are.'))) else '{}' end) end,
+          'responses', jsonb_build_object(
+            r.success::text, case
+              when r.response is null then jsonb_build_object('description', 'Done')
+              else jsonb_build_object('description', 'Done', 'content', jsonb_build_object('application/json', jsonb_build_object('schema', r.response)))
+            end,
+            '400', problem, '401', problem, '403', problem, '404', problem, '429', problem, '431', '{"description": "The head of the request is larger than 32 KiB"}'::jsonb, 'default', problem)
+            || case when r.success = 202 then jsonb_build_object('200', jsonb_build_object('description', 'It was there already', 'content',
+              jsonb_build_object('application/json', jsonb_build_object('schema', r.response)))) else '{}' end
+        ))) as methods
+        from postroad.api_routes as r
+        group by r.path
+      ) as p
+    ),
+    'components', $q${
+      "securitySchemes": {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key (pr_live_…), or a JWT where the server is configured for them."}
+      },
+      "parameters": {
+        "IdempotencyKey": {
+          "name": "Idempotency-Key", "in": "header", "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+          "description": "Up to 255 visible ASCII characters. For 24 hours, the same call with it gets the first answer, with Idempotency-Replay: true; another call 422, and 409 while the first one runs."
+        }
+      },
+      "responses": {
+        "Problem": {
+          "description": "An answer that says no",
+          "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        }
+      },
+      "schemas": {
+        "Problem": {
+          "type": "object",
+          "required": ["type", "title", "status"],
+          "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "errors": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "required": ["detail"],
+                "properties": {"pointer": {"type": "string"}, "parameter": {"type": "string"}, "detail": {"type": "string"}}
+              }
+            }
+          }
+        }
+      }
+    }$q$::jsonb);
+end;
+$_$;
+
+--
+-- Name: FUNCTION http_openapi(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_openapi() IS 'The HTTP API as OpenAPI 3.1, made of api_routes.';
+
+--
+-- Name: http_pause_gateway(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_pause_gateway(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := coalesce(postroad.request_problem('POST', '/gateways/{gateway}/pause', call), postroad.gateway_problem(call));
+  if body is null and btrim(call -> 'body' ->> 'reason') = '' then
+    body := postroad.problem(422, 'invalid_reason', 'A pause needs a reason.', postroad.error_at('#/reason', 'must not be blank'));
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  perform postroad.pause('gateway', call -> 'parameters' ->> 'gateway', call -> 'body' ->> 'reason');
+  status := 200;
+  body := '{"changed": true}';
+end;
+$$;
+
+--
+-- Name: FUNCTION http_pause_gateway(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_pause_gateway(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /gateways/{gateway}/pause: postroad.pause.';
+
+--
+-- Name: http_queue_stats(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_queue_stats(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('GET', '/messages/stats/queue', call);
+  if body is not null then
+    status := 400;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('priorities', (
+    select jsonb_agg(jsonb_build_object('priority', q.priority, 'ready', q.ready, 'oldest_at', q.oldest_at,
+      'oldest_age_seconds', extract(epoch from q.oldest_age), 'overdue', coalesce(q.overdue, false), 'scheduled', q.scheduled, 'parked', q.parked,
+      'processing', q.processing, 'paused', q.paused) order by q.priority)
+    from postroad.queue_stats as q
+  ));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_queue_stats(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_queue_stats(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages/stats/queue: the view queue_stats.';
+
+--
+-- Name: http_read_events(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_read_events(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  p constant jsonb := call -> 'parameters';
+  read_batch bigint;
+  events jsonb;
+begin
+  body := postroad.request_problem('GET', '/consumers/{consumer}/events', call);
+  if body is null and not exists (select from postroad.event_consumers as c where c.consumer = p ->> 'consumer') then
+    body := postroad.problem(404, 'not_found', 'There is no such consumer: register it first, by PUT.');
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  select max(e.batch_id), coalesce(jsonb_agg(to_jsonb(e) - 'batch_id'), '[]') into read_batch, events
+  from postroad.read_events(p ->> 'consumer', coalesce((p ->> 'limit')::integer, 1000)) as e;
+  status := 200;
+  body := jsonb_build_object('batch_id', read_batch, 'events', events);
+end;
+$$;
+
+--
+-- Name: FUNCTION http_read_events(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_read_events(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /consumers/{consumer}/events: postroad.read_events, the same batch until it is acknowledged.';
+
+--
+-- Name: http_register_consumer(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+begin
+  body := postroad.request_problem('PUT', '/consumers/{consumer}', call);
+  if body is not null then
+    status := 400;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('changed', postroad.register_consumer(
+    consumer => call -> 'parameters' ->> 'consumer',
+    since => postroad.read_date_time(b ->> 'since'),
+    event_types => case when jsonb_typeof(b -> 'event_types') = 'array' then array(select jsonb_array_elements_text(b -> 'event_types')) end));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb) IS 'PUT /consumers/{consumer}: postroad.register_consumer.';
+
+--
+-- Name: http_remove_endpoint(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('DELETE', '/webhook-endpoints/{endpoint_id}', call);
+  if body is null and not postroad.remove_webhook_endpoint((call -> 'parameters' ->> 'endpoint_id')::bigint) then
+    body := postroad.problem(404, 'not_found', 'There is no such endpoint.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, '{"changed": true}');
+end;
+$$;
+
+--
+-- Name: FUNCTION http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb) IS 'DELETE /webhook-endpoints/{endpoint_id}: postroad.remove_webhook_endpoint.';
+
+--
+-- Name: http_resume_gateway(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_resume_gateway(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := coalesce(postroad.request_problem('POST', '/gateways/{gateway}/resume', call), postroad.gateway_problem(call));
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('changed', postroad.resume('gateway', call -> 'parameters' ->> 'gateway'));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_resume_gateway(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_resume_gateway(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /gateways/{gateway}/resume: postroad.resume.';
+
+--
+-- Name: http_retry(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_retry(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  id constant text := call -> 'parameters' ->> 'message_id';
+begin
+  body := postroad.request_problem('POST', '/messages/{message_id}/retry', call);
+  if body is null and not exists (select from postroad.record_of(id::uuid)) then
+    body := postroad.no_such_message();
+  elsif body is null and not postroad.retry(id::uuid) then
+    body := postroad.problem(409, 'not_ended', 'The message is in no state that a retry follows: it waits, is being sent, or was sent.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, jsonb_build_object('message_id', id, 'status', 'queued'));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_retry(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_retry(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /messages/{message_id}/retry: postroad.retry.';
+
+--
+-- Name: http_revoke_key(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_revoke_key(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('DELETE', '/keys/{key_id}', call);
+  if body is null and not postroad.revoke_api_key((call -> 'parameters' ->> 'key_id')::bigint) then
+    body := postroad.problem(404, 'not_found', 'There is no such key, or it was revoked before.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, '{"changed": true}');
+end;
+$$;
+
+--
+-- Name: FUNCTION http_revoke_key(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_revoke_key(call jsonb, OUT status smallint, OUT body jsonb) IS 'DELETE /keys/{key_id}: postroad.revoke_api_key.';
+
+--
+-- Name: http_rotate_endpoint(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  id constant text := call -> 'parameters' ->> 'endpoint_id';
+begin
+  body := postroad.request_problem('POST', '/webhook-endpoints/{endpoint_id}/rotate', call);
+  if body is null and not exists (select from postroad.outbound_stats as e where e.endpoint_id = id::bigint) then
+    body := postroad.problem(404, 'not_found', 'There is no such endpoint.');
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('secret', postroad.rotate_webhook_secret(id::bigint));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /webhook-endpoints/{endpoint_id}/rotate: postroad.rotate_webhook_secret; the old secret signs too for 24 hours.';
+
+--
+-- Name: http_routes(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_routes() RETURNS TABLE(method text, path text, function text, roles text[], tenants boolean, cost integer, takes_body boolean, is_stream boolean)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return query
+  select r.method::text, r.path::text, quote_ident(r.function), r.roles, r.tenants, r.cost, r.request is not null, r.is_stream
+  from postroad.api_routes as r
+  order by r.path, r.method;
+end;
+$$;
+
+--
+-- Name: FUNCTION http_routes(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_routes() IS 'The endpoints of the HTTP API, as a server needs them; function is quoted.';
+
+--
+-- Name: http_send_bulk(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_send_bulk(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+  bound constant bigint := call -> 'caller' ->> 'tenant_id';
+  wrong bigint;
+  sent record;
+begin
+  body := postroad.bulk_problem(call);
+  if body is null then
+    select r.nth - 1 into wrong                  -- thousands: one pass, not one call each
+    from jsonb_array_elements(b -> 'recipients') with ordinality as r (item, nth)
+    where not case jsonb_typeof(r.item)
+      when 'string' then true
+      when 'object' then r.item - '{address,id,type,data,locale}'::text[] = '{}'
+        and jsonb_typeof(r.item -> 'address') = 'string'
+        and coalesce(jsonb_typeof(r.item -> 'id'), 'null') in ('number', 'null')
+        and coalesce(jsonb_typeof(r.item -> 'type'), 'null') in ('string', 'null')
+        and coalesce(jsonb_typeof(r.item -> 'locale'), 'null') in ('string', 'null')
+        and coalesce(jsonb_typeof(r.item -> 'data'), 'null') in ('object', 'null')
+      else false
+    end is true
+    order by r.nth
+    limit 1;
+    if found then
+      body := postroad.problem(400, 'invalid_request', 'A recipient is not as the route wants it; see errors.', postroad.error_at(
+        '#/recipients/' || wrong, 'must be an address, or an object with address and, if wanted, id, type, data and locale'));
+    end if;
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  select e.batch_id, e.queued, e.suppressed, e.invalid, e.duplicate, e.reason into sent
+  from postroad.enqueue_bulk(
+    channel => b ->> 'channel',
+    recipients => b -> 'recipients',
+    subject => b ->> 'subject',
+    body => b ->> 'body',
+    html => b ->> 'html',
+    template => b ->> 'template',
+    data => nullif(b -> 'data', 'null'),
+    locale => b ->> 'locale',
+    message_type => coalesce(b ->> 'message_type', 'campaign'),
+    priority => b ->> 'priority',
+    scheduled_for => postroad.read_date_time(b ->> 'scheduled_for'),
+    expires_at => postroad.read_date_time(b ->> 'expires_at'),
+    idempotency_key => b ->> 'idempotency_key',
+    source_type => b ->> 'source_type',
+    source_id => (b ->> 'source_id')::numeric::bigint,
+    tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
+    ip_pool => b ->> 'ip_pool',
+    gateway => b ->> 'gateway',
+    options => nullif(b -> 'options', 'null')) as e;
+  if sent.batch_id is null or sent.reason = 'key_reused' then
+    body := postroad.reason_problem(sent.reason);
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  status := case when sent.reason = 'idempotency_key' then 200 else 202 end;
+  body := jsonb_build_object('batch_id', sent.batch_id, 'queued', sent.queued, 'suppressed', sent.suppressed, 'invalid', sent.invalid,
+    'duplicate', sent.duplicate);
+end;
+$$;
+
+--
+-- Name: FUNCTION http_send_bulk(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_send_bulk(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /messages/bulk: postroad.enqueue_bulk, of 10,000 recipients at most. More come as a stream: see http_bulk_from.';
+
+--
+-- Name: http_send_message(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_send_message(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  b constant jsonb := call -> 'body';
+  bound constant bigint := call -> 'caller' ->> 'tenant_id';
+  sent record;
+  field text;
+begin
+  -- Most calls are of strings alone, which one expression tells; the schema is asked for the others.
+  if (jsonb_typeof(b) = 'object'
+    and b - '{channel,recipient,subject,body,html}'::text[] = case when b ? 'message_type' then jsonb_build_object('message_type', b -> 'message_type') else '{}' end
+    and b ->> 'channel' in ('email', 'sms')
+    and b ? 'recipient'
+    and coalesce(b ->> 'message_type' in ('emergency', 'alert', 'newsletter', 'campaign', 'transactional'), not b ? 'message_type')
+    and jsonb_path_match(b, 'strict !exists($.* ? (@.type() != "string"))')) is not true
+  then
+    body := postroad.request_problem('POST', '/messages', call);
+    if body is null and bound <> (b ->> 'tenant_id')::numeric then
+      body := postroad.problem(403, 'forbidden', 'The caller is bound to another tenant.', postroad.error_at('#/tenant_id', 'is another tenant'));
+    end if;
+    if body is not null then
+      status := (body ->> 'status')::smallint;
+      return;
+    end if;
+  end if;
+  select e.message_id, e.status, e.reason into sent
+  from postroad.enqueue(
+    channel => b ->> 'channel',
+    recipient => b ->> 'recipient',
+    subject => b ->> 'subject',
+    body => b ->> 'body',
+    html => b ->> 'html',
+    template => b ->> 'template',
+    data => nullif(b -> 'data', 'null'),
+    locale => b ->> 'locale',
+    message_type => coalesce(b ->> 'message_type', 'transactional'),
+    priority => b ->> 'priority',
+    scheduled_for => postroad.read_date_time(b ->> 'scheduled_for'),
+    expires_at => postroad.read_date_time(b ->> 'expires_at'),
+    idempotency_key => b ->> 'idempotency_key',
+    recipient_type => b ->> 'recipient_type',
+    recipient_id => (b ->> 'recipient_id')::numeric::bigint,
+    source_type => b ->> 'source_type',
+    source_id => (b ->> 'source_id')::numeric::bigint,
+    tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
+    ip_pool => b ->> 'ip_pool',
+    gateway => b ->> 'gateway',
+    options => nullif(b -> 'options', 'null')) as e;
+  if sent.status = 'invalid' then
+    body := postroad.reason_problem(sent.reason);
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  status := case when sent.status = 'duplicate' then 200 else 202 end;
+  body := jsonb_build_object('message_id', sent.message_id, 'status', sent.status, 'reason', sent.reason);
+end;
+$_$;
+
+--
+-- Name: FUNCTION http_send_message(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_send_message(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /messages: postroad.enqueue.';
+
+--
+-- Name: http_set_endpoint(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+begin
+  body := postroad.request_problem('PATCH', '/webhook-endpoints/{endpoint_id}', call);
+  if body is null and b ->> 'url' is not null and postroad.normalize_recipient('webhook', b ->> 'url') is null then
+    body := postroad.problem(422, 'invalid_url', 'This is no URL to post to.', postroad.error_at('#/url', 'must be an http or https URL without user and password'));
+  elsif body is null and not postroad.set_webhook_endpoint(
+      endpoint_id => (call -> 'parameters' ->> 'endpoint_id')::bigint,
+      url => b ->> 'url',
+      event_types => case when jsonb_typeof(b -> 'event_types') = 'array' then array(select jsonb_array_elements_text(b -> 'event_types')) end,
+      channels => case when jsonb_typeof(b -> 'channels') = 'array' then array(select jsonb_array_elements_text(b -> 'channels')) end,
+      include_addresses => (b ->> 'include_addresses')::boolean,
+      description => b ->> 'description',
+      enabled => (b ->> 'enabled')::boolean) then
+    body := postroad.problem(404, 'not_found', 'There is no such endpoint.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, '{"changed": true}');
+end;
+$$;
+
+--
+-- Name: FUNCTION http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb) IS 'PATCH /webhook-endpoints/{endpoint_id}: postroad.set_webhook_endpoint.';
+
+--
+-- Name: http_suppress(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_suppress(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+  bound constant bigint := call -> 'caller' ->> 'tenant_id';
+  changed boolean;
+begin
+  body := postroad.request_problem('POST', '/suppressions', call);
+  if body is null and bound <> (b ->> 'tenant_id')::numeric then
+    body := postroad.problem(403, 'forbidden', 'The caller is bound to another tenant.', postroad.error_at('#/tenant_id', 'is another tenant'));
+  elsif body is null and not postroad.is_suppressible(b ->> 'channel', b ->> 'address') then
+    body := postroad.problem(422, 'invalid_address', 'The channel knows no such address.', postroad.error_at('#/address', 'is no address of the channel'));
+  elsif body is null and btrim(b ->> 'reason') = '' then
+    body := postroad.problem(422, 'invalid_reason', 'A suppression needs a reason.', postroad.error_at('#/reason', 'must not be blank'));
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  changed := postroad.suppress(
+    channel => b ->> 'channel',
+    address => b ->> 'address',
+    reason => coalesce(b ->> 'reason', 'manual'),
+    tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
+    expires_at => postroad.read_date_time(b ->> 'expires_at'));
+  status := 200;
+  body := jsonb_build_object('changed', changed);
+end;
+$$;
+
+--
+-- Name: FUNCTION http_suppress(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_suppress(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /suppressions: postroad.suppress.';
+
+--
+-- Name: http_suppressions(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_suppressions(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  p constant jsonb := call -> 'parameters';
+  page_size integer;
+  place jsonb;
+  items jsonb;
+  last_item jsonb;
+begin
+  body := postroad.request_problem('GET', '/suppressions', call);
+  if body is null and p ? 'cursor' then
+    place := postroad.read_place(p ->> 'cursor');
+    if place is null then
+      body := postroad.problem(422, 'invalid_cursor', 'The cursor is none of ours.', '[{"parameter": "cursor", "detail": "is none of ours"}]');
+    end if;
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  page_size := coalesce((p ->> 'limit')::integer, 50);
+  -- From an address on, along the index; the few rows of that address that were shown are passed over.
+  select coalesce(jsonb_agg(to_jsonb(x)), '[]') into items
+  from (
+    select s.address, s.channel, s.tenant_id, s.reason, s.source, s.created_at, nullif(s.expires_at, 'infinity') as expires_at
+    from postroad.suppression_list as s
+    where s.address >= coalesce(place ->> 0, '')
+      and (place is null or (s.address, coalesce(s.channel, '~'), coalesce(s.tenant_id, 9223372036854775807))
+        > (place ->> 0, place ->> 1, (place ->> 2)::bigint))
+      and (not p ? 'address' or s.address = lower(p ->> 'address') or s.address = p ->> 'address')
+    order by s.address, s.channel, s.tenant_id   -- nulls last, as the index is
+    limit page_size
+  ) as x;
+  status := 200;
+  if jsonb_array_length(items) = page_size then
+    last_item := items -> -1;
+    body := jsonb_build_object('suppressions', items, 'next_cursor', postroad.write_place(jsonb_build_array(last_item ->> 'address',
+      coalesce(last_item ->> 'channel', '~'), coalesce((last_item ->> 'tenant_id')::bigint, 9223372036854775807))));
+  else
+    body := jsonb_build_object('suppressions', items, 'next_cursor', null);
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION http_suppressions(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_suppressions(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /suppressions, by address.';
+
+--
+-- Name: http_timeline(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_timeline(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  events jsonb;
+begin
+  body := postroad.request_problem('GET', '/messages/{message_id}/timeline', call);
+  if body is null then
+    select jsonb_agg(to_jsonb(t)) into events
+    from postroad.timeline((call -> 'parameters' ->> 'message_id')::uuid) as t;
+    if events is not null then
+      status := 200;
+      body := jsonb_build_object('events', events);
+      return;
+    end if;
+    body := postroad.no_such_message();
+  end if;
+  status := (body ->> 'status')::smallint;
+end;
+$$;
+
+--
+-- Name: FUNCTION http_timeline(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_timeline(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages/{message_id}/timeline: postroad.timeline.';
+
+--
+-- Name: http_unregister_consumer(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('DELETE', '/consumers/{consumer}', call);
+  if body is null and not postroad.unregister_consumer(call -> 'parameters' ->> 'consumer') then
+    body := postroad.problem(404, 'not_found', 'There is no such consumer.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, '{"changed": true}');
+end;
+$$;
+
+--
+-- Name: FUNCTION http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb) IS 'DELETE /consumers/{consumer}: postroad.unregister_consumer.';
+
+--
+-- Name: http_unsuppress(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_unsuppress(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  p constant jsonb := call -> 'parameters';
+  bound constant bigint := call -> 'caller' ->> 'tenant_id';
+begin
+  body := postroad.request_problem('DELETE', '/suppressions/{address}', call);
+  if body is null and bound <> (p ->> 'tenant_id')::bigint then
+    body := postroad.problem(403, 'forbidden', 'The caller is bound to another tenant.', '[{"parameter": "tenant_id", "detail": "is another tenant"}]');
+  elsif body is null and not (postroad.is_suppressible(p ->> 'channel', p ->> 'address')
+      and postroad.unsuppress(p ->> 'channel', p ->> 'address', coalesce(bound, (p ->> 'tenant_id')::bigint))) then
+    body := postroad.problem(404, 'not_found', 'The list has no such entry, for exactly this channel and tenant.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, '{"changed": true}');
+end;
+$$;
+
+--
+-- Name: FUNCTION http_unsuppress(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_unsuppress(call jsonb, OUT status smallint, OUT body jsonb) IS 'DELETE /suppressions/{address}: postroad.unsuppress.';
+
+--
+-- Name: http_weigh_gateway(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_weigh_gateway(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := coalesce(postroad.request_problem('PUT', '/gateways/{gateway}/weight', call), postroad.gateway_problem(call));
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  perform postroad.set_gateway_weight(call -> 'parameters' ->> 'gateway', (call -> 'body' ->> 'weight')::numeric::integer);
+  status := 200;
+  body := '{"changed": true}';
+end;
+$$;
+
+--
+-- Name: FUNCTION http_weigh_gateway(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_weigh_gateway(call jsonb, OUT status smallint, OUT body jsonb) IS 'PUT /gateways/{gateway}/weight: postroad.set_gateway_weight.';
 
 --
 -- Name: import_suppressions(text[], text[], text[], text[], text[], text[], boolean); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3449,6 +4913,104 @@ $$;
 COMMENT ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) IS 'Whether a message to this address over this channel (for this tenant; null: for no tenant) would be suppressed now. The address may be spelled in any way that enqueue accepts.';
 
 --
+-- Name: is_suppressible(text, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.is_suppressible(channel text, address text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select case when channel is null then btrim(address) <> '' else postroad.normalize_recipient(channel, address) is not null end
+$$;
+
+--
+-- Name: FUNCTION is_suppressible(channel text, address text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.is_suppressible(channel text, address text) IS 'Whether suppression_address knows the address: it raises when it does not.';
+
+--
+-- Name: json_problems(jsonb, jsonb, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.json_problems(schema jsonb, value jsonb, pointer text DEFAULT '#'::text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  kind constant text := jsonb_typeof(value);
+  kinds constant jsonb := case jsonb_typeof(schema -> 'type') when 'string' then jsonb_build_array(schema -> 'type') else schema -> 'type' end;
+  content constant text := case when kind = 'string' then value #>> '{}' end;
+  size integer;
+  wrong text;
+  problems jsonb := '[]';
+  name text;
+  item jsonb;
+  place text;
+begin
+  if kinds is not null and not (kinds ? kind or kind = 'number' and kinds ? 'integer' and value::numeric = trunc(value::numeric)) then
+    wrong := 'must be ' || (select string_agg(case k.kind
+      when 'integer' then 'a whole number' when 'number' then 'a number' when 'string' then 'a string' when 'boolean' then 'true or false'
+      when 'array' then 'an array' when 'object' then 'an object' else k.kind end, ' or ' order by k.nth)
+      from jsonb_array_elements_text(kinds) with ordinality as k (kind, nth));
+  elsif schema ? 'enum' and not schema -> 'enum' @> jsonb_build_array(value) then
+    wrong := 'must be one of ' || (select string_agg(coalesce(e.known, 'null'), ', ') from jsonb_array_elements_text(schema -> 'enum') as e (known));
+  elsif kind = 'string' then
+    wrong := case
+      when length(content) < (schema ->> 'minLength')::integer then format('must have %s characters or more', schema ->> 'minLength')
+      when length(content) > (schema ->> 'maxLength')::integer then format('must have %s characters or fewer', schema ->> 'maxLength')
+      when content !~ (schema ->> 'pattern') then format('must match %s', schema ->> 'pattern')
+      when schema ->> 'format' = 'uuid' and content !~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then 'must be a UUID'
+      when schema ->> 'format' = 'date-time' and postroad.read_date_time(content) is null then 'must be a date and time as 2026-01-31T12:00:00Z (RFC 3339)'
+    end;
+  elsif kind = 'number' then
+    wrong := case
+      when value::numeric < (schema ->> 'minimum')::numeric then format('must be %s or more', schema ->> 'minimum')
+      when value::numeric > (schema ->> 'maximum')::numeric then format('must be %s or less', schema ->> 'maximum')
+    end;
+  elsif kind = 'array' then
+    size := jsonb_array_length(value);
+    wrong := case
+      when size < (schema ->> 'minItems')::integer then format('must have %s items or more', schema ->> 'minItems')
+      when size > (schema ->> 'maxItems')::integer then format('must have %s items or fewer', schema ->> 'maxItems')
+    end;
+    if wrong is null and schema ? 'items' and not schema ? 'x-checked-in-bulk' then
+      for item, size in select e.item, e.nth - 1 from jsonb_array_elements(value) with ordinality as e (item, nth) loop
+        problems := problems || postroad.json_problems(schema -> 'items', item, pointer || '/' || size);
+        exit when jsonb_array_length(problems) >= 10;
+      end loop;
+    end if;
+  elsif kind = 'object' then
+    for name in select r.name from jsonb_array_elements_text(schema -> 'required') as r (name) where not value ? r.name loop
+      place := pointer || '/' || replace(replace(name, '~', '~0'), '/', '~1');
+      problems := problems || jsonb_build_array(jsonb_build_object('pointer', place, 'detail', 'is missing'));
+    end loop;
+    for name, item in select e.key, e.value from jsonb_each(value) as e loop
+      exit when jsonb_array_length(problems) >= 10;
+      place := pointer || '/' || replace(replace(left(name, 100), '~', '~0'), '/', '~1');
+      if schema -> 'properties' ? name then
+        problems := problems || postroad.json_problems(schema -> 'properties' -> name, item, place);
+      elsif schema -> 'additionalProperties' = 'false' then
+        problems := problems || jsonb_build_array(jsonb_build_object('pointer', place, 'detail', 'is not known here'));
+      elsif jsonb_typeof(schema -> 'additionalProperties') = 'object' then
+        problems := problems || postroad.json_problems(schema -> 'additionalProperties', item, place);
+      end if;
+    end loop;
+  end if;
+  if wrong is not null then
+    return jsonb_build_array(jsonb_build_object('pointer', pointer, 'detail', wrong));
+  end if;
+  return problems;
+end;
+$_$;
+
+--
+-- Name: FUNCTION json_problems(schema jsonb, value jsonb, pointer text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.json_problems(schema jsonb, value jsonb, pointer text) IS 'What is wrong with a value by its JSON Schema: an array of {"pointer", "detail"}, empty when nothing is; it stops at some ten. Knows type, enum, minLength, maxLength, pattern,
+format (uuid, date-time), minimum, maximum, minItems, maxItems, items, required, properties and additionalProperties: what api_routes uses. Items of an array
+that says x-checked-in-bulk are the caller''s to check.';
+
+--
 -- Name: leave_out(text, text, bigint, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3488,6 +5050,30 @@ $$;
 COMMENT ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) IS 'Counts events that are not recorded, by cause, and keeps the last as an example, without its recipient. Waits for nobody.';
 
 --
+-- Name: list_api_keys(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.list_api_keys() RETURNS TABLE(key_id bigint, prefix text, name text, roles text[], tenant_id bigint, state text, created_at timestamp with time zone, created_by text, expires_at timestamp with time zone, last_used_at timestamp with time zone, revoked_at timestamp with time zone, requests_per_second integer)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return query
+  select k.key_id, k.prefix::text, k.name, k.roles, k.tenant_id,
+    case when k.revoked_at is not null then 'revoked' when k.expires_at <= clock_timestamp() then 'expired' else 'active' end,
+    k.created_at, k.created_by, k.expires_at, k.last_used_at, k.revoked_at, k.requests_per_second
+  from postroad.api_keys as k
+  order by k.key_id;
+end;
+$$;
+
+--
+-- Name: FUNCTION list_api_keys(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.list_api_keys() IS 'The keys of the HTTP API, without what they are. state: active, expired or revoked; last_used_at: to the minute.';
+
+--
 -- Name: listen_events(); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3507,6 +5093,114 @@ $$;
 
 COMMENT ON FUNCTION postroad.listen_events() IS 'Listens on postroad_events, and says so: without a listener nobody looks whether there is something to notify of. A notification comes within some 300 ms of a commit, without a
 payload, while a maintainer runs; then call read_events. For as long as the session lasts; call it once a session, not through a pooler of transactions.';
+
+--
+-- Name: message_json(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.message_json(message_id uuid) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $$
+  select jsonb_build_object('message_id', m.message_id, 'status', s.status, 'channel', m.channel, 'priority', 'P' || m.priority,
+    'message_type', m.message_type, 'recipient', m.recipient, 'tenant_id', m.tenant_id, 'recipient_type', m.recipient_type,
+    'recipient_id', m.recipient_id, 'source_type', m.source_type, 'source_id', m.source_id, 'batch_id', m.batch_id,
+    'attempts', s.attempts, 'created_at', s.created_at, 'due_at', nullif(s.due_at, 'infinity'), 'sent_at', s.sent_at,
+    'delivered_at', s.delivered_at, 'updated_at', s.updated_at, 'gateway', s.gateway, 'external_id', s.external_id, 'reason', s.reason,
+    'error', s.error)
+  from postroad.record_of(message_json.message_id) as m, postroad.status(message_json.message_id) as s
+$$;
+
+--
+-- Name: FUNCTION message_json(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.message_json(message_id uuid) IS 'A message as the HTTP API shows it: its record, without content, and where it is; null when it is not there for this caller.';
+
+--
+-- Name: message_response(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.message_response() RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+  select $q${
+    "type": "object",
+    "required": ["message_id", "status", "channel", "priority", "message_type", "recipient", "attempts", "created_at"],
+    "properties": {
+      "message_id": {"type": "string", "format": "uuid"},
+      "status": {"type": "string", "enum": ["scheduled", "queued", "processing", "sent", "delivered", "bounced", "failed", "cancelled", "expired", "suppressed", "unknown"]},
+      "channel": {"type": "string"},
+      "priority": {"type": "string", "enum": ["P0", "P1", "P2", "P3", "P4"]},
+      "message_type": {"type": "string"},
+      "recipient": {"type": "string"},
+      "tenant_id": {"type": ["integer", "null"]},
+      "recipient_type": {"type": ["string", "null"]},
+      "recipient_id": {"type": ["integer", "null"]},
+      "source_type": {"type": ["string", "null"]},
+      "source_id": {"type": ["integer", "null"]},
+      "batch_id": {"type": ["string", "null"], "format": "uuid"},
+      "attempts": {"type": "integer"},
+      "created_at": {"type": "string", "format": "date-time"},
+      "due_at": {"type": ["string", "null"], "format": "date-time"},
+      "sent_at": {"type": ["string", "null"], "format": "date-time"},
+      "delivered_at": {"type": ["string", "null"], "format": "date-time"},
+      "updated_at": {"type": ["string", "null"], "format": "date-time"},
+      "gateway": {"type": ["string", "null"]},
+      "external_id": {"type": ["string", "null"]},
+      "reason": {"type": ["string", "null"]},
+      "error": {"type": ["string", "null"]}
+    }
+  }$q$::jsonb
+$_$;
+
+--
+-- Name: FUNCTION message_response(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.message_response() IS 'The JSON Schema of message_json.';
+
+--
+-- Name: message_schema(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.message_schema() RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+  select $q${
+    "type": "object",
+    "additionalProperties": false,
+    "required": ["channel"],
+    "properties": {
+      "channel": {"type": "string", "enum": ["email", "sms", "push", "voice", "in_app", "webhook"]},
+      "recipient": {"type": "string", "minLength": 1, "maxLength": 4096, "description": "An address, an E.164 number, a token, a user or a URL, as the channel wants it."},
+      "subject": {"type": ["string", "null"], "maxLength": 998},
+      "body": {"type": ["string", "null"], "description": "Plain text."},
+      "html": {"type": ["string", "null"], "description": "Email only."},
+      "template": {"type": ["string", "null"], "maxLength": 200},
+      "data": {"type": ["object", "null"]},
+      "locale": {"type": ["string", "null"], "maxLength": 35},
+      "message_type": {"type": "string", "enum": ["emergency", "alert", "newsletter", "campaign", "transactional"]},
+      "priority": {"type": ["string", "null"], "enum": ["P0", "P1", "P2", "P3", "P4", null]},
+      "scheduled_for": {"type": ["string", "null"], "format": "date-time"},
+      "expires_at": {"type": ["string", "null"], "format": "date-time"},
+      "idempotency_key": {"type": ["string", "null"], "minLength": 1, "maxLength": 255, "description": "Of the message, kept 7 days; beside the header, which is of the call."},
+      "recipient_type": {"type": ["string", "null"], "maxLength": 255},
+      "recipient_id": {"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 9223372036854775807},
+      "source_type": {"type": ["string", "null"], "maxLength": 255},
+      "source_id": {"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 9223372036854775807},
+      "tenant_id": {"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 9223372036854775807, "description": "The caller's, when it is bound to one."},
+      "ip_pool": {"type": ["string", "null"], "maxLength": 255},
+      "gateway": {"type": ["string", "null"], "maxLength": 255},
+      "options": {"type": ["object", "null"], "description": "from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, push, sms, voice."}
+    }
+  }$q$::jsonb
+$_$;
+
+--
+-- Name: FUNCTION message_schema(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.message_schema() IS 'What POST /messages takes, as JSON Schema; postroad.enqueue says more of each field.';
 
 --
 -- Name: next_seq(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3529,6 +5223,22 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.next_seq(priority smallint) IS 'The next place in the queue of a priority. Call it in an insert into message_queue only: that lock is what floors wait for.';
+
+--
+-- Name: no_such_message(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.no_such_message() RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select postroad.problem(404, 'not_found', 'There is no such message.')
+$$;
+
+--
+-- Name: FUNCTION no_such_message(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.no_such_message() IS 'The answer to whoever asks for a message that is not there, or not theirs.';
 
 --
 -- Name: normalize_email(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3836,6 +5546,8 @@ CREATE FUNCTION postroad.pause(scope text, key text, reason text) RETURNS bigint
     AS $$
 declare
   paused bigint;
+  named constant text := case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end;
+  before jsonb;
 begin
   if (scope = any ('{priority,channel,gateway,source,tenant,domain}')) is not true then
     raise exception 'unknown scope %', coalesce(quote_literal(scope), 'null')
@@ -3853,11 +5565,16 @@ begin
     raise exception 'unknown channel %', quote_literal(key)
       using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
   end if;
+  select jsonb_build_object('reason', x.reason, 'paused_by', x.paused_by) into before
+  from postroad.pauses as x
+  where x.scope = pause.scope
+    and x.key = named;
   insert into postroad.pauses as x (scope, key, reason, paused_by)
-  values (scope, case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end, reason, session_user)
+  values (scope, named, reason, coalesce(nullif(current_setting('postroad.caller', true), ''), session_user))
   on conflict on constraint pauses_are_unique do update
   set reason = excluded.reason
   returning x.pause_id into paused;
+  perform postroad.audit('pause', scope || ' ' || named, before, jsonb_build_object('reason', reason));
   return paused;
 end;
 $$;
@@ -4021,7 +5738,8 @@ A paused priority is not claimed at all; a paused gateway is a matter of routing
 --
 
 CREATE FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) RETURNS record
-    LANGUAGE plpgsql STABLE
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
   select 'queued', q.seq, q.attempt into place, seq, attempt
@@ -4051,7 +5769,7 @@ $$;
 -- Name: FUNCTION place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) IS 'Where a message waits: queued, scheduled or processing, or null when it does not.';
+COMMENT ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) IS 'Where a message waits: queued, scheduled or processing, or null when it does not. Leases are of many tenants: who asks has found the message''s record first.';
 
 --
 -- Name: place_reports(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4111,6 +5829,27 @@ $$;
 
 COMMENT ON FUNCTION postroad.place_reports(gateway text, events jsonb) IS 'Events with the ids of their messages, for those that come without: by the provider''s id of it where the gateway gives ours not back (delivery_events_external); what a
 person says without any message of ours (received, unsubscribed, complained, with a recipient) gets an id of its own, the same when it is reported again. The rest stays without.';
+
+--
+-- Name: problem(integer, text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.problem(status integer, code text, detail text, errors jsonb DEFAULT NULL::jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select jsonb_strip_nulls(jsonb_build_object(
+    'type', 'urn:postroad:problem:' || code,
+    'title', upper(left(code, 1)) || replace(substr(code, 2), '_', ' '),
+    'status', status,
+    'detail', detail,
+    'errors', errors))
+$$;
+
+--
+-- Name: FUNCTION problem(status integer, code text, detail text, errors jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.problem(status integer, code text, detail text, errors jsonb) IS 'An answer that says no (RFC 9457). errors: [{"pointer" or "parameter", "detail"}] for what is wrong in the body, or in path and query.';
 
 --
 -- Name: promote_due(smallint, timestamp with time zone, integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4244,6 +5983,14 @@ begin
     for update skip locked
   ));
   get diagnostics purged = row_count;
+  delete from postroad.http_idempotency as k
+  where k.ctid = any (array(
+    select x.ctid
+    from postroad.http_idempotency as x
+    where x.created_at < clock_timestamp() - interval '24 hours'
+    limit max_count
+    for update skip locked
+  ));
   return purged;
 end;
 $$;
@@ -4252,7 +5999,7 @@ $$;
 -- Name: FUNCTION purge_idempotency_keys(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.purge_idempotency_keys(max_count integer) IS 'Forgets idempotency keys older than 7 days, at most max_count a call. Returns how many.';
+COMMENT ON FUNCTION postroad.purge_idempotency_keys(max_count integer) IS 'Forgets idempotency keys older than 7 days, at most max_count a call, and those of the HTTP API after 24 hours. Returns how many of the first.';
 
 --
 -- Name: purge_reports(integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4339,6 +6086,28 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) IS 'Deletes requests in the inbox that are older than retention, at most max_count a call; what waits to be read stays. Returns how many.';
+
+--
+-- Name: put_route(text, text, text, text[], text, jsonb, jsonb, jsonb, integer, integer, boolean, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb DEFAULT '{}'::jsonb, request jsonb DEFAULT NULL::jsonb, success integer DEFAULT 200, cost integer DEFAULT 1, tenants boolean DEFAULT true, is_stream boolean DEFAULT false) RETURNS void
+    LANGUAGE sql
+    AS $$
+  insert into postroad.api_routes (method, path, function, roles, tenants, cost, success, is_stream, summary, parameters, request, response)
+  values (method, path, function, roles, tenants, cost, success, is_stream, summary, parameters, request, response)
+  on conflict on constraint api_routes_pkey do update
+  set function = excluded.function, roles = excluded.roles, tenants = excluded.tenants, cost = excluded.cost, success = excluded.success,
+    is_stream = excluded.is_stream, summary = excluded.summary, parameters = excluded.parameters, request = excluded.request,
+    response = excluded.response, seeded = pg_current_xact_id()
+$$;
+
+--
+-- Name: FUNCTION put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb, request jsonb, success integer, cost integer, tenants boolean, is_stream boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb, request jsonb, success integer, cost integer, tenants boolean, is_stream boolean) IS 'Makes an endpoint of the HTTP API, in the file of its function, at each migrate. roles: a caller needs one of them. tenants: whether callers that are bound to a tenant may
+call it. cost: what a call takes of the caller''s rate limit. parameters: {name: {"in": "path" or "query", "required", "schema", "description"}}.';
 
 --
 -- Name: put_suppressions(text[], text[], bigint[], text[], timestamp with time zone[], text[], timestamp with time zone[], bigint[], uuid[], boolean); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4433,6 +6202,52 @@ COMMENT ON FUNCTION postroad.queue_depth(priority smallint) IS 'How many message
 enqueued since the oldest: no view counts whole tables.';
 
 --
+-- Name: read_cursor(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.read_cursor(cursor text) RETURNS uuid
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+  select case
+    when cursor ~ '^[A-Za-z0-9_-]{21}[AQgw]$' then encode(decode(translate(cursor, '-_', '+/') || '==', 'base64'), 'hex')::uuid
+  end
+$_$;
+
+--
+-- Name: FUNCTION read_cursor(cursor text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.read_cursor(cursor text) IS 'What write_cursor wrote, or null.';
+
+--
+-- Name: read_date_time(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.read_date_time(content text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    AS $_$
+declare
+  parts text[];
+begin
+  parts := regexp_match(content, '^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)(?:Z|([+-])([0-9]{2}:[0-9]{2}))$', 'i');
+  if parts is null or parts[4] > '23:59' then
+    return null;
+  end if;
+  -- A cast would know offsets of up to 16 hours alone.
+  return ((parts[1] || ' ' || parts[2])::timestamp - coalesce(parts[3] || parts[4], '0')::interval) at time zone 'UTC';
+exception
+  when others then                               -- the thirteenth month
+    return null;
+end;
+$_$;
+
+--
+-- Name: FUNCTION read_date_time(content text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.read_date_time(content text) IS 'A date and time of RFC 3339 (section 5.6), or null when it is none.';
+
+--
 -- Name: read_events(text, integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -4484,6 +6299,102 @@ order than they write; what a transaction that is still open writes comes after 
 event_type is queued (the message was enqueued; event_id is null), sent, deferred, delivered, opened, clicked, converted, bounced, complained, unsubscribed, failed, expired,
 cancelled, suppressed, unknown, received; or system.<kind>, with subject and detail instead of a message. No column holds an address.
 Raises PR001 (limit), PR002 (not registered) and PR011 (its position is of another server).';
+
+--
+-- Name: read_place(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.read_place(cursor text) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    AS $$
+declare
+  place jsonb;
+begin
+  place := convert_from(decode(translate(cursor, '-_', '+/') || repeat('=', (4 - length(cursor) % 4) % 4), 'base64'), 'UTF8')::jsonb;
+  if jsonb_array_length(place) = 3 and jsonb_typeof(place -> 0) = 'string' and jsonb_typeof(place -> 1) = 'string' and (place ->> 2)::bigint is not null then
+    return place;
+  end if;
+  return null;
+exception
+  when others then                               -- somebody made it up
+    return null;
+end;
+$$;
+
+--
+-- Name: FUNCTION read_place(cursor text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.read_place(cursor text) IS 'What write_place wrote, or null.';
+
+--
+-- Name: reason_problem(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.reason_problem(reason text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select postroad.problem(422, reason, 'The message cannot be sent: ' || replace(reason, '_', ' ') || '.', postroad.error_at(case
+    when reason like '%recipient%' then '#/recipient'
+    when reason like 'subject%' then '#/subject'
+    when reason in ('key_reused', 'idempotency_key_too_long') then '#/idempotency_key'
+    when reason like 'scheduled_for%' then '#/scheduled_for'
+    when reason like '%expire%' then '#/expires_at'
+    else '#/body'
+  end, replace(reason, '_', ' ')))
+$$;
+
+--
+-- Name: FUNCTION reason_problem(reason text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.reason_problem(reason text) IS 'Why enqueue found a message invalid, as a problem.';
+
+--
+-- Name: recall_call(text, text, bytea); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  known postroad.http_idempotency;
+begin
+  -- Held to the end of the transaction, which ends with the answer.
+  if not pg_try_advisory_xact_lock(1886351221, hashtext(caller || ' ' || key)) then
+    state := 'running';
+    return;
+  end if;
+  select i.* into known
+  from postroad.http_idempotency as i
+  where i.caller = recall_call.caller
+    and i.key = recall_call.key;
+  if not found then
+    state := 'new';
+  elsif known.created_at < clock_timestamp() - interval '24 hours' then
+    delete from postroad.http_idempotency as i
+    where i.caller = recall_call.caller
+      and i.key = recall_call.key;
+    state := 'new';
+  elsif known.fingerprint = recall_call.fingerprint then
+    state := 'known';
+    status := known.status;
+    body := known.body;
+  elsif recall_call.fingerprint is null then
+    state := 'seen';                             -- a stream, whose fingerprint is known when it is read
+  else
+    state := 'reused';
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb) IS 'What is known of a call with an Idempotency-Key, in the transaction of the call: running (elsewhere, now), new, known (with status and body of the first answer), reused (for
+another call), seen (fingerprint is null: ask again with it).';
 
 --
 -- Name: record_events(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4899,6 +6810,31 @@ COMMENT ON FUNCTION postroad.release(lease_id uuid, delay interval) IS 'Ends a l
 Returns how many; 0 when the lease is gone. Raises PR001 when delay is negative.';
 
 --
+-- Name: remember_call(text, text, bytea, smallint, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.remember_call(caller text, key text, fingerprint bytea, status smallint, body jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if status >= 400 then
+    return false;                                -- nothing was done: it may be called again, corrected
+  end if;
+  insert into postroad.http_idempotency (caller, key, fingerprint, status, body)
+  values (caller, key, fingerprint, status, body - '{key,secret}'::text[]);   -- a secret is shown once, and kept nowhere
+  return true;
+end;
+$$;
+
+--
+-- Name: FUNCTION remember_call(caller text, key text, fingerprint bytea, status smallint, body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.remember_call(caller text, key text, fingerprint bytea, status smallint, body jsonb) IS 'Keeps the answer to a call with an Idempotency-Key for 24 hours, in the transaction of the call, unless it was a refusal; of a secret that was made (key, secret) the
+second answer says nothing.';
+
+--
 -- Name: remove_webhook_endpoint(bigint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -4906,10 +6842,17 @@ CREATE FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) RETURNS boo
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  removed text;
 begin
   delete from postroad.webhook_endpoints as e
-  where e.endpoint_id = remove_webhook_endpoint.endpoint_id;
-  return found;
+  where e.endpoint_id = remove_webhook_endpoint.endpoint_id
+  returning split_part(e.url, '?', 1) into removed;
+  if removed is null then
+    return false;
+  end if;
+  perform postroad.audit('remove_webhook_endpoint', endpoint_id::text, jsonb_build_object('url', removed));
+  return true;
 end;
 $$;
 
@@ -5018,6 +6961,60 @@ $$;
 
 COMMENT ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) IS 'Tells all nodes that a gateway''s breaker opened, for open_ms until it may be probed, or closed. A change is a row in health_log and a system event; NOTIFY postroad_health carries the
 gateway''s name.';
+
+--
+-- Name: request_problem(text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.request_problem(method text, path text, call jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  route record;
+  errors jsonb := '[]';
+  name text;
+  given jsonb;
+  wanted jsonb;
+begin
+  select r.parameters, r.request into route
+  from postroad.api_routes as r
+  where r.method = request_problem.method
+    and r.path = request_problem.path;
+  for name, given in select p.key, p.value from jsonb_each(call -> 'parameters') as p loop
+    wanted := route.parameters -> name -> 'schema';
+    if wanted ->> 'type' = 'integer' and given #>> '{}' ~ '^-?[0-9]{1,18}$' then
+      given := to_jsonb((given #>> '{}')::bigint);
+    end if;
+    errors := errors || case
+      when wanted is null then jsonb_build_array(jsonb_build_object('parameter', left(name, 100), 'detail', 'is not known here'))
+      else (
+        select coalesce(jsonb_agg(jsonb_build_object('parameter', request_problem_name.name, 'detail', e.error ->> 'detail')), '[]')
+        from (select name) as request_problem_name (name), jsonb_array_elements(postroad.json_problems(wanted, given)) as e (error)
+      )
+    end;
+  end loop;
+  for name in select p.key from jsonb_each(route.parameters) as p where p.value -> 'required' = 'true' and not call -> 'parameters' ? p.key loop
+    errors := errors || jsonb_build_array(jsonb_build_object('parameter', name, 'detail', 'is missing'));
+  end loop;
+  if route.request is not null then
+    if call -> 'body' is null or call -> 'body' = 'null' then
+      errors := errors || postroad.error_at('#', 'is missing');
+    else
+      errors := errors || postroad.json_problems(route.request, call -> 'body');
+    end if;
+  end if;
+  if errors = '[]' then
+    return null;
+  end if;
+  return postroad.problem(400, 'invalid_request', 'The request is not as the route wants it; see errors.', errors);
+end;
+$_$;
+
+--
+-- Name: FUNCTION request_problem(method text, path text, call jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.request_problem(method text, path text, call jsonb) IS 'What is wrong with a call by the schemas of its route, as a problem, or null.';
 
 --
 -- Name: requeue(uuid, smallint, smallint, smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -5229,14 +7226,16 @@ CREATE FUNCTION postroad.resume(scope text, key text) RETURNS boolean
     AS $$
 declare
   resumed bigint;
+  why text;
 begin
   delete from postroad.pauses as x
   where x.scope = resume.scope
     and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
-  returning x.pause_id into resumed;            -- waits for a completion that is parking messages; what follows sees them
+  returning x.pause_id, x.reason into resumed, why;   -- waits for a completion that is parking messages; what follows sees them
   if resumed is null then
     return false;
   end if;
+  perform postroad.audit('resume', scope || ' ' || key, jsonb_build_object('reason', why));
   with parked as (
     delete from postroad.scheduled as s
     where s.pause_id = resumed
@@ -5269,17 +7268,12 @@ CREATE FUNCTION postroad.retry(message_id uuid) RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-  known record;
+  before constant text := postroad.retry_one(message_id);
 begin
-  perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
-  select s.status, s.priority into known from postroad.status(message_id) as s;
-  if not found or known.status not in ('failed', 'bounced', 'expired', 'cancelled', 'suppressed', 'unknown') then
+  if before is null then
     return false;
   end if;
-  if not postroad.requeue(message_id, right(known.priority, 1)::smallint, 0::smallint) then
-    return false;
-  end if;
-  perform postroad.wake(right(known.priority, 1)::smallint);
+  perform postroad.audit('retry', message_id::text, jsonb_build_object('status', before), '{"status": "queued"}');
   return true;
 end;
 $$;
@@ -5315,10 +7309,14 @@ begin
   loop
     exit when retried >= max_count;
     -- Not what was retried and sent since, or cancelled.
-    if (select s.status from postroad.status(failed) as s) = 'failed' and postroad.retry(failed) then
+    if (select s.status from postroad.status(failed) as s) = 'failed' and postroad.retry_one(failed) is not null then
       retried := retried + 1;
     end if;
   end loop;
+  if retried > 0 then
+    perform postroad.audit('retry_failed', format('%s messages', retried), null, jsonb_strip_nulls(jsonb_build_object(
+      'since', since, 'channel', channel, 'gateway', gateway, 'reason', reason, 'retried', retried)));
+  end if;
   return retried;
 end;
 $$;
@@ -5328,6 +7326,65 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) IS 'Queues again what failed since a time (default: the last day) and still is failed, the oldest first, at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.';
+
+--
+-- Name: retry_one(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.retry_one(message_id uuid) RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+declare
+  known record;
+begin
+  perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
+  select s.status, s.priority into known from postroad.status(message_id) as s;
+  if not found or known.status not in ('failed', 'bounced', 'expired', 'cancelled', 'suppressed', 'unknown') then
+    return null;
+  end if;
+  if not postroad.requeue(message_id, right(known.priority, 1)::smallint, 0::smallint) then
+    return null;
+  end if;
+  perform postroad.wake(right(known.priority, 1)::smallint);
+  return known.status;
+end;
+$$;
+
+--
+-- Name: FUNCTION retry_one(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.retry_one(message_id uuid) IS 'What retry does, without a note of who did it. Returns the status before, or null.';
+
+--
+-- Name: revoke_api_key(bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.revoke_api_key(key_id bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  revoked text;
+begin
+  update postroad.api_keys as k
+  set revoked_at = clock_timestamp()
+  where k.key_id = revoke_api_key.key_id
+    and k.revoked_at is null
+  returning k.name into revoked;
+  if revoked is null then
+    return false;
+  end if;
+  perform postroad.audit('revoke_api_key', key_id::text, jsonb_build_object('name', revoked));
+  return true;
+end;
+$$;
+
+--
+-- Name: FUNCTION revoke_api_key(key_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.revoke_api_key(key_id bigint) IS 'Ends a key of the HTTP API, on all servers within two seconds. False when there is no such key, or it was revoked before.';
 
 --
 -- Name: rotate_webhook_secret(bigint, text, interval); Type: FUNCTION; Schema: postroad; Owner: -
@@ -5355,6 +7412,7 @@ begin
     and s.valid_until is null;
   insert into postroad.webhook_secrets (endpoint_id, secret)
   values (endpoint_id, signing_secret);
+  perform postroad.audit('rotate_webhook_secret', endpoint_id::text);
   return signing_secret;
 end;
 $$;
@@ -5493,6 +7551,7 @@ CREATE FUNCTION postroad.set_gateway_weight(gateway text, weight integer) RETURN
     AS $$
 declare
   named constant text := postroad.gateway_named(gateway);
+  before constant integer := (select s.weight from postroad.gateway_states as s where s.gateway = named);
 begin
   if weight < 0 then
     raise exception 'a weight must be 0 or more, got %', weight
@@ -5507,6 +7566,7 @@ begin
   on conflict on constraint gateway_states_pkey do update
   set weight = excluded.weight;
   perform pg_notify('postroad_health', named);
+  perform postroad.audit('set_gateway_weight', named, jsonb_build_object('weight', before), jsonb_build_object('weight', weight));
 end;
 $$;
 
@@ -5526,6 +7586,7 @@ CREATE FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_sec
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
+  before jsonb;
   key constant text := case when limit_type = 'domain' then lower(btrim(limit_key)) else btrim(limit_key) end;
 begin
   if (limit_type = any ('{domain,gateway,ip_pool,channel,tenant,recipient}')) is not true then
@@ -5540,6 +7601,11 @@ begin
     raise exception 'a rate limit must be 1 or more'
       using errcode = 'PR001', hint = 'To stop sending, use pause.';
   end if;
+  select to_jsonb(r) - '{limit_type,limit_key,updated_at}'::text[] into before
+  from postroad.rate_limits as r
+  where r.limit_type = set_rate_limit.limit_type and r.limit_key = key;
+  perform postroad.audit('set_rate_limit', limit_type || ' ' || key, before, jsonb_build_object(
+    'per_second', per_second, 'per_minute', per_minute, 'per_hour', per_hour, 'per_day', per_day));
   if coalesce(per_second, per_minute, per_hour, per_day) is null then
     delete from postroad.rate_limits as r
     where r.limit_type = set_rate_limit.limit_type and r.limit_key = key;
@@ -5632,6 +7698,13 @@ CREATE FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text DEFAU
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  before constant jsonb := (
+    select jsonb_build_object('url', split_part(e.url, '?', 1), 'event_types', e.event_types, 'channels', e.channels, 'include_addresses', e.include_addresses,
+      'enabled', e.disabled_at is null)
+    from postroad.webhook_endpoints as e
+    where e.endpoint_id = set_webhook_endpoint.endpoint_id
+  );
 begin
   perform postroad.check_endpoint(coalesce(url, 'https://example.org'), coalesce(event_types, '{message.*}'), nullif(channels, '{}'));
   update postroad.webhook_endpoints as e
@@ -5644,7 +7717,12 @@ begin
     disabled_reason = case when enabled then null when not enabled then coalesce(e.disabled_reason, 'by_operator') else e.disabled_reason end,
     failing_since = case when enabled then null else e.failing_since end
   where e.endpoint_id = set_webhook_endpoint.endpoint_id;
-  return found;
+  if not found then
+    return false;
+  end if;
+  perform postroad.audit('set_webhook_endpoint', endpoint_id::text, before, jsonb_strip_nulls(jsonb_build_object(
+    'url', split_part(url, '?', 1), 'event_types', event_types, 'channels', channels, 'include_addresses', include_addresses, 'enabled', enabled)));
+  return true;
 end;
 $$;
 
@@ -5676,10 +7754,14 @@ begin
     return false;
   end if;
   if outcome = 'resend' then
-    return postroad.retry(message_id);
+    if postroad.retry_one(message_id) is null then
+      return false;
+    end if;
+  else
+    insert into postroad.delivery_events (message_id, event_type, reason)
+    values (message_id, outcome, 'settled');
   end if;
-  insert into postroad.delivery_events (message_id, event_type, reason)
-  values (message_id, outcome, 'settled');
+  perform postroad.audit('settle', message_id::text, '{"status": "unknown"}', jsonb_build_object('outcome', outcome));
   return true;
 end;
 $$;
@@ -5965,13 +8047,25 @@ CREATE FUNCTION postroad.suppress(channel text, address text, reason text DEFAUL
     AS $$
 declare
   key text;
+  before jsonb;
 begin
   key := postroad.suppression_address(channel, address);
   if coalesce(btrim(reason), '') = '' then
     raise exception 'a suppression needs a reason'
       using errcode = 'PR001', hint = 'Such as manual, legal, unsubscribe, complaint, hard_bounce.';
   end if;
-  return postroad.put_suppressions(array[key], array[channel], array[tenant_id], array[reason], array[expires_at], array[coalesce(source, session_user)]) > 0;
+  select jsonb_build_object('reason', s.reason, 'expires_at', s.expires_at, 'source', s.source) into before
+  from postroad.suppression_list as s
+  where s.address = key
+    and s.channel is not distinct from suppress.channel
+    and s.tenant_id is not distinct from suppress.tenant_id;
+  if postroad.put_suppressions(array[key], array[channel], array[tenant_id], array[reason], array[expires_at],
+      array[coalesce(source, nullif(current_setting('postroad.caller', true), ''), session_user)]) = 0 then
+    return false;
+  end if;
+  perform postroad.audit('suppress', key, before, jsonb_build_object(
+    'channel', channel, 'tenant_id', tenant_id, 'reason', reason, 'expires_at', expires_at));
+  return true;
 end;
 $$;
 
@@ -6057,6 +8151,103 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.suppression_key(channel text, recipient text) IS 'How suppression_list writes a normalised recipient: an email address in lower case, others as they are.';
+
+--
+-- Name: suppression_list; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.suppression_list (
+    address text NOT NULL COLLATE pg_catalog."C",
+    channel text COLLATE pg_catalog."C",
+    tenant_id bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone,
+    event_id bigint,
+    reason text NOT NULL,
+    source text,
+    message_id uuid
+);
+
+--
+-- Name: TABLE suppression_list; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.suppression_list IS 'Recipients that we do not send to.';
+
+--
+-- Name: COLUMN suppression_list.address; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.address IS 'As postroad.suppression_key writes it: an email address in lower case.';
+
+--
+-- Name: COLUMN suppression_list.channel; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.channel IS 'Null: every channel.';
+
+--
+-- Name: COLUMN suppression_list.tenant_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.tenant_id IS 'Null: every tenant.';
+
+--
+-- Name: COLUMN suppression_list.created_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.created_at IS 'Since when: the time of the event, where an event did it.';
+
+--
+-- Name: COLUMN suppression_list.expires_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.expires_at IS 'Null: for good.';
+
+--
+-- Name: COLUMN suppression_list.event_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.event_id IS 'The event that did it, of message_id.';
+
+--
+-- Name: COLUMN suppression_list.reason; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.reason IS 'legal, complaint, manual, hard_bounce, soft_bounce, invalid_token, unsubscribe, stop, opted_out, or an operator''s own.';
+
+--
+-- Name: COLUMN suppression_list.source; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.source IS 'Who did it: a role, a file, the gateway that reported the event.';
+
+--
+-- Name: suppression_of(text, text, bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.suppression_of(channel text, recipient text, tenant_id bigint) RETURNS SETOF postroad.suppression_list
+    LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return query
+  select s.*
+  from postroad.suppression_list as s
+  where s.address = postroad.suppression_key(suppression_of.channel, suppression_of.recipient)
+    and (s.channel is null or s.channel = suppression_of.channel)
+    and (s.tenant_id is null or s.tenant_id = suppression_of.tenant_id)
+    and (s.expires_at is null or s.expires_at > clock_timestamp())
+  order by s.created_at
+  limit 1;
+end;
+$$;
+
+--
+-- Name: FUNCTION suppression_of(channel text, recipient text, tenant_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.suppression_of(channel text, recipient text, tenant_id bigint) IS 'What suppresses a normalised recipient now: also an entry for all tenants, which explain shows to a tenant whose message it stops.';
 
 --
 -- Name: suppression_rank(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6319,12 +8510,19 @@ CREATE FUNCTION postroad.unsuppress(channel text, address text, tenant_id bigint
     AS $$
 declare
   key constant text := postroad.suppression_address(channel, address);
+  before jsonb;
 begin
   delete from postroad.suppression_list as s
   where s.address = key
     and s.channel is not distinct from unsuppress.channel
-    and s.tenant_id is not distinct from unsuppress.tenant_id;
-  return found;
+    and s.tenant_id is not distinct from unsuppress.tenant_id
+  returning jsonb_build_object('channel', s.channel, 'tenant_id', s.tenant_id, 'reason', s.reason, 'expires_at', s.expires_at, 'source', s.source)
+  into before;
+  if before is null then
+    return false;
+  end if;
+  perform postroad.audit('unsuppress', key, before);
+  return true;
 end;
 $$;
 
@@ -6494,6 +8692,254 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.wants_system(event_types text[], kind text) IS 'Whether a reader of these types reads such a system event.';
+
+--
+-- Name: write_cursor(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.write_cursor(id uuid) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select translate(encode(uuid_send(id), 'base64'), '+/=', '-_')
+$$;
+
+--
+-- Name: FUNCTION write_cursor(id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.write_cursor(id uuid) IS 'A place in a list of messages, as callers hand it back: base64url.';
+
+--
+-- Name: write_place(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.write_place(place jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select translate(encode(convert_to(place::text, 'UTF8'), 'base64'), E'+/=\n', '-_')
+$$;
+
+--
+-- Name: FUNCTION write_place(place jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.write_place(place jsonb) IS 'A place in a list, as callers hand it back: base64url of a JSON array.';
+
+--
+-- Name: api_keys; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.api_keys (
+    key_id bigint NOT NULL,
+    tenant_id bigint,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    requests_per_second integer,
+    created_by text NOT NULL,
+    name text NOT NULL,
+    prefix text NOT NULL COLLATE pg_catalog."C",
+    hash bytea NOT NULL,
+    roles text[] NOT NULL,
+    CONSTRAINT roles_are_known CHECK (((cardinality(roles) > 0) AND (roles <@ '{sender,reader,admin,webhook}'::text[])))
+);
+
+--
+-- Name: TABLE api_keys; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.api_keys IS 'Keys of the HTTP API, hashed.';
+
+--
+-- Name: COLUMN api_keys.tenant_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_keys.tenant_id IS 'The tenant to which its caller is bound; null: none, it sees all.';
+
+--
+-- Name: COLUMN api_keys.last_used_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_keys.last_used_at IS 'Written once a minute at most.';
+
+--
+-- Name: COLUMN api_keys.requests_per_second; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_keys.requests_per_second IS 'Null: as the server is configured.';
+
+--
+-- Name: COLUMN api_keys.prefix; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_keys.prefix IS 'Its first characters, to tell keys apart.';
+
+--
+-- Name: COLUMN api_keys.hash; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_keys.hash IS 'SHA-256 of the key, which is random: no salt, no stretching.';
+
+--
+-- Name: api_keys_key_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.api_keys ALTER COLUMN key_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.api_keys_key_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: api_routes; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.api_routes (
+    method text NOT NULL COLLATE pg_catalog."C",
+    path text NOT NULL COLLATE pg_catalog."C",
+    function text NOT NULL COLLATE pg_catalog."C",
+    roles text[] NOT NULL,
+    tenants boolean NOT NULL,
+    cost integer NOT NULL,
+    success smallint NOT NULL,
+    is_stream boolean NOT NULL,
+    summary text NOT NULL,
+    parameters jsonb NOT NULL,
+    request jsonb,
+    response jsonb,
+    seeded xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    CONSTRAINT cost_is_positive CHECK ((cost > 0)),
+    CONSTRAINT roles_are_known CHECK (((cardinality(roles) > 0) AND (roles <@ '{sender,reader,admin,webhook}'::text[])))
+);
+
+--
+-- Name: TABLE api_routes; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.api_routes IS 'The endpoints of the HTTP API: a file of sql/http makes each function and its row.';
+
+--
+-- Name: COLUMN api_routes.path; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.path IS 'Below /api/v1; {name} is a parameter.';
+
+--
+-- Name: COLUMN api_routes.function; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.function IS 'In this schema: takes the call as jsonb, returns status and body.';
+
+--
+-- Name: COLUMN api_routes.roles; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.roles IS 'A caller needs one of these.';
+
+--
+-- Name: COLUMN api_routes.tenants; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.tenants IS 'Whether callers that are bound to a tenant may call it.';
+
+--
+-- Name: COLUMN api_routes.cost; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.cost IS 'What a call takes from the caller''s rate limit.';
+
+--
+-- Name: COLUMN api_routes.success; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.success IS 'The HTTP status of a call that worked.';
+
+--
+-- Name: COLUMN api_routes.is_stream; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.is_stream IS 'Takes NDJSON too, of any length.';
+
+--
+-- Name: COLUMN api_routes.parameters; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.parameters IS 'JSON Schema of each parameter of path and query, by name.';
+
+--
+-- Name: COLUMN api_routes.request; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.request IS 'JSON Schema of the body; null: it takes none.';
+
+--
+-- Name: COLUMN api_routes.response; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.response IS 'JSON Schema of the answer.';
+
+--
+-- Name: COLUMN api_routes.seeded; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.api_routes.seeded IS 'The migration that wrote it: rows of older ones are dropped by grants.sql.';
+
+--
+-- Name: audit_log; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.audit_log (
+    audit_id bigint NOT NULL,
+    tenant_id bigint,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    who text NOT NULL,
+    database_user text DEFAULT SESSION_USER NOT NULL,
+    action text NOT NULL,
+    target text NOT NULL,
+    before jsonb,
+    after jsonb
+);
+
+--
+-- Name: TABLE audit_log; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.audit_log IS 'Who changed what: a row for each change by an operator, in SQL or over HTTP, written in the same transaction.';
+
+--
+-- Name: COLUMN audit_log.tenant_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.audit_log.tenant_id IS 'The tenant whose caller it was; null: an operator of the whole.';
+
+--
+-- Name: COLUMN audit_log.who; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.audit_log.who IS 'The caller of the HTTP API, or the database user.';
+
+--
+-- Name: COLUMN audit_log.target; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.audit_log.target IS 'What was changed: a message, a scope and key, an address …';
+
+--
+-- Name: audit_log_audit_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.audit_log ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.audit_log_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 --
 -- Name: channel_health; Type: TABLE; Schema: postroad; Owner: -
@@ -6896,6 +9342,37 @@ CREATE TABLE postroad.health_log (
 --
 
 COMMENT ON TABLE postroad.health_log IS 'Each change of a gateway''s breaker: open (and why) or closed; append-only.';
+
+--
+-- Name: http_idempotency; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.http_idempotency (
+    caller text NOT NULL COLLATE pg_catalog."C",
+    key text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    fingerprint bytea NOT NULL,
+    status smallint NOT NULL,
+    body jsonb
+);
+
+--
+-- Name: TABLE http_idempotency; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.http_idempotency IS 'Answers to calls that came with an Idempotency-Key, for 24 hours; written with their effects, in one transaction.';
+
+--
+-- Name: COLUMN http_idempotency.caller; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.http_idempotency.caller IS 'The key or token that called.';
+
+--
+-- Name: COLUMN http_idempotency.fingerprint; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.http_idempotency.fingerprint IS 'SHA-256 of the call.';
 
 --
 -- Name: idempotency_keys; Type: TABLE; Schema: postroad; Owner: -
@@ -7752,76 +10229,6 @@ CREATE TABLE postroad.sms_replies (
 COMMENT ON TABLE postroad.sms_replies IS 'What is answered to HELP and START: see set_sms_reply.';
 
 --
--- Name: suppression_list; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.suppression_list (
-    address text NOT NULL COLLATE pg_catalog."C",
-    channel text COLLATE pg_catalog."C",
-    tenant_id bigint,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    expires_at timestamp with time zone,
-    event_id bigint,
-    reason text NOT NULL,
-    source text,
-    message_id uuid
-);
-
---
--- Name: TABLE suppression_list; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.suppression_list IS 'Recipients that we do not send to.';
-
---
--- Name: COLUMN suppression_list.address; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.address IS 'As postroad.suppression_key writes it: an email address in lower case.';
-
---
--- Name: COLUMN suppression_list.channel; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.channel IS 'Null: every channel.';
-
---
--- Name: COLUMN suppression_list.tenant_id; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.tenant_id IS 'Null: every tenant.';
-
---
--- Name: COLUMN suppression_list.created_at; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.created_at IS 'Since when: the time of the event, where an event did it.';
-
---
--- Name: COLUMN suppression_list.expires_at; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.expires_at IS 'Null: for good.';
-
---
--- Name: COLUMN suppression_list.event_id; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.event_id IS 'The event that did it, of message_id.';
-
---
--- Name: COLUMN suppression_list.reason; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.reason IS 'legal, complaint, manual, hard_bounce, soft_bounce, invalid_token, unsubscribe, stop, opted_out, or an operator''s own.';
-
---
--- Name: COLUMN suppression_list.source; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.suppression_list.source IS 'Who did it: a role, a file, the gateway that reported the event.';
-
---
 -- Name: suppression_rules; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -8293,6 +10700,27 @@ ALTER TABLE ONLY postroad.webhook_inbox
     ADD CONSTRAINT a_delivery_is_stored_once UNIQUE (gateway, delivery_key);
 
 --
+-- Name: api_keys api_keys_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (key_id);
+
+--
+-- Name: api_routes api_routes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.api_routes
+    ADD CONSTRAINT api_routes_pkey PRIMARY KEY (method, path);
+
+--
+-- Name: audit_log audit_log_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (audit_id);
+
+--
 -- Name: channel_health channel_health_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -8361,6 +10789,20 @@ ALTER TABLE ONLY postroad.gateway_routes
 
 ALTER TABLE ONLY postroad.gateway_states
     ADD CONSTRAINT gateway_states_pkey PRIMARY KEY (gateway);
+
+--
+-- Name: api_keys hashes_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.api_keys
+    ADD CONSTRAINT hashes_are_unique UNIQUE (hash);
+
+--
+-- Name: http_idempotency http_idempotency_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.http_idempotency
+    ADD CONSTRAINT http_idempotency_pkey PRIMARY KEY (caller, key);
 
 --
 -- Name: idempotency_keys idempotency_keys_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -8607,6 +11049,18 @@ COMMENT ON INDEX postroad.delivery_events_xid IS 'read_events, count_events; see
 CREATE INDEX health_log_changed_at ON postroad.health_log USING brin (changed_at);
 
 --
+-- Name: http_idempotency_created_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX http_idempotency_created_at ON postroad.http_idempotency USING brin (created_at);
+
+--
+-- Name: INDEX http_idempotency_created_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.http_idempotency_created_at IS 'purge_idempotency_keys';
+
+--
 -- Name: idempotency_keys_created_at; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -8805,6 +11259,24 @@ CREATE UNIQUE INDEX message_queue_p4_seq ON postroad.message_queue_p4 USING btre
 COMMENT ON INDEX postroad.message_queue_p4_seq IS 'claim: the oldest from the floor on';
 
 --
+-- Name: messages_tenant; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX messages_tenant ON ONLY postroad.messages USING btree (tenant_id, message_id) WHERE (tenant_id IS NOT NULL);
+
+--
+-- Name: INDEX messages_tenant; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.messages_tenant IS 'list_messages of a tenant';
+
+--
+-- Name: messages_default_tenant_id_message_id_idx; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX messages_default_tenant_id_message_id_idx ON postroad.messages_default USING btree (tenant_id, message_id) WHERE (tenant_id IS NOT NULL);
+
+--
 -- Name: messages_xid; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -8997,6 +11469,12 @@ ALTER INDEX postroad.delivery_events_xid ATTACH PARTITION postroad.late_events_x
 ALTER INDEX postroad.messages_pkey ATTACH PARTITION postroad.messages_default_pkey;
 
 --
+-- Name: messages_default_tenant_id_message_id_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
+--
+
+ALTER INDEX postroad.messages_tenant ATTACH PARTITION postroad.messages_default_tenant_id_message_id_idx;
+
+--
 -- Name: messages_default_xid_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
 --
 
@@ -9017,6 +11495,174 @@ ALTER TABLE ONLY postroad.webhook_secrets
     ADD CONSTRAINT webhook_secrets_endpoint FOREIGN KEY (endpoint_id) REFERENCES postroad.webhook_endpoints(endpoint_id) ON DELETE CASCADE;
 
 --
+-- Name: api_keys; Type: ROW SECURITY; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.api_keys ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: audit_log; Type: ROW SECURITY; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.audit_log ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: delivery_events; Type: ROW SECURITY; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.delivery_events ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: api_keys everything; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY everything ON postroad.api_keys TO postroad_functions USING (true) WITH CHECK (true);
+
+--
+-- Name: audit_log everything; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY everything ON postroad.audit_log TO postroad_functions USING (true) WITH CHECK (true);
+
+--
+-- Name: delivery_events everything; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY everything ON postroad.delivery_events TO postroad_functions USING (true) WITH CHECK (true);
+
+--
+-- Name: message_queue everything; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY everything ON postroad.message_queue TO postroad_functions USING (true) WITH CHECK (true);
+
+--
+-- Name: messages everything; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY everything ON postroad.messages TO postroad_functions USING (true) WITH CHECK (true);
+
+--
+-- Name: messages_kept everything; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY everything ON postroad.messages_kept TO postroad_functions USING (true) WITH CHECK (true);
+
+--
+-- Name: scheduled everything; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY everything ON postroad.scheduled TO postroad_functions USING (true) WITH CHECK (true);
+
+--
+-- Name: suppression_list everything; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY everything ON postroad.suppression_list TO postroad_functions USING (true) WITH CHECK (true);
+
+--
+-- Name: message_queue; Type: ROW SECURITY; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.message_queue ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: messages; Type: ROW SECURITY; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.messages ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: messages_kept; Type: ROW SECURITY; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.messages_kept ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: api_keys own_tenant; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY own_tenant ON postroad.api_keys TO postroad_bound_functions USING (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint))) WITH CHECK (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint)));
+
+--
+-- Name: audit_log own_tenant; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY own_tenant ON postroad.audit_log TO postroad_bound_functions USING (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint))) WITH CHECK (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint)));
+
+--
+-- Name: delivery_events own_tenant; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY own_tenant ON postroad.delivery_events TO postroad_bound_functions USING (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (EXISTS ( SELECT
+   FROM postroad.messages m
+  WHERE (m.message_id = delivery_events.message_id))) OR (EXISTS ( SELECT
+   FROM postroad.messages_kept k
+  WHERE (k.message_id = delivery_events.message_id))))) WITH CHECK (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (EXISTS ( SELECT
+   FROM postroad.messages m
+  WHERE (m.message_id = delivery_events.message_id))) OR (EXISTS ( SELECT
+   FROM postroad.messages_kept k
+  WHERE (k.message_id = delivery_events.message_id)))));
+
+--
+-- Name: message_queue own_tenant; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY own_tenant ON postroad.message_queue TO postroad_bound_functions USING (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (EXISTS ( SELECT
+   FROM postroad.messages m
+  WHERE (m.message_id = message_queue.message_id))) OR (EXISTS ( SELECT
+   FROM postroad.messages_kept k
+  WHERE (k.message_id = message_queue.message_id))))) WITH CHECK (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (EXISTS ( SELECT
+   FROM postroad.messages m
+  WHERE (m.message_id = message_queue.message_id))) OR (EXISTS ( SELECT
+   FROM postroad.messages_kept k
+  WHERE (k.message_id = message_queue.message_id)))));
+
+--
+-- Name: messages own_tenant; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY own_tenant ON postroad.messages TO postroad_bound_functions USING (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint))) WITH CHECK (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint)));
+
+--
+-- Name: messages_kept own_tenant; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY own_tenant ON postroad.messages_kept TO postroad_bound_functions USING (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint))) WITH CHECK (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint)));
+
+--
+-- Name: scheduled own_tenant; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY own_tenant ON postroad.scheduled TO postroad_bound_functions USING (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (EXISTS ( SELECT
+   FROM postroad.messages m
+  WHERE (m.message_id = scheduled.message_id))) OR (EXISTS ( SELECT
+   FROM postroad.messages_kept k
+  WHERE (k.message_id = scheduled.message_id))))) WITH CHECK (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (EXISTS ( SELECT
+   FROM postroad.messages m
+  WHERE (m.message_id = scheduled.message_id))) OR (EXISTS ( SELECT
+   FROM postroad.messages_kept k
+  WHERE (k.message_id = scheduled.message_id)))));
+
+--
+-- Name: suppression_list own_tenant; Type: POLICY; Schema: postroad; Owner: -
+--
+
+CREATE POLICY own_tenant ON postroad.suppression_list TO postroad_bound_functions USING (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint))) WITH CHECK (((NULLIF(current_setting('postroad.tenant'::text, true), ''::text) IS NULL) OR (tenant_id = (NULLIF(current_setting('postroad.tenant'::text, true), ''::text))::bigint)));
+
+--
+-- Name: scheduled; Type: ROW SECURITY; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.scheduled ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: suppression_list; Type: ROW SECURITY; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.suppression_list ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: SCHEMA postroad; Type: ACL; Schema: -; Owner: -
 --
 
@@ -9026,7 +11672,9 @@ GRANT USAGE ON SCHEMA postroad TO postroad_worker;
 GRANT USAGE ON SCHEMA postroad TO postroad_webhook;
 GRANT USAGE ON SCHEMA postroad TO postroad_admin;
 GRANT USAGE ON SCHEMA postroad TO postroad_reader;
+GRANT USAGE ON SCHEMA postroad TO postroad_http;
 GRANT USAGE ON SCHEMA postroad TO postroad_functions;
+GRANT USAGE ON SCHEMA postroad TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION ack_events(consumer text, batch_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -9034,6 +11682,7 @@ GRANT USAGE ON SCHEMA postroad TO postroad_functions;
 
 REVOKE ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) TO postroad_consumer;
+GRANT ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION add_gateway_calls(gateways text[], channels text[], sent bigint[], failed bigint[], latencies jsonb, reasons text[]); Type: ACL; Schema: postroad; Owner: -
@@ -9048,24 +11697,28 @@ GRANT ALL ON FUNCTION postroad.add_gateway_calls(gateways text[], channels text[
 
 REVOKE ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE event_id_seq; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.event_id_seq TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.event_id_seq TO postroad_bound_functions;
 
 --
 -- Name: TABLE delivery_events; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_events TO postroad_functions;
+GRANT SELECT,INSERT ON TABLE postroad.delivery_events TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION advance_floors(candidates bigint[], enqueuers text[]); Type: ACL; Schema: postroad; Owner: -
@@ -9086,6 +11739,14 @@ GRANT ALL ON FUNCTION postroad.alarms() TO postroad_worker;
 --
 
 REVOKE ALL ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION audit(action text, target text, before jsonb, after jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.audit(action text, target text, before jsonb, after jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.audit(action text, target text, before jsonb, after jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION audit_counters(day date); Type: ACL; Schema: postroad; Owner: -
@@ -9093,6 +11754,15 @@ REVOKE ALL ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigi
 
 REVOKE ALL ON FUNCTION postroad.audit_counters(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.audit_counters(day date) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.audit_counters(day date) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION audit_trail(since timestamp with time zone, max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) TO postroad_functions;
 
 --
 -- Name: FUNCTION begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -9100,6 +11770,21 @@ GRANT ALL ON FUNCTION postroad.audit_counters(day date) TO postroad_admin;
 
 REVOKE ALL ON FUNCTION postroad.begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION begin_call(caller jsonb, parameters jsonb, body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION bulk_problem(call jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.bulk_problem(call jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.bulk_problem(call jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION cancel(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -9108,36 +11793,49 @@ GRANT ALL ON FUNCTION postroad.begin_bulk(channel text, subject text, body text,
 REVOKE ALL ON FUNCTION postroad.cancel(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_functions;
+
+--
+-- Name: FUNCTION check_api_key(hash bytea, OUT key_id bigint, OUT tenant_id bigint, OUT roles text[], OUT requests_per_second integer, OUT refusal text, OUT seconds_left double precision); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.check_api_key(hash bytea, OUT key_id bigint, OUT tenant_id bigint, OUT roles text[], OUT requests_per_second integer, OUT refusal text, OUT seconds_left double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.check_api_key(hash bytea, OUT key_id bigint, OUT tenant_id bigint, OUT roles text[], OUT requests_per_second integer, OUT refusal text, OUT seconds_left double precision) TO postroad_http;
 
 --
 -- Name: FUNCTION check_call(channel text, message_type text, priority text, subject text, body text, html text, template text, data jsonb, scheduled_for timestamp with time zone, expires_at timestamp with time zone, tenant_id bigint, idempotency_key text, options jsonb, OUT priority_number smallint, OUT reason text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.check_call(channel text, message_type text, priority text, subject text, body text, html text, template text, data jsonb, scheduled_for timestamp with time zone, expires_at timestamp with time zone, tenant_id bigint, idempotency_key text, options jsonb, OUT priority_number smallint, OUT reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.check_call(channel text, message_type text, priority text, subject text, body text, html text, template text, data jsonb, scheduled_for timestamp with time zone, expires_at timestamp with time zone, tenant_id bigint, idempotency_key text, options jsonb, OUT priority_number smallint, OUT reason text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION check_endpoint(url text, event_types text[], channels text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION check_options(options jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.check_options(options jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.check_options(options jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION check_push(push jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.check_push(push jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.check_push(push jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION checked_secret(secret text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.checked_secret(secret text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.checked_secret(secret text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer); Type: ACL; Schema: postroad; Owner: -
@@ -9164,6 +11862,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.consumers TO postroad_functi
 --
 
 REVOKE ALL ON FUNCTION postroad.close_batch(reader postroad.consumers) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.close_batch(reader postroad.consumers) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -9185,6 +11884,7 @@ GRANT ALL ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integ
 
 REVOKE ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION count_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
@@ -9192,6 +11892,14 @@ GRANT ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) 
 
 REVOKE ALL ON FUNCTION postroad.count_events(max_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.count_events(max_count integer) TO postroad_worker;
+
+--
+-- Name: FUNCTION create_api_key(name text, roles text[], tenant_id bigint, expires_at timestamp with time zone, requests_per_second integer, OUT key_id bigint, OUT key text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.create_api_key(name text, roles text[], tenant_id bigint, expires_at timestamp with time zone, requests_per_second integer, OUT key_id bigint, OUT key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.create_api_key(name text, roles text[], tenant_id bigint, expires_at timestamp with time zone, requests_per_second integer, OUT key_id bigint, OUT key text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.create_api_key(name text, roles text[], tenant_id bigint, expires_at timestamp with time zone, requests_per_second integer, OUT key_id bigint, OUT key text) TO postroad_functions;
 
 --
 -- Name: FUNCTION create_partitions(days_ahead integer); Type: ACL; Schema: postroad; Owner: -
@@ -9208,12 +11916,14 @@ REVOKE ALL ON FUNCTION postroad.created_at(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.created_at(id uuid) TO postroad_reader;
 GRANT ALL ON FUNCTION postroad.created_at(id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.created_at(id uuid) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.created_at(id uuid) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION day_of(message_id uuid); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.day_of(message_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.day_of(message_id uuid) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION dead_workers(); Type: ACL; Schema: postroad; Owner: -
@@ -9241,6 +11951,14 @@ GRANT ALL ON FUNCTION postroad.drop_partitions(retention interval) TO postroad_w
 --
 
 REVOKE ALL ON FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION endpoint_schema(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.endpoint_schema() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.endpoint_schema() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION enqueue(channel text, recipient text, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, recipient_type text, recipient_id bigint, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT message_id uuid, OUT status text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -9248,6 +11966,7 @@ REVOKE ALL ON FUNCTION postroad.emit_system_event(kind text, subject text, detai
 
 REVOKE ALL ON FUNCTION postroad.enqueue(channel text, recipient text, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, recipient_type text, recipient_id bigint, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT message_id uuid, OUT status text, OUT reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.enqueue(channel text, recipient text, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, recipient_type text, recipient_id bigint, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT message_id uuid, OUT status text, OUT reason text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.enqueue(channel text, recipient text, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, recipient_type text, recipient_id bigint, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT message_id uuid, OUT status text, OUT reason text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION enqueue_bulk(channel text, recipients jsonb, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -9255,6 +11974,7 @@ GRANT ALL ON FUNCTION postroad.enqueue(channel text, recipient text, subject tex
 
 REVOKE ALL ON FUNCTION postroad.enqueue_bulk(channel text, recipients jsonb, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.enqueue_bulk(channel text, recipients jsonb, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.enqueue_bulk(channel text, recipients jsonb, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION enqueue_bulk_from(channel text, recipients regclass, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -9262,6 +11982,7 @@ GRANT ALL ON FUNCTION postroad.enqueue_bulk(channel text, recipients jsonb, subj
 
 REVOKE ALL ON FUNCTION postroad.enqueue_bulk_from(channel text, recipients regclass, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.enqueue_bulk_from(channel text, recipients regclass, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.enqueue_bulk_from(channel text, recipients regclass, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION enqueue_rows(batch_id uuid, channel text, addresses text[], ids bigint[], types text[], locales text[], data jsonb[], message_type text, priority smallint, scheduled_for timestamp with time zone, expires_at timestamp with time zone, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, locale text, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer); Type: ACL; Schema: postroad; Owner: -
@@ -9269,54 +11990,70 @@ GRANT ALL ON FUNCTION postroad.enqueue_bulk_from(channel text, recipients regcla
 
 REVOKE ALL ON FUNCTION postroad.enqueue_rows(batch_id uuid, channel text, addresses text[], ids bigint[], types text[], locales text[], data jsonb[], message_type text, priority smallint, scheduled_for timestamp with time zone, expires_at timestamp with time zone, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, locale text, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.enqueue_rows(batch_id uuid, channel text, addresses text[], ids bigint[], types text[], locales text[], data jsonb[], message_type text, priority smallint, scheduled_for timestamp with time zone, expires_at timestamp with time zone, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, locale text, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.enqueue_rows(batch_id uuid, channel text, addresses text[], ids bigint[], types text[], locales text[], data jsonb[], message_type text, priority smallint, scheduled_for timestamp with time zone, expires_at timestamp with time zone, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, locale text, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION enqueuers(); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.enqueuers() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.enqueuers() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION error_at(pointer text, detail text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.error_at(pointer text, detail text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.error_at(pointer text, detail text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION event_bounds(xid bigint, OUT low uuid, OUT last uuid); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.event_bounds(xid bigint, OUT low uuid, OUT last uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.event_bounds(xid bigint, OUT low uuid, OUT last uuid) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION event_key(event_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.event_key(event_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.event_key(event_id bigint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.event_keys(xid bigint, low uuid, after uuid, last uuid, event_types text[], max_count integer) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.event_sizes(seen txid_snapshot, upto txid_snapshot, early bigint[], first bigint, last bigint, event_types text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION event_snapshot(); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.event_snapshot() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.event_snapshot() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION events_in(reader postroad.consumers); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.events_in(reader postroad.consumers) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.events_in(reader postroad.consumers) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION events_of(xid bigint, after uuid, last uuid, event_types text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.events_of(xid bigint, after uuid, last uuid, event_types text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.events_of(xid bigint, after uuid, last uuid, event_types text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION explain(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -9326,6 +12063,7 @@ REVOKE ALL ON FUNCTION postroad.explain(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_functions;
 
 --
 -- Name: FUNCTION export_suppressions(); Type: ACL; Schema: postroad; Owner: -
@@ -9333,6 +12071,7 @@ GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_reader;
 
 REVOKE ALL ON FUNCTION postroad.export_suppressions() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.export_suppressions() TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.export_suppressions() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION fetch_contents(content_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -9347,12 +12086,14 @@ GRANT ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) TO postroad_wo
 
 REVOKE ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_webhook;
+GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION gate_is_open(priority smallint, p1_gate bigint); Type: ACL; Schema: postroad; Owner: -
@@ -9366,6 +12107,14 @@ GRANT ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) T
 --
 
 REVOKE ALL ON FUNCTION postroad.gateway_named(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.gateway_named(name text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION gateway_problem(call jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.gateway_problem(call jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.gateway_problem(call jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION hand_back(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -9379,12 +12128,14 @@ GRANT ALL ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) T
 --
 
 REVOKE ALL ON FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION has_news(consumer text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.has_news(consumer text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.has_news(consumer text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION heartbeat(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -9398,6 +12149,231 @@ GRANT ALL ON FUNCTION postroad.heartbeat(worker_id bigint) TO postroad_worker;
 --
 
 REVOKE ALL ON FUNCTION postroad.held_worker_ids() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.held_worker_ids() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION http_ack_events(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_ack_events(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_ack_events(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_bulk_from(call jsonb, recipients regclass, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_bulk_from(call jsonb, recipients regclass, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_bulk_from(call jsonb, recipients regclass, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_cancel(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_cancel(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_cancel(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_channel_stats(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_channel_stats(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_channel_stats(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_create_key(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_endpoints(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_endpoints(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_endpoints(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_explain(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_explain(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_explain(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_gateways(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_gateways(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_gateways(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_keys(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_keys(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_keys(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_message(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_message(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_message(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_messages(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_messages(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_messages(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_openapi(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_openapi() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_openapi() TO postroad_http;
+
+--
+-- Name: FUNCTION http_pause_gateway(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_pause_gateway(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_pause_gateway(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_queue_stats(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_queue_stats(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_queue_stats(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_read_events(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_read_events(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_read_events(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_resume_gateway(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_resume_gateway(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_resume_gateway(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_retry(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_retry(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_retry(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_revoke_key(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_revoke_key(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_revoke_key(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_routes(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_routes() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_routes() TO postroad_http;
+
+--
+-- Name: FUNCTION http_send_bulk(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_send_bulk(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_send_bulk(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_send_message(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_send_message(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_send_message(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_suppress(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_suppress(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_suppress(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_suppressions(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_suppressions(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_suppressions(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_timeline(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_timeline(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_timeline(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_unsuppress(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_unsuppress(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_unsuppress(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_weigh_gateway(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_weigh_gateway(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_weigh_gateway(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
 
 --
 -- Name: FUNCTION import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]); Type: ACL; Schema: postroad; Owner: -
@@ -9405,6 +12381,7 @@ REVOKE ALL ON FUNCTION postroad.held_worker_ids() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]); Type: ACL; Schema: postroad; Owner: -
@@ -9412,6 +12389,7 @@ GRANT ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels te
 
 REVOKE ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION intend(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -9425,6 +12403,7 @@ GRANT ALL ON FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) TO p
 --
 
 REVOKE ALL ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION is_bigint(number text); Type: ACL; Schema: postroad; Owner: -
@@ -9432,6 +12411,7 @@ REVOKE ALL ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_sna
 
 REVOKE ALL ON FUNCTION postroad.is_bigint(number text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.is_bigint(number text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.is_bigint(number text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION is_push_subscription(subscription text); Type: ACL; Schema: postroad; Owner: -
@@ -9439,12 +12419,14 @@ GRANT ALL ON FUNCTION postroad.is_bigint(number text) TO postroad_sender;
 
 REVOKE ALL ON FUNCTION postroad.is_push_subscription(subscription text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.is_push_subscription(subscription text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.is_push_subscription(subscription text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION is_report(event jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.is_report(event jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.is_report(event jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION is_suppressed(channel text, address text, tenant_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -9454,12 +12436,36 @@ REVOKE ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION is_suppressible(channel text, address text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.is_suppressible(channel text, address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.is_suppressible(channel text, address text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION json_problems(schema jsonb, value jsonb, pointer text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.json_problems(schema jsonb, value jsonb, pointer text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.json_problems(schema jsonb, value jsonb, pointer text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION leave_out(gateway text, cause text, count bigint, example jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION list_api_keys(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.list_api_keys() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.list_api_keys() TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.list_api_keys() TO postroad_functions;
 
 --
 -- Name: FUNCTION listen_events(); Type: ACL; Schema: postroad; Owner: -
@@ -9467,12 +12473,42 @@ REVOKE ALL ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint
 
 REVOKE ALL ON FUNCTION postroad.listen_events() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_consumer;
+GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION message_json(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.message_json(message_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.message_json(message_id uuid) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION message_response(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.message_response() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.message_response() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION message_schema(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.message_schema() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.message_schema() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION next_seq(priority smallint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.next_seq(priority smallint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.next_seq(priority smallint) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION no_such_message(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.no_such_message() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.no_such_message() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION normalize_email(address text); Type: ACL; Schema: postroad; Owner: -
@@ -9480,6 +12516,7 @@ REVOKE ALL ON FUNCTION postroad.next_seq(priority smallint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postroad.normalize_email(address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.normalize_email(address text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.normalize_email(address text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION normalize_phone(number text); Type: ACL; Schema: postroad; Owner: -
@@ -9487,6 +12524,7 @@ GRANT ALL ON FUNCTION postroad.normalize_email(address text) TO postroad_sender;
 
 REVOKE ALL ON FUNCTION postroad.normalize_phone(number text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.normalize_phone(number text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.normalize_phone(number text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION normalize_recipient(channel text, recipient text); Type: ACL; Schema: postroad; Owner: -
@@ -9494,6 +12532,7 @@ GRANT ALL ON FUNCTION postroad.normalize_phone(number text) TO postroad_sender;
 
 REVOKE ALL ON FUNCTION postroad.normalize_recipient(channel text, recipient text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.normalize_recipient(channel text, recipient text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.normalize_recipient(channel text, recipient text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION note_enqueuers(OUT candidates bigint[], OUT enqueuers text[]); Type: ACL; Schema: postroad; Owner: -
@@ -9514,12 +12553,14 @@ GRANT ALL ON FUNCTION postroad.notice_events(since text) TO postroad_worker;
 --
 
 REVOKE ALL ON FUNCTION postroad.on_unknown(message_type text, options jsonb, content_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.on_unknown(message_type text, options jsonb, content_id uuid) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION open_batch(consumer text, max_count integer, OUT reader postroad.consumers); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION overdue_after(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -9528,6 +12569,7 @@ REVOKE ALL ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT
 REVOKE ALL ON FUNCTION postroad.overdue_after(priority smallint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.overdue_after(priority smallint) TO postroad_reader;
 GRANT ALL ON FUNCTION postroad.overdue_after(priority smallint) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.overdue_after(priority smallint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION pause(scope text, key text, reason text); Type: ACL; Schema: postroad; Owner: -
@@ -9535,36 +12577,49 @@ GRANT ALL ON FUNCTION postroad.overdue_after(priority smallint) TO postroad_admi
 
 REVOKE ALL ON FUNCTION postroad.pause(scope text, key text, reason text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.pause(scope text, key text, reason text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.pause(scope text, key text, reason text) TO postroad_bound_functions;
 
 --
 -- Name: TABLE messages; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.messages TO postroad_functions;
+GRANT SELECT ON TABLE postroad.messages TO postroad_bound_functions;
 
 --
 -- Name: TABLE messages_kept; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.messages_kept TO postroad_functions;
+GRANT SELECT ON TABLE postroad.messages_kept TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION pause_of(m postroad.messages, k postroad.messages_kept); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.messages_kept) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.messages_kept) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION place_reports(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.place_reports(gateway text, events jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.place_reports(gateway text, events jsonb) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION problem(status integer, code text, detail text, errors jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.problem(status integer, code text, detail text, errors jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.problem(status integer, code text, detail text, errors jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION promote_due(priority smallint, after timestamp with time zone, max_count integer, OUT promoted integer, OUT reached timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
@@ -9602,10 +12657,18 @@ REVOKE ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count int
 GRANT ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) TO postroad_worker;
 
 --
+-- Name: FUNCTION put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb, request jsonb, success integer, cost integer, tenants boolean, is_stream boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb, request jsonb, success integer, cost integer, tenants boolean, is_stream boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb, request jsonb, success integer, cost integer, tenants boolean, is_stream boolean) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION queue_depth(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -9614,6 +12677,21 @@ REVOKE ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text
 REVOKE ALL ON FUNCTION postroad.queue_depth(priority smallint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_reader;
 GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION read_cursor(cursor text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.read_cursor(cursor text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.read_cursor(cursor text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION read_date_time(content text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.read_date_time(content text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.read_date_time(content text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION read_events(consumer text, "limit" integer); Type: ACL; Schema: postroad; Owner: -
@@ -9621,6 +12699,28 @@ GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_admin;
 
 REVOKE ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) TO postroad_consumer;
+GRANT ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION read_place(cursor text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.read_place(cursor text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.read_place(cursor text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION reason_problem(reason text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.reason_problem(reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.reason_problem(reason text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb) TO postroad_http;
 
 --
 -- Name: FUNCTION record_events(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
@@ -9628,18 +12728,21 @@ GRANT ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) TO po
 
 REVOKE ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) TO postroad_webhook;
+GRANT ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION record_of(message_id uuid); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.record_of(message_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.record_of(message_id uuid) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION record_reports(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.record_reports(gateway text, events jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.record_reports(gateway text, events jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION refresh_channel_health(); Type: ACL; Schema: postroad; Owner: -
@@ -9654,6 +12757,7 @@ GRANT ALL ON FUNCTION postroad.refresh_channel_health() TO postroad_worker;
 
 REVOKE ALL ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) TO postroad_consumer;
+GRANT ALL ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION register_gateways(gateways text[], channels text[], positions smallint[]); Type: ACL; Schema: postroad; Owner: -
@@ -9684,11 +12788,19 @@ REVOKE ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) FROM PUBL
 GRANT ALL ON FUNCTION postroad.release(lease_id uuid, delay interval) TO postroad_worker;
 
 --
+-- Name: FUNCTION remember_call(caller text, key text, fingerprint bytea, status smallint, body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.remember_call(caller text, key text, fingerprint bytea, status smallint, body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.remember_call(caller text, key text, fingerprint bytea, status smallint, body jsonb) TO postroad_http;
+
+--
 -- Name: FUNCTION remove_webhook_endpoint(endpoint_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer); Type: ACL; Schema: postroad; Owner: -
@@ -9696,6 +12808,7 @@ GRANT ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) TO po
 
 REVOKE ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -9705,10 +12818,18 @@ REVOKE ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, ca
 GRANT ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) TO postroad_worker;
 
 --
+-- Name: FUNCTION request_problem(method text, path text, call jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.request_problem(method text, path text, call jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.request_problem(method text, path text, call jsonb) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION rescue(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -9722,6 +12843,7 @@ GRANT ALL ON FUNCTION postroad.rescue(worker_id bigint) TO postroad_worker;
 --
 
 REVOKE ALL ON FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION reset_floors(); Type: ACL; Schema: postroad; Owner: -
@@ -9735,6 +12857,7 @@ GRANT ALL ON FUNCTION postroad.reset_floors() TO postroad_worker;
 --
 
 REVOKE ALL ON FUNCTION postroad.reset_own_consumers() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.reset_own_consumers() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION resume(scope text, key text); Type: ACL; Schema: postroad; Owner: -
@@ -9742,6 +12865,7 @@ REVOKE ALL ON FUNCTION postroad.reset_own_consumers() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postroad.resume(scope text, key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.resume(scope text, key text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.resume(scope text, key text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION retry(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -9749,6 +12873,7 @@ GRANT ALL ON FUNCTION postroad.resume(scope text, key text) TO postroad_admin;
 
 REVOKE ALL ON FUNCTION postroad.retry(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.retry(message_id uuid) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.retry(message_id uuid) TO postroad_functions;
 
 --
 -- Name: FUNCTION retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer); Type: ACL; Schema: postroad; Owner: -
@@ -9756,6 +12881,22 @@ GRANT ALL ON FUNCTION postroad.retry(message_id uuid) TO postroad_admin;
 
 REVOKE ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) TO postroad_functions;
+
+--
+-- Name: FUNCTION retry_one(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.retry_one(message_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.retry_one(message_id uuid) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION revoke_api_key(key_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.revoke_api_key(key_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.revoke_api_key(key_id bigint) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.revoke_api_key(key_id bigint) TO postroad_functions;
 
 --
 -- Name: FUNCTION rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval); Type: ACL; Schema: postroad; Owner: -
@@ -9763,12 +12904,14 @@ GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, chan
 
 REVOKE ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION route_of(m postroad.messages, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION routing_state(); Type: ACL; Schema: postroad; Owner: -
@@ -9783,6 +12926,7 @@ GRANT ALL ON FUNCTION postroad.routing_state() TO postroad_worker;
 
 REVOKE ALL ON FUNCTION postroad.set_gateway_weight(gateway text, weight integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.set_gateway_weight(gateway text, weight integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.set_gateway_weight(gateway text, weight integer) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION set_rate_limit(limit_type text, limit_key text, per_second integer, per_minute integer, per_hour integer, per_day integer); Type: ACL; Schema: postroad; Owner: -
@@ -9790,6 +12934,7 @@ GRANT ALL ON FUNCTION postroad.set_gateway_weight(gateway text, weight integer) 
 
 REVOKE ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_second integer, per_minute integer, per_hour integer, per_day integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_second integer, per_minute integer, per_hour integer, per_day integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_second integer, per_minute integer, per_hour integer, per_day integer) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION set_sms_reply(wish text, body text); Type: ACL; Schema: postroad; Owner: -
@@ -9797,6 +12942,7 @@ GRANT ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, p
 
 REVOKE ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean); Type: ACL; Schema: postroad; Owner: -
@@ -9804,6 +12950,7 @@ GRANT ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) TO postroad_a
 
 REVOKE ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean); Type: ACL; Schema: postroad; Owner: -
@@ -9811,6 +12958,7 @@ GRANT ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, 
 
 REVOKE ALL ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION settle(message_id uuid, outcome text); Type: ACL; Schema: postroad; Owner: -
@@ -9818,12 +12966,14 @@ GRANT ALL ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text
 
 REVOKE ALL ON FUNCTION postroad.settle(message_id uuid, outcome text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.settle(message_id uuid, outcome text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.settle(message_id uuid, outcome text) TO postroad_functions;
 
 --
 -- Name: FUNCTION size_kb(bytes bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.size_kb(bytes bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.size_kb(bytes bigint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION split_webhooks(batch_ids bigint[]); Type: ACL; Schema: postroad; Owner: -
@@ -9831,6 +12981,7 @@ REVOKE ALL ON FUNCTION postroad.size_kb(bytes bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) TO postroad_webhook;
+GRANT ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text); Type: ACL; Schema: postroad; Owner: -
@@ -9840,6 +12991,7 @@ REVOKE ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status 
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_functions;
 
 --
 -- Name: FUNCTION store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]); Type: ACL; Schema: postroad; Owner: -
@@ -9847,6 +12999,7 @@ GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status t
 
 REVOKE ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) TO postroad_webhook;
+GRANT ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION summarize_events(old_days boolean, all_of_it boolean); Type: ACL; Schema: postroad; Owner: -
@@ -9861,30 +13014,49 @@ GRANT ALL ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it bool
 
 REVOKE ALL ON FUNCTION postroad.suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text) TO postroad_functions;
 
 --
 -- Name: FUNCTION suppressed_by(channel text, recipient text, tenant_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.suppressed_by(channel text, recipient text, tenant_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.suppressed_by(channel text, recipient text, tenant_id bigint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION suppression_address(channel text, address text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.suppression_address(channel text, address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.suppression_address(channel text, address text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION suppression_key(channel text, recipient text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.suppression_key(channel text, recipient text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.suppression_key(channel text, recipient text) TO postroad_bound_functions;
+
+--
+-- Name: TABLE suppression_list; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_list TO postroad_functions;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_list TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION suppression_of(channel text, recipient text, tenant_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.suppression_of(channel text, recipient text, tenant_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.suppression_of(channel text, recipient text, tenant_id bigint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION suppression_rank(reason text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.suppression_rank(reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.suppression_rank(reason text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION take_probe(gateway text); Type: ACL; Schema: postroad; Owner: -
@@ -9899,6 +13071,7 @@ GRANT ALL ON FUNCTION postroad.take_probe(gateway text) TO postroad_worker;
 
 REVOKE ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_webhook;
+GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION timeline(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -9908,18 +13081,21 @@ REVOKE ALL ON FUNCTION postroad.timeline(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_functions;
 
 --
 -- Name: FUNCTION to_time(text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.to_time(text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.to_time(text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION txid_current_if_assigned(); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.txid_current_if_assigned() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.txid_current_if_assigned() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION unregister_consumer(consumer text); Type: ACL; Schema: postroad; Owner: -
@@ -9927,6 +13103,7 @@ REVOKE ALL ON FUNCTION postroad.txid_current_if_assigned() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postroad.unregister_consumer(consumer text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.unregister_consumer(consumer text) TO postroad_consumer;
+GRANT ALL ON FUNCTION postroad.unregister_consumer(consumer text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION unregister_worker(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -9946,6 +13123,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.leases TO postroad_functions
 --
 
 REVOKE ALL ON FUNCTION postroad.unsent_of(lease postroad.leases) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.unsent_of(lease postroad.leases) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION unsuppress(channel text, address text, tenant_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -9953,18 +13131,21 @@ REVOKE ALL ON FUNCTION postroad.unsent_of(lease postroad.leases) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION postroad.unsuppress(channel text, address text, tenant_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.unsuppress(channel text, address text, tenant_id bigint) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.unsuppress(channel text, address text, tenant_id bigint) TO postroad_functions;
 
 --
 -- Name: FUNCTION use_idempotency_key(tenant_id bigint, key text, new_id uuid, call jsonb, OUT message_id uuid, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.use_idempotency_key(tenant_id bigint, key text, new_id uuid, call jsonb, OUT message_id uuid, OUT verdict text, OUT reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.use_idempotency_key(tenant_id bigint, key text, new_id uuid, call jsonb, OUT message_id uuid, OUT verdict text, OUT reason text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION uuid_add(base uuid, steps bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.uuid_add(base uuid, steps bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.uuid_add(base uuid, steps bigint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION uuid_at(at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
@@ -9973,36 +13154,89 @@ REVOKE ALL ON FUNCTION postroad.uuid_add(base uuid, steps bigint) FROM PUBLIC;
 REVOKE ALL ON FUNCTION postroad.uuid_at(at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.uuid_at(at timestamp with time zone) TO postroad_reader;
 GRANT ALL ON FUNCTION postroad.uuid_at(at timestamp with time zone) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.uuid_at(at timestamp with time zone) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION uuid_v7(); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.uuid_v7() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.uuid_v7() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION wake(priority smallint); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.wake(priority smallint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.wake(priority smallint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION wants_message(event_types text[], event_type text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.wants_message(event_types text[], event_type text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.wants_message(event_types text[], event_type text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION wants_system(event_types text[], kind text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.wants_system(event_types text[], kind text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.wants_system(event_types text[], kind text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION write_cursor(id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.write_cursor(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.write_cursor(id uuid) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION write_place(place jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.write_place(place jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.write_place(place jsonb) TO postroad_bound_functions;
+
+--
+-- Name: TABLE api_keys; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.api_keys TO postroad_functions;
+GRANT SELECT,INSERT,UPDATE ON TABLE postroad.api_keys TO postroad_bound_functions;
+
+--
+-- Name: SEQUENCE api_keys_key_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.api_keys_key_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE api_routes; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.api_routes TO postroad_functions;
+GRANT SELECT ON TABLE postroad.api_routes TO postroad_bound_functions;
+
+--
+-- Name: TABLE audit_log; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.audit_log TO postroad_functions;
+GRANT SELECT,INSERT ON TABLE postroad.audit_log TO postroad_bound_functions;
+
+--
+-- Name: SEQUENCE audit_log_audit_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.audit_log_audit_id_seq TO postroad_functions;
 
 --
 -- Name: TABLE channel_health; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.channel_health TO postroad_functions;
+GRANT SELECT ON TABLE postroad.channel_health TO postroad_bound_functions;
 
 --
 -- Name: TABLE event_minutes; Type: ACL; Schema: postroad; Owner: -
@@ -10051,6 +13285,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_rates TO postroad_f
 GRANT SELECT ON TABLE postroad.event_consumers TO postroad_reader;
 GRANT SELECT ON TABLE postroad.event_consumers TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_consumers TO postroad_functions;
+GRANT SELECT ON TABLE postroad.event_consumers TO postroad_bound_functions;
 
 --
 -- Name: TABLE event_ticks; Type: ACL; Schema: postroad; Owner: -
@@ -10071,24 +13306,28 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.failed_messages TO postroad_
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_minutes TO postroad_functions;
+GRANT SELECT ON TABLE postroad.gateway_minutes TO postroad_bound_functions;
 
 --
 -- Name: TABLE gateway_routes; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_routes TO postroad_functions;
+GRANT SELECT ON TABLE postroad.gateway_routes TO postroad_bound_functions;
 
 --
 -- Name: TABLE gateway_states; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_states TO postroad_functions;
+GRANT SELECT ON TABLE postroad.gateway_states TO postroad_bound_functions;
 
 --
 -- Name: TABLE pauses; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.pauses TO postroad_functions;
+GRANT SELECT ON TABLE postroad.pauses TO postroad_bound_functions;
 
 --
 -- Name: TABLE gateway_stats; Type: ACL; Schema: postroad; Owner: -
@@ -10105,6 +13344,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_stats TO postroad_fu
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.health_log TO postroad_functions;
 
 --
+-- Name: TABLE http_idempotency; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.http_idempotency TO postroad_functions;
+GRANT SELECT,INSERT,DELETE ON TABLE postroad.http_idempotency TO postroad_bound_functions;
+
+--
 -- Name: TABLE idempotency_keys; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10115,6 +13361,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.idempotency_keys TO postroad
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.worker_sessions TO postroad_functions;
+GRANT SELECT ON TABLE postroad.worker_sessions TO postroad_bound_functions;
 
 --
 -- Name: TABLE in_flight; Type: ACL; Schema: postroad; Owner: -
@@ -10141,6 +13388,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.intents TO postroad_function
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.ip_pools TO postroad_functions;
+GRANT SELECT ON TABLE postroad.ip_pools TO postroad_bound_functions;
 
 --
 -- Name: TABLE late_events; Type: ACL; Schema: postroad; Owner: -
@@ -10173,36 +13421,42 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_counters TO postroad
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue TO postroad_functions;
+GRANT SELECT,INSERT,DELETE ON TABLE postroad.message_queue TO postroad_bound_functions;
 
 --
 -- Name: TABLE message_queue_p0; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue_p0 TO postroad_functions;
+GRANT SELECT ON TABLE postroad.message_queue_p0 TO postroad_bound_functions;
 
 --
 -- Name: TABLE message_queue_p1; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue_p1 TO postroad_functions;
+GRANT SELECT ON TABLE postroad.message_queue_p1 TO postroad_bound_functions;
 
 --
 -- Name: TABLE message_queue_p2; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue_p2 TO postroad_functions;
+GRANT SELECT ON TABLE postroad.message_queue_p2 TO postroad_bound_functions;
 
 --
 -- Name: TABLE message_queue_p3; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue_p3 TO postroad_functions;
+GRANT SELECT ON TABLE postroad.message_queue_p3 TO postroad_bound_functions;
 
 --
 -- Name: TABLE message_queue_p4; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue_p4 TO postroad_functions;
+GRANT SELECT ON TABLE postroad.message_queue_p4 TO postroad_bound_functions;
 
 --
 -- Name: TABLE message_stats; Type: ACL; Schema: postroad; Owner: -
@@ -10243,6 +13497,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_outbox TO postroad_f
 GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_reader;
 GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.outbound_stats TO postroad_functions;
+GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE pauses_pause_id_seq; Type: ACL; Schema: postroad; Owner: -
@@ -10255,66 +13510,77 @@ GRANT ALL ON SEQUENCE postroad.pauses_pause_id_seq TO postroad_functions;
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_floor_p0 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_floor_p0 TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE queue_floor_p1; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_floor_p1 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_floor_p1 TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE queue_floor_p2; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_floor_p2 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_floor_p2 TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE queue_floor_p3; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_floor_p3 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_floor_p3 TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE queue_floor_p4; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_floor_p4 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_floor_p4 TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE queue_seq_p0; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_seq_p0 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_seq_p0 TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE queue_seq_p1; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_seq_p1 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_seq_p1 TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE queue_seq_p2; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_seq_p2 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_seq_p2 TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE queue_seq_p3; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_seq_p3 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_seq_p3 TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE queue_seq_p4; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT ALL ON SEQUENCE postroad.queue_seq_p4 TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.queue_seq_p4 TO postroad_bound_functions;
 
 --
 -- Name: TABLE scheduled; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.scheduled TO postroad_functions;
+GRANT SELECT,DELETE ON TABLE postroad.scheduled TO postroad_bound_functions;
 
 --
 -- Name: TABLE queue_stats; Type: ACL; Schema: postroad; Owner: -
@@ -10323,6 +13589,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.scheduled TO postroad_functi
 GRANT SELECT ON TABLE postroad.queue_stats TO postroad_reader;
 GRANT SELECT ON TABLE postroad.queue_stats TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.queue_stats TO postroad_functions;
+GRANT SELECT ON TABLE postroad.queue_stats TO postroad_bound_functions;
 
 --
 -- Name: TABLE rate_limits; Type: ACL; Schema: postroad; Owner: -
@@ -10335,18 +13602,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.rate_limits TO postroad_func
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.sms_prices TO postroad_functions;
+GRANT SELECT ON TABLE postroad.sms_prices TO postroad_bound_functions;
 
 --
 -- Name: TABLE sms_replies; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.sms_replies TO postroad_functions;
-
---
--- Name: TABLE suppression_list; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_list TO postroad_functions;
 
 --
 -- Name: TABLE suppression_rules; Type: ACL; Schema: postroad; Owner: -
@@ -10373,6 +13635,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_strikes TO postr
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.system_events TO postroad_functions;
+GRANT INSERT ON TABLE postroad.system_events TO postroad_bound_functions;
 
 --
 -- Name: TABLE system_log; Type: ACL; Schema: postroad; Owner: -

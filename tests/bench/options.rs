@@ -57,7 +57,11 @@ impl Options {
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { 2 } else { 0 })
         })?;
-        match options.only.iter().find(|c| !matches!(c, 'a'..='l' | 'w' | 'x')) {
+        match options
+            .only
+            .iter()
+            .find(|c| !matches!(c, 'a'..='l' | 'w' | 'x'))
+        {
             Some(unknown) => {
                 eprintln!("bench: --only takes letters from a to l, w and x; got {unknown}");
                 Err(ExitCode::from(2))

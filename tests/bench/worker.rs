@@ -74,9 +74,8 @@ impl<'a> Worker<'a> {
     pub(crate) async fn serve(cluster: &'a Cluster, db: &Db) -> anyhow::Result<(Self, SocketAddr)> {
         // A port that was free a moment ago.
         let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-        let settings = format!(
-            "[server]\nlisten = \"{address}\"\n\n[api]\nrequests_per_second = 1000000\n"
-        );
+        let settings =
+            format!("[server]\nlisten = \"{address}\"\n\n[api]\nrequests_per_second = 1000000\n");
         let mut server = Self::spawn(cluster, db, "serve", "server", &settings)?;
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(address).await.is_err() {

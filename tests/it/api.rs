@@ -73,6 +73,9 @@ impl Api {
             settings: server::Settings::default(),
             api: settings,
             database: db.database.clone(),
+            endpoints: Default::default(),
+            webhook_counts: Default::default(),
+            links: None,
         };
         let running = server::run(listener, context, shutdown.clone());
         let server = tokio::spawn(async move { running.await.expect("it runs") });

@@ -34,6 +34,7 @@ impl Serving {
         let shutdown = CancellationToken::new();
         let context = server::Context {
             settings: server::Settings::default(),
+            api: server::api::Settings::default(),
             database,
             endpoints: Default::default(),
             webhook_counts: Default::default(),

@@ -47,6 +47,7 @@ impl Running {
         let (counts, shutdown) = (Arc::default(), CancellationToken::new());
         let context = server::Context {
             settings,
+            api: server::api::Settings::default(),
             database: database.with_setting("role=postroad_webhook"),
             endpoints,
             webhook_counts: Arc::clone(&counts),

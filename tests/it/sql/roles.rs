@@ -68,7 +68,7 @@ const FOR_SENDERS: [&str; 5] = [
 ];
 
 /// Called by functions of their folder only.
-const INTERNAL: [&str; 11] = [
+const INTERNAL: [&str; 13] = [
     "held_worker_ids",
     "place_of",
     "unsent_of",
