@@ -1,4 +1,10 @@
-//! Tracing set-up.
+//! Logs and figures: tracing set-up, the one list of metric names, and what this process counts.
+
+pub mod counted;
+pub mod histogram;
+pub mod names;
+pub mod process;
+pub mod samples;
 
 use std::io::{IsTerminal, stderr};
 

@@ -17,6 +17,7 @@ use crate::db::calls::{self, ClaimedRow};
 use crate::db::listen::{Key, Live, Session};
 use crate::model::message::Priority;
 use crate::render::Prepared;
+use crate::telemetry::counted;
 
 /// A claimed batch.
 pub struct Batch {
@@ -117,6 +118,15 @@ impl Claimer {
                 keys.hold(Some(Key::Asleep), self.priority).await;
                 self.claim(&live, wanted, &mut contents).await
             };
+            let counted = counted::pool(self.priority);
+            match claimed {
+                Ok(0) => counted.empty_claims.add(1),
+                Ok(count) => {
+                    counted.claims.add(1);
+                    counted.claimed.add(count as u64);
+                }
+                Err(_) => counted.failed_claims.add(1),
+            }
             if self.priority == Priority::P0 {
                 self.session.set_p0_busy(matches!(claimed, Ok(1..)));
             }

@@ -10,9 +10,12 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::claim::release;
-use super::settings::PACED_BELOW;
+use super::figures;
+use super::settings::{PACED_BELOW, pace};
 use crate::db::DbError;
 use crate::db::calls::{self, Outcome};
+use crate::model::message::Priority;
+use crate::telemetry::counted;
 
 /// Outcomes in one flush, at most.
 const FLUSH_MAX: usize = 2000;
@@ -42,13 +45,14 @@ pub enum Note {
     },
 }
 
-/// Writes outcomes, gathering few for `pace`, until the sender is gone and all are written.
+/// Writes outcomes, gathering few for the pace of the priority, until the sender is gone and all are written.
 pub async fn run(
     db: Pool,
     mut notes: mpsc::UnboundedReceiver<Note>,
-    pace: Duration,
+    priority: Priority,
     written: impl Fn(usize),
 ) {
+    let pace = pace(priority);
     let mut left: HashMap<Uuid, usize> = HashMap::new();
     let mut received = Vec::new();
     let mut releases = JoinSet::new();
@@ -102,7 +106,8 @@ pub async fn run(
             hand_back(&db, &handed_back.0, &handed_back.1).await;
         }
         if !outcomes.is_empty() || !finished.is_empty() {
-            write(&db, &mut outcomes, &finished).await;
+            write(&db, priority, &mut outcomes, &finished).await;
+            figures::written(priority, &outcomes);
         }
         written(outcomes.len());
         while releases.try_join_next().is_some() {}
@@ -134,7 +139,7 @@ async fn hand_back(db: &Pool, lease_ids: &[Uuid], message_ids: &[Uuid]) {
 }
 
 /// Calls `complete` until it succeeds: an outcome that is not written is a message that is sent again.
-async fn write(db: &Pool, outcomes: &mut [Outcome], finished: &[Uuid]) {
+async fn write(db: &Pool, priority: Priority, outcomes: &mut [Outcome], finished: &[Uuid]) {
     let mut delay = Duration::from_millis(50);
     loop {
         let completed = async {
@@ -144,6 +149,7 @@ async fn write(db: &Pool, outcomes: &mut [Outcome], finished: &[Uuid]) {
         match completed.await {
             Ok(()) => return,
             Err(error) => {
+                counted::pool(priority).failed_completions.add(1);
                 tracing::warn!(%error, outcomes = outcomes.len(), "outcomes could not be written; they are tried again");
                 if is_data_error(&error) {
                     // Something that a provider said cannot be stored: the outcome matters more than the words.

@@ -8,6 +8,7 @@ pub mod claim;
 pub mod complete;
 mod contents;
 pub mod deliver;
+mod figures;
 pub mod pool;
 pub mod routing;
 pub mod settings;
@@ -26,6 +27,7 @@ use crate::db::{Database, listen};
 use crate::gateway::links::Links;
 use crate::gateway::registry::{GatewayConfigError, GatewaySettings, Registry};
 use crate::model::message::{Channel, Priority};
+use crate::telemetry::counted;
 use routing::Routing;
 pub use settings::Settings;
 
@@ -107,6 +109,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
     let rules = Arc::new(context.rules.clone());
     let routing = Arc::new(Routing::default());
     let mut pools = Vec::new();
+    let mut shown = Vec::new();
     for (priority, gateways) in registries {
         let session = session.clone();
         pools.push(pool(
@@ -117,7 +120,17 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
             Arc::clone(&routing),
             Arc::clone(&rules),
         )?);
+        let pool = pool(&context, priority, gateways, session, Arc::clone(&routing))?;
+        let db = pool.db.clone();
+        shown.push(counted::register(move |samples| {
+            figures::collect_pool(priority.as_str(), &db, samples);
+        }));
+        pools.push(pool);
     }
+    shown.push(counted::register({
+        let routing = Arc::clone(&routing);
+        move |samples| routing.collect(samples)
+    }));
 
     // One pool that ends by a bug ends the process: its leases are rescued only then.
     let stop = shutdown.child_token();

@@ -21,7 +21,7 @@ use super::claim::{Batch, Claimer};
 use super::complete::{self, Note};
 use super::deliver::{self, Next, Ready};
 use super::routing::Routing;
-use super::settings::{PoolPolicy, pace};
+use super::settings::PoolPolicy;
 use crate::db::calls::{self, Outcome};
 use crate::db::listen::{Live, Session};
 use crate::gateway::registry::Registry;
@@ -126,18 +126,13 @@ impl Pool {
             p1_gate: self.p1_gate,
         };
         let claiming = tokio::spawn(claimer.run(shutdown.clone()));
-        let completing = tokio::spawn(complete::run(
-            self.db.clone(),
-            noted,
-            pace(self.priority),
-            {
-                let (unwritten, room) = (Arc::clone(&unwritten), Arc::clone(&room));
-                move |count| {
-                    unwritten.fetch_sub(count, Ordering::Relaxed);
-                    room.notify_one();
-                }
-            },
-        ));
+        let completing = tokio::spawn(complete::run(self.db.clone(), noted, self.priority, {
+            let (unwritten, room) = (Arc::clone(&unwritten), Arc::clone(&room));
+            move |count| {
+                unwritten.fetch_sub(count, Ordering::Relaxed);
+                room.notify_one();
+            }
+        }));
 
         let mut running = Running {
             pool: &self,

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::figures::{GatewayCalls, collect_state};
 use crate::gateway::Gateway;
 use crate::model::health::{BUCKETS, Breaker, Calls, Change, STALLED_AFTER, Shared, State};
 use crate::model::message::{Channel, Priority};
 use crate::model::outcome::{Accepted, Fault, SendError};
+use crate::telemetry::samples::Samples;
 
 /// Destination domains that are watched for each gateway, at most; beyond that the map starts over.
 const DOMAINS_MAX: usize = 1000;
@@ -39,6 +41,7 @@ struct Tracked {
     under_way: BTreeMap<u64, (Instant, Priority)>,
     last_answer: Option<Instant>,
     calls: BTreeMap<Channel, Calls>,
+    all_calls: GatewayCalls,
 }
 
 /// What a message brings to the choice of its gateway.
@@ -240,6 +243,15 @@ impl Routing {
         tracked.breaker.probe(Instant::now());
     }
 
+    /// Adds what is known of the gateways, for a scrape.
+    pub fn collect(&self, samples: &mut Samples) {
+        for (name, tracked) in &self.known().gateways {
+            tracked.all_calls.collect(name, samples);
+            let (state, in_flight) = (tracked.breaker.state(), tracked.under_way.len());
+            collect_state(name, state, tracked.is_paused, in_flight, samples);
+        }
+    }
+
     /// Takes the calls that were counted since the last time.
     pub fn take_calls(&self) -> Vec<(String, Channel, Calls)> {
         let mut known = self.known();
@@ -368,7 +380,9 @@ impl Call<'_> {
             .max(1)
             .next_power_of_two()
             .trailing_zeros() as usize;
-        calls.latencies[bucket.min(BUCKETS - 1)] += 1;
+        let bucket = bucket.min(BUCKETS - 1);
+        calls.latencies[bucket] += 1;
+        tracked.all_calls.note(answer, bucket, latency);
         let (is_gateways, is_domains) = match answer {
             Ok(_) => (false, false),
             Err(error) => match error.fault {
