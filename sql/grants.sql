@@ -49,7 +49,7 @@ begin
     from pg_proc as p, lateral (
       select case
         when has_function_privilege('postroad_http', p.oid, 'execute')
-          or p.proname = any ('{status,timeline,explain,cancel,retry,retry_failed,settle,suppress,unsuppress,create_api_key,revoke_api_key,list_api_keys,audit_trail}')
+          or p.proname = any ('{status,timeline,explain,message_report,cancel,retry,retry_failed,settle,suppress,unsuppress,create_api_key,revoke_api_key,list_api_keys,audit_trail}')
           then 'postroad_bound_functions'
         else 'postroad_functions'
       end

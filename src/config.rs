@@ -20,6 +20,7 @@ use crate::gateway::registry::{GatewaySettings, Routes, other_name};
 use crate::model::message::{Channel, MessageType};
 use crate::model::price::Prices;
 use crate::model::secret::Secret;
+use crate::telemetry::otlp;
 use crate::{maintain, outbound, server, worker};
 
 /// Every setting with its documentation.
@@ -37,6 +38,11 @@ pub struct Config {
     pub server: server::Settings,
     /// `[api]`.
     pub api: server::api::Settings,
+    /// `[metrics]`.
+    #[serde(default)]
+    pub metrics: server::MetricsSettings,
+    /// `[telemetry]`.
+    pub telemetry: otlp::Settings,
     /// `[worker]`.
     pub worker: worker::Settings,
     /// `[maintain]`.

@@ -3,6 +3,7 @@
 pub mod counted;
 pub mod histogram;
 pub mod names;
+pub mod otlp;
 pub mod process;
 pub mod samples;
 

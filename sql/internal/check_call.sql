@@ -58,7 +58,7 @@ begin
     if wrong is not null then
       raise exception 'options: %', wrong
         using errcode = 'PR005',
-          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, push, sms, voice.';
+          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, traceparent, push, sms, voice.';
     end if;
   end if;
 
@@ -137,6 +137,10 @@ begin
       when 'tracking' then
         if jsonb_typeof(given) <> 'boolean' then
           return 'tracking must be true or false';
+        end if;
+      when 'traceparent' then                    -- one that is garbled ends no transaction: whoever reads it goes on without
+        if jsonb_typeof(given) <> 'string' or octet_length(given::text) > 300 then
+          return 'traceparent must be a string, as the header of W3C Trace Context';
         end if;
       when 'push' then
         if postroad.check_push(given) is not null then

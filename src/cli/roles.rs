@@ -15,7 +15,8 @@ use crate::db::pool::Database;
 use crate::gateway::endpoints::Endpoints;
 use crate::gateway::links::Links;
 use crate::model::message::Priority;
-use crate::{maintain, outbound, server, shutdown, telemetry, worker};
+use crate::server::live;
+use crate::{gateway, maintain, outbound, server, shutdown, telemetry, worker};
 
 /// What a process does.
 pub(super) enum Role {
@@ -52,7 +53,15 @@ pub(super) async fn run(config: Config, roles: Vec<Role>) -> anyhow::Result<()> 
         let scheme = config.server.scheme();
         info!("listening on {scheme}://{}", listener.local_addr()?);
     }
-    run_until(config, roles, database, listener, shutdown).await
+    let page = live::Setup::default();
+    run_until(
+        config,
+        roles,
+        database,
+        listener.map(|l| (l, page)),
+        shutdown,
+    )
+    .await
 }
 
 /// Runs `roles` until `shutdown`; one that fails or ends before takes the others with it.
@@ -60,11 +69,38 @@ pub(super) async fn run_until(
     config: Config,
     roles: Vec<Role>,
     database: Database,
-    mut listener: Option<TcpListener>,
+    mut served: Option<(TcpListener, live::Setup)>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let links = links(&config)?;
     let mut running = JoinSet::new();
+    let monitors = server::listen_for_monitors(&config.metrics).await?;
+    let has_metrics = monitors.is_none();
+    if let Some(listener) = monitors {
+        info!("figures on http://{}/metrics", listener.local_addr()?);
+        let settings = server::Settings {
+            tls_certificate: None,
+            tls_key: None,
+            ..config.server.clone()
+        };
+        let (database, shutdown) = (database.clone(), shutdown.clone());
+        running.spawn(async move {
+            let result = server::run_metrics(listener, settings, database, shutdown).await;
+            ("metrics", result.map_err(anyhow::Error::msg))
+        });
+    }
+    let exported = config
+        .telemetry
+        .read()
+        .map_err(|(_, problem)| anyhow!(problem))?;
+    if let Some(collector) = exported {
+        let client = gateway::http::client().map_err(anyhow::Error::msg)?;
+        let (name, shutdown) = (config.telemetry.service_name.clone(), shutdown.clone());
+        running.spawn(async move {
+            telemetry::otlp::run(client, collector, name, shutdown).await;
+            ("traces", Ok(()))
+        });
+    }
     if roles.iter().any(Role::needs_schema) {
         let (database, shutdown) = (database.clone(), shutdown.clone());
         running.spawn(async move {
@@ -105,7 +141,7 @@ pub(super) async fn run_until(
                 });
             }
             Role::Serve => {
-                let listener = listener.take().context("no listener to serve on")?;
+                let (listener, page) = served.take().context("no listener to serve on")?;
                 let context = server::Context {
                     settings: config.server.clone(),
                     api: config.api.clone(),
@@ -113,6 +149,8 @@ pub(super) async fn run_until(
                     endpoints: Endpoints::build(&config.webhooks)?,
                     webhook_counts: Arc::default(),
                     links: links.as_ref().map(|links| links.keys()),
+                    page,
+                    has_metrics,
                 };
                 running.spawn(async move {
                     let result = server::run(listener, context, shutdown).await;

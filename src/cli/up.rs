@@ -1,6 +1,7 @@
 //! `postroad up`: everything in one process.
 
 use std::fs::DirBuilder;
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::{env, io};
@@ -17,7 +18,7 @@ use crate::db::pool::Database;
 use crate::embedded::{self, Embedded, EmbeddedError};
 use crate::gateway::registry::{GatewaySettings, Registry};
 use crate::model::message::{Channel, Priority};
-use crate::server::{self, settings::DEFAULT_LISTEN};
+use crate::server::{self, live, settings::DEFAULT_LISTEN};
 use crate::{shutdown, telemetry};
 
 /// The gateway of channels that have none.
@@ -103,7 +104,7 @@ async fn serve_all(
     }
     let scheme = config.server.scheme();
     say(&format!(
-        "postroad is up, health on {scheme}://{address}/health/ready. Ctrl-C stops it. Try, in another terminal:\n\n  \
+        "postroad is up, see {scheme}://{address}/. Ctrl-C stops it. Try, in another terminal:\n\n  \
          {psql}\n\n  \
          select * from postroad.enqueue(channel => 'email', recipient => 'ada@example.org',\n    \
          subject => 'Hello', body => 'It works.');\n"
@@ -114,7 +115,24 @@ async fn serve_all(
         Role::Outbound,
         Role::Serve,
     ];
-    roles::run_until(config, all, database, Some(listener), shutdown.clone()).await
+    let page = page(&address, !outbox.is_empty())?;
+    roles::run_until(
+        config,
+        all,
+        database,
+        Some((listener, page)),
+        shutdown.clone(),
+    )
+    .await
+}
+
+/// The live page: for this machine, where nobody else reaches us.
+fn page(address: &SocketAddr, has_outbox: bool) -> anyhow::Result<live::Setup> {
+    let outbox = env::current_dir()?.join(embedded::FOLDER).join(OUTBOX);
+    Ok(live::Setup {
+        is_for_this_machine: address.ip().is_loopback(),
+        outbox: has_outbox.then_some(outbox),
+    })
 }
 
 /// The configured address; where that is the default one and taken, a free port.

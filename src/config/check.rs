@@ -66,6 +66,9 @@ fn check_server(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::new(setting, "must be more than 0"));
         }
     }
+    if let Err((setting, problem)) = config.telemetry.read() {
+        return Err(ConfigError::new(setting, problem));
+    }
     match (&server.tls_certificate, &server.tls_key) {
         (Some(certificate), Some(key)) => tls::server(certificate, key)
             .map(drop)

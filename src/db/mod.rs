@@ -5,6 +5,7 @@ pub mod events;
 pub mod http;
 pub mod inbox;
 pub mod listen;
+pub mod looks;
 pub mod migrate;
 pub mod operate;
 pub mod pool;

@@ -3,17 +3,21 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 
 use super::{exchange, public};
 use crate::model::outcome::{Blame, Fault, SendError, shorten};
 use crate::model::secret::Secret;
+use crate::model::trace::TraceContext;
 use crate::tls;
 
 /// What is read of an answer, in bytes; the rest is left.
 pub const ANSWER_MAX: usize = 256 * 1024;
+
+/// <https://www.w3.org/TR/trace-context/>
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// For opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -188,7 +192,17 @@ impl Answer {
     }
 }
 
-/// Sends a request and reads the answer, both until `deadline`.
+tokio::task_local! {
+    /// The trace of the message that is being sent.
+    static TRACE: TraceContext;
+}
+
+/// Runs a send whose requests carry `trace` as their `traceparent`.
+pub async fn traced<T>(trace: TraceContext, send: impl Future<Output = T>) -> T {
+    TRACE.scope(trace, send).await
+}
+
+/// Sends a request, with the trace of its message if it has one, and reads the answer, both until `deadline`.
 ///
 /// # Errors
 ///
@@ -196,6 +210,25 @@ impl Answer {
 /// (`deadline_passed`) when there was no time left to begin. `Unknown` (`no_answer`) once the request may have gone out.
 /// `Permanent`, the recipient's (`address_not_public`), when a client with a guard ([`public`]) would not go there.
 pub async fn call(request: RequestBuilder, deadline: Instant) -> Result<Answer, SendError> {
+    let trace = TRACE.try_with(|trace| HeaderValue::from_str(&trace.to_string()));
+    match trace {
+        Ok(Ok(trace)) => {
+            let headers = HeaderMap::from_iter([(TRACEPARENT, trace)]);
+            call_untraced(request.headers(headers), deadline).await // which replaces a header of that name
+        }
+        _ => call_untraced(request, deadline).await,
+    }
+}
+
+/// As [`call`], for services that may refuse a header that they do not know.
+///
+/// # Errors
+///
+/// As those of [`call`].
+pub async fn call_untraced(
+    request: RequestBuilder,
+    deadline: Instant,
+) -> Result<Answer, SendError> {
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(SendError::new(

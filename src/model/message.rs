@@ -161,6 +161,8 @@ pub struct Options {
     pub max_attempts: Option<i16>,
     /// Whether opens and clicks of a mail are counted by links of ours; absent means by message type.
     pub tracking: Option<bool>,
+    /// The caller's trace, as a W3C `traceparent`; see [`TraceContext`](super::trace::TraceContext).
+    pub traceparent: Option<String>,
     /// What only a text message has.
     pub sms: Sms,
     /// What only a call has.

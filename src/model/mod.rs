@@ -14,4 +14,5 @@ pub mod report;
 pub mod rfc3339;
 pub mod secret;
 pub mod sms;
+pub mod trace;
 pub mod wish;

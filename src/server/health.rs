@@ -1,20 +1,16 @@
 //! `/health/live` and `/health/ready`.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use hyper::StatusCode;
-use serde_json::json;
-use tokio::sync::Mutex;
-use tokio_postgres::Client;
+use serde_json::{Value, json};
 
 use super::Request;
+use super::figures::{Figures, NoFigures};
 use super::respond::{Refusal, Response, json as answer};
 use super::route::Handler;
-use crate::db::{Database, DbError};
-
-/// How long the database may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The process runs; says nothing about what it depends on, so that nobody restarts it for a database's sake.
 pub(super) struct Live;
@@ -26,48 +22,90 @@ impl Handler for Live {
     }
 }
 
-/// The database answers; 503 with a reason when it does not within two seconds. Asks over one connection of its own,
-/// one question at a time: a flood of health checks is no flood of connections.
+/// 503 when the database does not answer within two seconds, or has no schema: requests to this process would fail.
+/// What concerns all processes alike, a channel whose gateways are all down, is `degraded`, with the reasons, and 200:
+/// a provider's outage must not take every process out of rotation.
 pub(super) struct Ready {
-    database: Database,
-    client: Mutex<Option<Client>>,
+    figures: Arc<Figures>,
+}
+
+impl Ready {
+    pub(super) fn new(figures: Arc<Figures>) -> Self {
+        Self { figures }
+    }
 }
 
 #[async_trait]
 impl Handler for Ready {
     async fn handle(&self, _request: Request) -> Result<Response, Refusal> {
-        let reason = match tokio::time::timeout(PATIENCE, self.ask()).await {
-            Ok(Ok(())) => return Ok(answer(StatusCode::OK, &json!({"status": "ok"}))),
-            Ok(Err(error)) => one_line(&error),
-            Err(_) => format!("no answer within {PATIENCE:?}"),
+        let (status, reasons) = match self.figures.get().await {
+            Ok(read) => (StatusCode::OK, degraded(&read.value)),
+            Err(error) => {
+                let (is_ready, reason) = trouble(&error);
+                let status = match is_ready {
+                    true => StatusCode::OK,
+                    false => StatusCode::SERVICE_UNAVAILABLE,
+                };
+                (status, vec![reason])
+            }
         };
-        let reason = format!("the database does not answer: {reason}");
-        Ok(answer(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &json!({"status": "unavailable", "reason": reason}),
-        ))
+        let word = match (status, reasons.is_empty()) {
+            (StatusCode::OK, true) => "ok",
+            (StatusCode::OK, false) => "degraded",
+            _ => "unavailable",
+        };
+        Ok(answer(status, &json!({"status": word, "reasons": reasons})))
     }
 }
 
-impl Ready {
-    pub(super) fn new(database: Database) -> Self {
-        Self {
-            database,
-            client: Mutex::new(None),
+/// What a failure to ask says of us: whether this process may serve all the same, and the reason.
+fn trouble(error: &NoFigures) -> (bool, String) {
+    match error.code() {
+        // No such schema, function or table.
+        Some("3F000" | "42883" | "42P01") => {
+            let reason =
+                "the database has no schema postroad, or an older one: run postroad migrate";
+            (false, reason.into())
         }
+        Some("42501") => {
+            let reason =
+                "the queue cannot be looked at: grant postroad_reader to the user of database.url";
+            (true, reason.into())
+        }
+        _ => (
+            false,
+            format!("the database does not answer: {}", one_line(error)),
+        ),
     }
+}
 
-    async fn ask(&self) -> Result<(), DbError> {
-        let mut kept = self.client.lock().await;
-        // Taken out while it is used: a question that fails or is given up must not leave its connection behind.
-        let client = match kept.take() {
-            Some(client) if !client.is_closed() => client,
-            _ => self.database.connect().await?,
+/// The channels that have gateways, none of which gets traffic.
+fn degraded(figures: &Value) -> Vec<String> {
+    let mut channels: BTreeMap<&str, Vec<(bool, String)>> = BTreeMap::new();
+    for gateway in figures["gateways"].as_array().into_iter().flatten() {
+        let text = |column: &str| gateway[column].as_str();
+        let name = text("gateway").unwrap_or_default();
+        let state = match (text("paused"), text("state")) {
+            (Some(_), _) => (false, format!("{name} is paused")),
+            (None, Some("closed")) => (true, String::new()),
+            _ => {
+                let cause = text("cause").unwrap_or("unknown");
+                (false, format!("{name}'s breaker is open ({cause})"))
+            }
         };
-        client.simple_query("select 1").await?;
-        *kept = Some(client);
-        Ok(())
+        channels
+            .entry(text("channel").unwrap_or_default())
+            .or_default()
+            .push(state);
     }
+    let down = channels
+        .into_iter()
+        .filter(|(_, gateways)| gateways.iter().all(|(works, _)| !works));
+    down.map(|(channel, gateways)| {
+        let whys: Vec<_> = gateways.into_iter().map(|(_, why)| why).collect();
+        format!("no gateway of {channel} gets traffic: {}", whys.join(", "))
+    })
+    .collect()
 }
 
 /// An error with its causes, without what repeats the one before.
@@ -82,4 +120,26 @@ fn one_line(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gateway(name: &str, channel: &str, state: &str, paused: Option<&str>) -> Value {
+        json!({"gateway": name, "channel": channel, "state": state, "paused": paused, "cause": "stalled"})
+    }
+
+    /// One that works is enough for a channel.
+    #[test]
+    fn a_channel_is_down_when_all_its_gateways_are() {
+        let figures = json!({"gateways": [
+            gateway("a", "email", "open", None),
+            gateway("b", "email", "closed", None),
+            gateway("a", "sms", "open", None),
+            gateway("c", "sms", "closed", Some("outage")),
+        ]});
+        let expected = "no gateway of sms gets traffic: a's breaker is open (stalled), c is paused";
+        assert_eq!(degraded(&figures), [expected]);
+    }
 }

@@ -5,9 +5,12 @@
 
 pub mod api;
 mod connections;
+mod figures;
 mod forwarded;
 mod health;
 mod links;
+pub mod live;
+mod metrics;
 mod patient;
 mod request;
 pub mod respond;
@@ -42,7 +45,7 @@ use tracing::{debug, error, warn};
 
 pub use forwarded::ForwardedHeader;
 pub use request::Request;
-pub use settings::Settings;
+pub use settings::{MetricsSettings, Settings};
 pub use webhooks::Counts as WebhookCounts;
 
 use crate::db::pool::Database;
@@ -50,6 +53,7 @@ use crate::gateway::endpoints::Endpoints;
 use crate::model::link::Keys;
 use crate::{ingest, tls};
 use connections::{Connections, Ticket};
+use figures::Figures;
 use patient::Patient;
 use request::{Limits, Memory};
 use respond::{Body, Refusal, Response};
@@ -89,6 +93,10 @@ pub struct Context {
     pub webhook_counts: Arc<WebhookCounts>,
     /// What opens our links; without it there are none.
     pub links: Option<Arc<Keys>>,
+    /// How the live page is served.
+    pub page: live::Setup,
+    /// Whether `/metrics` is answered here; another listener may be for that.
+    pub has_metrics: bool,
 }
 
 /// Opens the listener.
@@ -97,12 +105,30 @@ pub struct Context {
 ///
 /// The address is taken, is not of this machine, or needs rights that the process lacks.
 pub async fn listen(settings: &Settings) -> io::Result<TcpListener> {
-    let listen = settings.listen;
+    bind(settings.listen, "POSTROAD_LISTEN or server.listen").await
+}
+
+/// Opens the listener for monitors, if there is to be one.
+///
+/// # Errors
+///
+/// As those of [`listen`].
+pub async fn listen_for_monitors(settings: &MetricsSettings) -> io::Result<Option<TcpListener>> {
+    match settings.listen {
+        Some(listen) => {
+            let setting = "POSTROAD_METRICS_LISTEN or metrics.listen";
+            bind(listen, setting).await.map(Some)
+        }
+        None => Ok(None),
+    }
+}
+
+async fn bind(listen: SocketAddr, setting: &str) -> io::Result<TcpListener> {
     TcpListener::bind(listen).await.map_err(|error| {
         let problem = match error.kind() {
-            io::ErrorKind::AddrInUse => format!(
-                "{listen} is taken by another process; set POSTROAD_LISTEN or server.listen to a free one"
-            ),
+            io::ErrorKind::AddrInUse => {
+                format!("{listen} is taken by another process; set {setting} to a free one")
+            }
             _ => format!("cannot listen on {listen}: {error}"),
         };
         io::Error::new(error.kind(), problem)
@@ -126,19 +152,17 @@ pub async fn run(
         endpoints,
         webhook_counts,
         links,
+        page,
+        has_metrics,
     } = context;
     let endpoints = Arc::new(endpoints);
     let (inbox, ingesting) = ingest::start(&database, &endpoints, shutdown.clone());
     let webhooks = Webhooks::new(endpoints, inbox, &settings, webhook_counts)?;
     let webhooks: Arc<dyn Handler> = Arc::new(webhooks);
-    let [openapi, calls] = api::Api::new(&database, &api)?.routes();
-    let get = |pattern, handler: Arc<dyn Handler>| Route::new(&[Method::GET], pattern, handler);
-    let ready = Arc::new(health::Ready::new(database.clone()));
-    let mut router = Router::default()
-        .with(get("/health/live", Arc::new(health::Live)))
-        .with(get("/health/ready", ready))
-        .with(openapi)
-        .with(calls);
+    let figures = Arc::new(Figures::new(database.clone()));
+    let api = api::Api::new(&database, &api)?;
+    let [openapi, calls] = api.routes();
+    let mut router = monitored(&figures, has_metrics).with(openapi).with(calls);
     for pattern in webhooks::PATTERNS {
         let methods = [Method::POST, Method::GET];
         router = router.with(Route::new(&methods, pattern, Arc::clone(&webhooks)));
@@ -149,6 +173,14 @@ pub async fn run(
         router = routes.into_iter().fold(router, Router::with);
         recording = Some(writing.boxed());
     }
+    let router = live::routes(
+        router,
+        page,
+        settings.is_secure(),
+        &database,
+        &figures,
+        &api,
+    );
     let server = Server::new(settings, router)?;
     // The inbox and what we count end when nobody serves any more.
     tokio::join!(
@@ -157,6 +189,42 @@ pub async fn run(
         OptionFuture::from(recording)
     );
     Ok(())
+}
+
+/// As [`run`], for monitors only: `/metrics` and the health checks.
+///
+/// # Errors
+///
+/// As those of [`run`].
+pub async fn run_metrics(
+    listener: TcpListener,
+    settings: Settings,
+    database: Database,
+    shutdown: CancellationToken,
+) -> Result<(), String> {
+    let router = monitored(&Arc::new(Figures::new(database)), true);
+    Server::new(settings, router)?
+        .serve(listener, shutdown)
+        .await;
+    Ok(())
+}
+
+/// The routes for monitors.
+fn monitored(figures: &Arc<Figures>, has_metrics: bool) -> Router {
+    let get = |pattern, handler: Arc<dyn Handler>| Route::new(&[Method::GET], pattern, handler);
+    let router = Router::default()
+        .with(get("/health/live", Arc::new(health::Live)))
+        .with(get(
+            "/health/ready",
+            Arc::new(health::Ready::new(Arc::clone(figures))),
+        ));
+    match has_metrics {
+        true => router.with(get(
+            "/metrics",
+            Arc::new(metrics::Metrics::new(Arc::clone(figures))),
+        )),
+        false => router,
+    }
 }
 
 /// A table of routes, and the bounds under which it is served.

@@ -39,7 +39,22 @@ pub struct Settings {
     pub body_timeout: duration::Text,
 }
 
+/// `[metrics]`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsSettings {
+    /// Address and port of a listener for monitors only, in every role.
+    #[serde(default)]
+    pub listen: Option<SocketAddr>,
+}
+
 impl Settings {
+    /// Whether browsers reach it over TLS: its own, or that of a proxy in front of it.
+    pub fn is_secure(&self) -> bool {
+        let public = self.public_url.as_deref().unwrap_or_default();
+        self.tls_certificate.is_some() || public.starts_with("https://")
+    }
+
     /// What it speaks: `https` with a certificate.
     pub fn scheme(&self) -> &'static str {
         match self.tls_certificate {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::claim::Claimed;
 use super::routing::{Choice, Routing};
 use super::settings::{PoolPolicy, Rules};
+use super::traced;
 use crate::db::calls::Outcome;
 use crate::db::types::JsonText;
 use crate::gateway::Gateway;
@@ -148,7 +149,8 @@ pub async fn deliver(
             message.priority,
             domain_of(message),
         );
-        let send = AssertUnwindSafe(gateway.send(message, deadline)).catch_unwind();
+        let send = traced::send(gateway.as_ref(), message, deadline);
+        let send = AssertUnwindSafe(send).catch_unwind();
         let answer = send.await.unwrap_or_else(|_| {
             // A bug of the gateway is not the end of the pool. How far it came nobody knows.
             tracing::error!(message_id = %message.message_id, gateway = gateway.name(), "the gateway panicked");
@@ -159,7 +161,6 @@ pub async fn deliver(
             Ok(accepted) => return sent(&ready, gateway.name(), accepted, policy),
             Err(error) => {
                 let goes_on = goes_on(message, &error);
-                tracing::debug!(message_id = %message.message_id, gateway = gateway.name(), %error, "not accepted");
                 last = Some((gateway.name().to_owned(), error));
                 if !goes_on {
                     break;

@@ -13,6 +13,7 @@ pub mod pool;
 pub mod routing;
 pub mod settings;
 mod share;
+mod traced;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -112,15 +113,14 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
     let mut shown = Vec::new();
     for (priority, gateways) in registries {
         let session = session.clone();
-        pools.push(pool(
+        let pool = pool(
             &context,
             priority,
             gateways,
             session,
             Arc::clone(&routing),
             Arc::clone(&rules),
-        )?);
-        let pool = pool(&context, priority, gateways, session, Arc::clone(&routing))?;
+        )?;
         let db = pool.db.clone();
         shown.push(counted::register(move |samples| {
             figures::collect_pool(priority.as_str(), &db, samples);

@@ -51,7 +51,6 @@ impl<'a> Worker<'a> {
         name: &str,
         settings: &str,
     ) -> anyhow::Result<Self> {
-        let config = cluster.root.join(format!("{name}.toml"));
         let settings = format!("[server]\nlisten = \"127.0.0.1:0\"\n\n{settings}");
         let mut worker = Self::spawn(cluster, db, "run", name, &settings)?;
         let deadline = Instant::now() + PATIENCE;

@@ -76,6 +76,8 @@ impl Api {
             endpoints: Default::default(),
             webhook_counts: Default::default(),
             links: None,
+            page: server::live::Setup::default(),
+            has_metrics: true,
         };
         let running = server::run(listener, context, shutdown.clone());
         let server = tokio::spawn(async move { running.await.expect("it runs") });

@@ -5,6 +5,7 @@ mod by_hand;
 mod claims;
 mod cli;
 mod gateways;
+mod live;
 mod outbound;
 mod server;
 mod sources;

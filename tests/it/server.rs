@@ -31,6 +31,8 @@ async fn start() -> anyhow::Result<(SocketAddr, CancellationToken, JoinHandle<()
         endpoints: Endpoints::default(),
         webhook_counts: Default::default(),
         links: None,
+        page: server::live::Setup::default(),
+        has_metrics: true,
     };
     let running = server::run(listener, context, shutdown.clone());
     let server = tokio::spawn(async move { running.await.expect("it runs") });
@@ -66,7 +68,7 @@ async fn without_a_database_it_is_live_but_not_ready() -> anyhow::Result<()> {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_answered_in_json() -> anyhow::Result<()> {
     let (address, _shutdown, _server) = start().await?;
-    for (method, path, status) in [("GET", "/", "404"), ("POST", "/health/live", "405")] {
+    for (method, path, status) in [("GET", "/none", "404"), ("POST", "/health/live", "405")] {
         let answer = ask(address, method, path).await?;
         assert!(
             answer.starts_with(&format!("HTTP/1.1 {status}")),

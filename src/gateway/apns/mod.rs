@@ -100,7 +100,7 @@ impl Apns {
             .headers(push.headers.clone())
             .header(AUTHORIZATION, bearer)
             .body(push.payload.clone());
-        http::call(request, deadline).await
+        http::call_untraced(request, deadline).await
     }
 }
 

@@ -147,12 +147,14 @@ impl Gateway for WebPush {
             true => deadline,
             false => deadline.min(Instant::now() + ENDPOINT_TIMEOUT),
         };
-        let answer = http::call(request, deadline).await.map_err(|mut error| {
-            if matches!(error.fault, Fault::Gateway { .. }) {
-                error.fault = classify::fault_of(&service, None);
-            }
-            error
-        })?;
+        let answer = http::call_untraced(request, deadline)
+            .await
+            .map_err(|mut error| {
+                if matches!(error.fault, Fault::Gateway { .. }) {
+                    error.fault = classify::fault_of(&service, None);
+                }
+                error
+            })?;
         let accepted = classify::read(&answer, message.message_id, &service)?;
         self.vapid.accepted(&endpoint);
         Ok(accepted)

@@ -97,10 +97,18 @@ impl Callers {
             || Problem::unauthenticated("a key is needed: Authorization: Bearer pr_live_…");
         let credentials = request.header(AUTHORIZATION.as_str()).ok_or_else(missing)?;
         let (scheme, credential) = credentials.split_once(' ').ok_or_else(missing)?;
-        let credential = credential.trim();
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(missing());
         }
+        self.identify_by(credential.trim()).await
+    }
+
+    /// Whose key or token it is.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`identify`](Self::identify).
+    pub(super) async fn identify_by(&self, credential: &str) -> Result<Arc<Caller>, Problem> {
         let hash = key::hash(credential);
         if let Some(caller) = self.remembered(hash) {
             return Ok(caller);

@@ -40,6 +40,7 @@ use bulk::Lines;
 use callers::{Caller, Callers};
 use limiter::Taken;
 use problem::{PROBLEM_JSON, Problem};
+use roles::Roles;
 use table::{Endpoint, Found, PREFIX, Tables};
 
 /// How long a call may take, the reading of its body included; a stream.
@@ -104,6 +105,27 @@ impl Api {
             )
             .timeout(None),
         ]
+    }
+
+    /// The operator whose key or token it is: a reader or an admin who is bound to no tenant. Whether they are an admin,
+    /// and under what name they are known. `None`: nobody's, or one who may not see all.
+    ///
+    /// # Errors
+    ///
+    /// 503: it cannot be told now.
+    pub(super) async fn operator(
+        &self,
+        credential: &str,
+    ) -> Result<Option<(bool, String)>, Refusal> {
+        let caller = match self.callers.identify_by(credential).await {
+            Ok(caller) => caller,
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => return Ok(None),
+            Err(_) => return Err(Refusal::busy("the database does not answer")),
+        };
+        let is_admin = caller.roles.meet(Roles::of_names(["admin"]));
+        let may_look = is_admin || caller.roles.meet(Roles::of_names(["reader"]));
+        let is_operator = may_look && caller.tenant_id.is_none();
+        Ok(is_operator.then(|| (is_admin, caller.id.clone())))
     }
 
     async fn answer(&self, request: Request) -> Result<Response, Problem> {

@@ -39,6 +39,8 @@ impl Serving {
             endpoints: Default::default(),
             webhook_counts: Default::default(),
             links: Some(Arc::new(keys())),
+            page: server::live::Setup::default(),
+            has_metrics: true,
         };
         let running = server::run(listener, context, shutdown.clone());
         let running = tokio::spawn(async move { running.await.expect("it runs") });

@@ -52,6 +52,8 @@ impl Running {
             endpoints,
             webhook_counts: Arc::clone(&counts),
             links: None,
+            page: server::live::Setup::default(),
+            has_metrics: true,
         };
         let running = server::run(listener, context, shutdown.clone());
         let server = tokio::spawn(async move { running.await.expect("it runs") });

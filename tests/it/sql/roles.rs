@@ -18,10 +18,11 @@ const ROLES: [&str; 7] = [
 ];
 
 /// Owned by the role that row-level security binds, beside the endpoints of the HTTP API.
-const BOUND: [&str; 13] = [
+const BOUND: [&str; 14] = [
     "status",
     "timeline",
     "explain",
+    "message_report",
     "cancel",
     "retry",
     "retry_failed",
@@ -35,7 +36,7 @@ const BOUND: [&str; 13] = [
 ];
 
 /// Granted beside what the folders say, each with its reason.
-const EXCEPTIONS: [(&str, &str); 18] = [
+const EXCEPTIONS: [(&str, &str); 34] = [
     // Operators and readers look messages up; operators stop them.
     ("cancel", "postroad_admin"),
     ("explain", "postroad_admin"),
@@ -56,6 +57,23 @@ const EXCEPTIONS: [(&str, &str); 18] = [
     ("queue_depth", "postroad_admin"),
     ("overdue_after", "postroad_reader"),
     ("overdue_after", "postroad_admin"),
+    // What monitors and the live page ask for, with the rights of whoever looks.
+    ("bounded_scheduled", "postroad_reader"),
+    ("bounded_scheduled", "postroad_admin"),
+    ("queue_figures", "postroad_reader"),
+    ("queue_figures", "postroad_admin"),
+    ("gateway_figures", "postroad_reader"),
+    ("gateway_figures", "postroad_admin"),
+    ("figures", "postroad_reader"),
+    ("figures", "postroad_admin"),
+    ("latest_events", "postroad_reader"),
+    ("latest_events", "postroad_admin"),
+    ("recent", "postroad_reader"),
+    ("recent", "postroad_admin"),
+    ("message_report", "postroad_reader"),
+    ("message_report", "postroad_admin"),
+    ("find_messages", "postroad_reader"),
+    ("find_messages", "postroad_admin"),
 ];
 
 /// What `enqueue_bulk_from` calls, which runs with the rights of its caller.

@@ -1,5 +1,6 @@
 //! What the tests stand on: doubles of what Postroad talks to, and what they share.
 
+pub(crate) mod browser;
 pub(crate) mod db;
 pub(crate) mod http_double;
 pub(crate) mod node;

@@ -124,7 +124,7 @@ impl Up {
         while up.psql_line.is_empty() {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
-                    if let Some((_, rest)) = line.split_once("postroad is up, health on http://") {
+                    if let Some((_, rest)) = line.split_once("postroad is up, see http://") {
                         up.address = rest.split('/').next().unwrap_or_default().to_owned();
                     }
                     if line.trim_start().starts_with("psql ") {

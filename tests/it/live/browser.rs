@@ -1,0 +1,277 @@
+//! The page in Chromium, on a `postroad up` of its own.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::browser::Browser;
+use crate::support::process::{Directory, Up};
+use crate::support::wait::until;
+
+const AXE: &str = include_str!("../../browser/axe.min.js");
+
+/// Wide, then narrow.
+const SIZES: [(&str, u32, u32); 2] = [("wide", 1440, 900), ("narrow", 390, 844)];
+
+/// Keys of WebDriver.
+const ENTER: &str = "\u{e007}";
+const TAB: &str = "\u{e004}";
+
+fn enqueue(directory: &Directory, arguments: &str) -> anyhow::Result<String> {
+    directory.psql(&format!(
+        "select message_id from postroad.enqueue({arguments})"
+    ))
+}
+
+/// A picture of the page, for people: `target/live-page/NAME.png`.
+async fn keep_picture(browser: &Browser, name: &str) -> anyhow::Result<()> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../live-page");
+    fs::create_dir_all(&folder)?;
+    let picture = browser.picture().await?;
+    assert!(picture.starts_with(b"\x89PNG"), "no picture");
+    fs::write(folder.join(format!("{name}.png")), picture)?;
+    Ok(())
+}
+
+/// Rules of WCAG 2.2 and good practice that the page as it is shown breaks.
+async fn violations(browser: &Browser) -> anyhow::Result<Vec<String>> {
+    browser.run(AXE).await?;
+    let found = browser
+        .promised("window.axe.run(document, {resultTypes: ['violations']}).then((result) => result.violations)")
+        .await?;
+    let found = found.as_array().cloned().unwrap_or_default();
+    Ok(found
+        .iter()
+        .map(|rule| {
+            let nodes = rule["nodes"].as_array().into_iter().flatten();
+            let targets: Vec<_> = nodes
+                .map(|node| format!("{}: {}", node["target"], node["failureSummary"]))
+                .collect();
+            format!("{}: {}", rule["id"], targets.join("; "))
+        })
+        .collect())
+}
+
+/// What fills the page: every channel, failures, a pause, what is scheduled.
+fn fill(directory: &Directory) -> anyhow::Result<()> {
+    directory.psql(
+        "select count(e.message_id) from generate_series(1, 40) as n, lateral postroad.enqueue('email', 'ada' || n || '@example.org',
+           subject => 'Your order ' || n, body => 'It is on its way.', message_type => case n % 3 when 0 then 'campaign' when 1 then 'alert' else 'transactional' end) as e",
+    )?;
+    enqueue(
+        directory,
+        "'sms', '+4915112345678', body => 'Your code is 482913.'",
+    )?;
+    enqueue(
+        directory,
+        "'push', 'device-token-0123456789', subject => 'New message', body => 'Bob wrote to you.', data => '{\"thread\": 7}'",
+    )?;
+    enqueue(
+        directory,
+        "'email', 'later@example.org', body => 'x', scheduled_for => now() + interval '1 day'",
+    )?;
+    enqueue(
+        directory,
+        "'email', 'bad@example.org', body => 'x', options => '{\"headers\": {\"From\": \"x@y.org\"}}'",
+    )?;
+    directory.psql("select postroad.pause('domain', 'slow.example', 'they asked us to wait')")?;
+    Ok(())
+}
+
+/// The whole of it, as an operator meets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_is_live_complete_and_accessible_and_asks_nobody_else() -> anyhow::Result<()> {
+    let directory = Directory::new()?;
+    let up = Up::start(&directory)?;
+    let site = format!("http://{}/", up.address);
+    let browser = Browser::start(1440, 900).await?;
+    browser.look(1440, 900, "light").await?;
+    browser.open(&site).await?;
+    browser
+        .until("document.getElementById('state').textContent === 'live'")
+        .await?;
+
+    // A message is there within a second of its commit: the middle one of five, since a frame may just have gone.
+    let mut waits = Vec::new();
+    for nth in 0..5 {
+        let id = enqueue(
+            &directory,
+            &format!("'email', 'ada{nth}@example.org', subject => 'Hello', body => 'It works.'"),
+        )?;
+        let shown = format!("document.querySelector('#events a[title=\"{id}\"]')");
+        waits.push(browser.until(&shown).await?);
+    }
+    waits.sort_unstable();
+    assert!(waits[2] < Duration::from_secs(1), "{waits:?}");
+
+    // The way of a message, found by its id and by its address, with the keyboard alone.
+    let html = "<h1 style=\"color: teal\">Hello <b>Ada</b></h1><script>document.title = \"caught\"</script><img src=\"http://192.0.2.1/track.png\">";
+    let id = enqueue(
+        &directory,
+        &format!(
+            "'email', 'Grace@example.org', subject => 'Grüße', body => 'plain words', html => '{html}'"
+        ),
+    )?;
+    browser
+        .until(&format!(
+            "document.querySelector('#events a[title=\"{id}\"]')"
+        ))
+        .await?;
+    browser
+        .run("document.body.focus(); document.getElementById('search-for').focus()")
+        .await?;
+    browser.types(&format!("grace@example.org{ENTER}")).await?;
+    browser
+        .until("document.querySelector('#message')?.innerText.includes('The latest 1.')")
+        .await?;
+    browser
+        .run("document.querySelector('#message table a').focus()")
+        .await?;
+    browser.types(ENTER).await?;
+    browser
+        .until("document.querySelector('#message .gates')")
+        .await?;
+    let way = browser.text("#message").await?;
+    for words in [
+        "sent",
+        "Grace@example.org",
+        "Why it is where it is",
+        "transactional over email",
+        "What happened",
+        "outbox",
+    ] {
+        assert!(way.contains(words), "{words}: {way}");
+    }
+
+    // The mail as it looks: nothing of it runs, nothing is loaded.
+    let entry = format!("#outbox-list [data-key=\"{id}\"] button");
+    browser.click(&entry).await?;
+    browser
+        .until(&format!(
+            "document.querySelector('#outbox-message iframe[src*=\"{id}\"]')"
+        ))
+        .await?;
+    browser
+        .until("document.querySelector('#outbox-message h3').innerText === 'Grüße'")
+        .await?;
+    let sandbox = "document.querySelector('#outbox-message iframe').sandbox.length";
+    assert_eq!(browser.value(sandbox).await?, json!(0));
+    browser
+        .run("document.querySelector('#outbox-panel').scrollIntoView()")
+        .await?;
+    assert_eq!(
+        browser.frame_text("#outbox-message iframe").await?,
+        "Hello Ada"
+    );
+    keep_picture(&browser, "outbox").await?;
+    let mut asked = browser.requests().await?;
+    browser.complaints().await?; // what the frame was kept from doing is told on the console
+
+    fill(&directory)?;
+    browser
+        .until("document.querySelectorAll('#outbox-list li').length >= 40")
+        .await?;
+    browser
+        .until("document.querySelector('#failures').innerText.includes('failed')")
+        .await?;
+
+    // Pause and resume, with the mouse.
+    browser
+        .click("#queue [aria-label='Pause priority P3']")
+        .await?;
+    browser.types("a test").await?;
+    browser.click("#ask-yes").await?;
+    browser
+        .until("document.querySelector('#queue [aria-label=\"Resume priority P3\"]')")
+        .await?;
+    until("it is paused", async || {
+        Ok(directory.psql("select count(*) from postroad.pauses where scope = 'priority' and key = 'P3' and reason = 'a test'")? == "1")
+    })
+    .await?;
+    assert!(
+        browser
+            .text("#attention")
+            .await?
+            .contains("priority P3 is paused: a test.")
+    );
+    // A campaign mail waits now, and can be withdrawn.
+    let waiting = enqueue(
+        &directory,
+        "'email', 'wait@example.org', body => 'x', message_type => 'campaign'",
+    )?;
+    browser
+        .run(&format!("location.hash = '#message={waiting}'"))
+        .await?;
+    browser.until("document.querySelector('#message .gates')?.innerText.includes('priority P3 is paused')").await?;
+    keep_picture(&browser, "message-waits").await?;
+    browser.click("#message [data-action='cancel']").await?;
+    browser.click("#ask-yes").await?;
+    browser
+        .until("document.querySelector('#message .tag').innerText === 'cancelled'")
+        .await?;
+    browser.click("#message [data-action='retry']").await?;
+    browser.click("#ask-yes").await?;
+    browser
+        .until("document.querySelector('#message .tag').innerText === 'queued'")
+        .await?;
+    browser
+        .click("#queue [aria-label='Resume priority P3']")
+        .await?;
+    browser
+        .until("document.querySelector('#message .tag').innerText === 'sent'")
+        .await?;
+    assert_eq!(
+        directory.psql("select count(*) from postroad.pauses where scope = 'priority'")?,
+        "0"
+    );
+
+    // In light and dark, wide and narrow.
+    browser.run("document.activeElement.blur()").await?;
+    browser
+        .until("document.getElementById('notice').hidden")
+        .await?;
+    for scheme in ["light", "dark"] {
+        for (size, width, height) in SIZES {
+            browser.look(width, height, scheme).await?;
+            browser.until(&format!("innerWidth === {width}")).await?;
+            browser
+                .until("document.getElementById('state').textContent === 'live'")
+                .await?;
+            let is_within = "document.documentElement.scrollWidth <= innerWidth";
+            assert_eq!(browser.value(is_within).await?, json!(true), "{size}");
+            let found = violations(&browser).await?;
+            assert!(found.is_empty(), "{scheme}, {size}: {found:#?}");
+            keep_picture(&browser, &format!("{scheme}-{size}")).await?;
+        }
+    }
+
+    // The first stop of the keyboard leads past the header, to the queue.
+    browser.open(&site).await?;
+    browser
+        .until("document.getElementById('state').textContent === 'live'")
+        .await?;
+    browser.types(&format!("{TAB}{ENTER}")).await?;
+    browser
+        .until("document.activeElement.id === 'main'")
+        .await?;
+
+    let complaints = browser.complaints().await?;
+    let ours: Vec<_> = complaints
+        .iter()
+        .filter(|text| !text.contains("/html"))
+        .collect();
+    assert!(ours.is_empty(), "{ours:#?}");
+    asked.extend(browser.requests().await?);
+    assert!(
+        asked.iter().any(|url| url.ends_with("/ui/feed")),
+        "{asked:?}"
+    );
+    let elsewhere: Vec<_> = asked
+        .iter()
+        .filter(|url| !url.starts_with(&site) && !url.starts_with("data:"))
+        .collect();
+    assert!(elsewhere.is_empty(), "{elsewhere:?}");
+    Ok(())
+}

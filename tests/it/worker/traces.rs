@@ -1,0 +1,149 @@
+//! A message as a part of its caller's trace.
+
+use crate::support::db::TestDb;
+use crate::support::http_double::HttpDouble;
+use crate::support::node::Node;
+use crate::support::process::Directory;
+use crate::support::wait::until;
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+/// Worker and receivers: a webhook, and a collector of spans.
+struct Set {
+    db: TestDb,
+    receiver: HttpDouble,
+    collector: HttpDouble,
+    node: Node,
+}
+
+async fn start(directory: &Directory, exports: bool) -> anyhow::Result<Set> {
+    let db = TestDb::new().await?;
+    let (receiver, collector) = (HttpDouble::start().await, HttpDouble::start().await);
+    let telemetry = match exports {
+        true => format!(
+            "[telemetry]\notlp_endpoint = \"{}\"\notlp_headers = \"x-key=s3cret\"\n",
+            collector.url()
+        ),
+        false => String::new(),
+    };
+    let config = format!(
+        "{telemetry}[gateways.hook]\ntype = \"webhook\"\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\nallow_private = true\n"
+    );
+    let node = Node::start(directory, &db.url, "node", &["worker"], &config)?;
+    Ok(Set {
+        db,
+        receiver,
+        collector,
+        node,
+    })
+}
+
+impl Set {
+    async fn send(&self, options: &str) -> anyhow::Result<String> {
+        let before = self.receiver.requests().len();
+        let url = self.receiver.url();
+        let id = self
+            .db
+            .value::<uuid::Uuid>(&format!(
+                "select message_id from postroad.enqueue('webhook', '{url}/hook', body => 'x', options => '{options}')"
+            ))
+            .await?;
+        until("it is received", async || {
+            Ok(self.receiver.requests().len() > before)
+        })
+        .await?;
+        Ok(id.to_string())
+    }
+
+    fn received(&self) -> String {
+        let requests = self.receiver.requests();
+        requests
+            .last()
+            .expect("a request")
+            .header("traceparent")
+            .to_owned()
+    }
+}
+
+/// Without a collector the trace goes on as it came; what is no trace goes nowhere, and stops no message.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_traceparent_goes_along_with_the_call() -> anyhow::Result<()> {
+    let directory = Directory::new()?;
+    let set = start(&directory, false).await?;
+    let given = format!("00-{TRACE}-b7ad6b7169203331-01");
+    set.send(&format!("{{\"traceparent\": \"{given}\"}}"))
+        .await?;
+    assert_eq!(set.received(), given);
+    for nothing in [
+        "{}",
+        "{\"traceparent\": \"garbled\"}",
+        "{\"traceparent\": \"00-00000000000000000000000000000000-b7ad6b7169203331-01\"}",
+    ] {
+        set.send(nothing).await?;
+        assert_eq!(set.received(), "", "{nothing}");
+    }
+    Ok(())
+}
+
+/// A call is a span below the caller's; the receiver continues from that. An unsampled trace is not exported.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_a_sampled_trace_are_spans() -> anyhow::Result<()> {
+    let directory = Directory::new()?;
+    let set = start(&directory, true).await?;
+    set.send(&format!(
+        "{{\"traceparent\": \"00-{TRACE}-00f067aa0ba902b7-00\"}}"
+    ))
+    .await?;
+    assert_eq!(set.received(), format!("00-{TRACE}-00f067aa0ba902b7-00"));
+    set.receiver.answer(204, &[], "");
+    set.receiver.answer(410, &[], "gone");
+    set.send(&format!(
+        "{{\"traceparent\": \"00-{TRACE}-b7ad6b7169203331-01\"}}"
+    ))
+    .await?;
+    let first = set.received();
+    let id = set
+        .send(&format!(
+            "{{\"traceparent\": \"00-{TRACE}-b7ad6b7169203331-01\"}}"
+        ))
+        .await?;
+    let mut spans = Vec::new();
+    until("both spans are exported", async || {
+        let requests = set.collector.requests();
+        let bodies = requests.iter().map(|request| request.json());
+        spans = bodies
+            .flat_map(|body| {
+                body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default()
+            })
+            .collect();
+        Ok(spans.len() >= 2)
+    })
+    .await?;
+    let request = set.collector.requests().remove(0);
+    assert_eq!(
+        (request.path.as_str(), request.header("x-key")),
+        ("/v1/traces", "s3cret")
+    );
+    for span in &spans {
+        assert_eq!(
+            (span["traceId"].as_str(), span["parentSpanId"].as_str()),
+            (Some(TRACE), Some("b7ad6b7169203331"))
+        );
+        assert_eq!(
+            (span["name"].as_str(), span["kind"].as_i64()),
+            (Some("send webhook"), Some(3))
+        );
+    }
+    assert!(
+        first.contains(spans[0]["spanId"].as_str().expect("an id")),
+        "{first}"
+    );
+    let text = spans[1].to_string();
+    assert!(text.contains(&id) && text.contains("error.type"), "{text}");
+    assert!(!text.contains(set.receiver.url()), "an address in a span");
+    assert!(!set.node.log().contains("s3cret"));
+    Ok(())
+}
