@@ -3,3 +3,4 @@
 mod access;
 mod browser;
 mod figures;
+mod observability;
