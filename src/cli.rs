@@ -12,6 +12,7 @@ mod up;
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -66,7 +67,7 @@ enum Command {
         #[arg(long, value_name = "P0,P1,…", value_delimiter = ',')]
         priorities: Vec<Priority>,
     },
-    /// Answers HTTP: the API (/api/v1, /openapi.json), health checks, and what providers report over webhooks
+    /// Answers HTTP: the live page, the API (/api/v1, /openapi.json), figures, health checks, and what providers report over webhooks
     Serve,
     /// Keeps the tables: promotion of what is due, rescue, partitions, counters
     Maintain,
@@ -91,11 +92,17 @@ enum Command {
         after_help = "Example:\n  postroad send --channel email --to ada@example.org --gateway ses --subject Hello --body 'It works.'"
     )]
     Send(send::Arguments),
-    /// Shows what waits in the queues and how the gateways do
+    /// Shows what waits in the queues, how the gateways do and what failed
+    #[command(
+        after_help = "Examples:\n  postroad stats --watch\n  postroad stats --json | jq .queues"
+    )]
     Stats {
-        /// One JSON object instead of tables
+        /// One JSON object instead of tables; with --watch one a line
         #[arg(long)]
         json: bool,
+        /// Again and again, every so many seconds, with rates
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", value_parser = clap::value_parser!(u16).range(1..))]
+        watch: Option<u16>,
     },
     /// Makes, shows and ends the keys of the HTTP API
     #[command(subcommand)]
@@ -178,8 +185,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             check_config::check_config(&config, cli.config.as_deref(), offline).await
         }
         Command::Send(arguments) => send::send(&config, arguments).await,
-        Command::Stats { json } => stats::stats(&operators_url(&config).await?, json).await,
         Command::Keys(command) => keys::keys(&operators_url(&config).await?, command).await,
+        Command::Stats { json, watch } => {
+            let options = stats::Options {
+                as_json: json,
+                every: watch.map(|seconds| Duration::from_secs(seconds.into())),
+            };
+            stats::stats(&operators_url(&config).await?, options).await
+        }
         Command::Suppressions { command } => {
             suppressions::run(&operators_url(&config).await?, command).await
         }
@@ -232,6 +245,23 @@ mod tests {
             panic!("{cli:?}");
         };
         assert_eq!(arguments, ["-Atc", "select 1", "--csv"]);
+    }
+
+    /// `--watch` alone is enough; what follows it may be another option.
+    #[test]
+    fn watching_has_a_pace_of_its_own() {
+        let watch = |arguments: &[&str]| {
+            let cli = Cli::try_parse_from([&["postroad", "stats"], arguments].concat()).ok()?;
+            let Command::Stats { watch, .. } = cli.command else {
+                panic!("not stats")
+            };
+            Some(watch)
+        };
+        assert_eq!(watch(&[]), Some(None));
+        assert_eq!(watch(&["--watch"]), Some(Some(2)));
+        assert_eq!(watch(&["--watch", "--json"]), Some(Some(2)));
+        assert_eq!(watch(&["--watch", "5"]), Some(Some(5)));
+        assert_eq!(watch(&["--watch", "0"]), None);
     }
 
     /// A typo in a priority is a pool that nobody runs.

@@ -30,7 +30,7 @@ fn up_comes_up_and_an_interrupt_stops_all_of_it() -> anyhow::Result<()> {
     assert!(get(&up.address, "/health/ready")?.starts_with("HTTP/1.1 200"));
     let stats = directory.postroad(&["stats"]).output()?;
     assert!(stats.status.success(), "{}", stderr(&stats));
-    assert!(String::from_utf8(stats.stdout)?.contains("postroad.queue_stats\n"));
+    assert!(String::from_utf8(stats.stdout)?.contains("Queue\npriority  waiting"));
 
     let postgres = directory.postgres_pid().expect("postgres runs");
     // A terminal's Ctrl-C goes to a process group; the server must outlast the workers.
