@@ -2771,6 +2771,16 @@ begin
         order by p.scope, p.key), '[]')
       from postroad.pauses as p
     ),
+    'enqueued', (
+      select coalesce(jsonb_object_agg(e.channel, e.count), '{}')
+      from (
+        select c.channel, sum(c.count) as count
+        from postroad.message_counters as c
+        where c.day = (clock_timestamp() at time zone 'UTC')::date
+          and c.event_type = 'queued'
+        group by 1
+      ) as e
+    ),
     'workers', (select count(*) from postroad.worker_sessions as w where w.heartbeat_at > clock_timestamp() - interval '15 seconds'),
     'oldest_lease_seconds', (select coalesce(greatest(extract(epoch from clock_timestamp() - min(l.leased_at)), 0), 0) from postroad.leases as l),
     'partitions_ahead', (
@@ -2789,7 +2799,7 @@ $_$;
 -- Name: FUNCTION figures(); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.figures() IS 'What monitors ask for, in one call that reads no table as a whole: see queue_figures and gateway_figures; pauses, workers, the oldest lease, days that have partitions, the queue of notifications.';
+COMMENT ON FUNCTION postroad.figures() IS 'What monitors ask for, in one call that reads no table as a whole: see queue_figures and gateway_figures; pauses, messages enqueued today (UTC) by channel, workers, the oldest lease, days that have partitions, the queue of notifications.';
 
 --
 -- Name: find_messages(text, integer); Type: FUNCTION; Schema: postroad; Owner: -

@@ -91,6 +91,9 @@ fn of_database(figures: &Value, samples: &mut Samples) {
             samples.add(&names::GATEWAY_SUCCESS, &labels, sent / calls);
         }
     }
+    for (channel, count) in figures["enqueued"].as_object().into_iter().flatten() {
+        samples.add(&names::ENQUEUED, &[channel], number(count));
+    }
     for scope in [
         "priority", "channel", "gateway", "source", "tenant", "domain",
     ] {

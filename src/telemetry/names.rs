@@ -54,6 +54,8 @@ metrics! {
         "1 when the next message is older than its priority allows (P0 300 s, P1 900 s, P2 and P4 3600 s, P3 86400 s).";
     QUEUE_PAUSED: Gauge "postroad_queue_paused" ["priority"]
         "1 while the priority is paused.";
+    ENQUEUED: Counter "postroad_enqueued_messages" ["channel"]
+        "Messages enqueued and committed, as they are counted a few seconds later; starts over at midnight, UTC.";
     QUEUE_PLACED: Counter "postroad_queue_placed" ["priority"]
         "Places given in the queue: to messages that were enqueued, came due or are tried again; also to those rolled back. Never starts over.";
     SCHEDULED: Gauge "postroad_scheduled_messages" ["priority"]

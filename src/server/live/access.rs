@@ -108,7 +108,7 @@ impl Gate {
     /// Who acts: an admin, from our own page. A cookie goes along with requests that other pages make; that it is
     /// `SameSite` is one bar, that the browser says where a request comes from another (Fetch Metadata, `Origin`).
     pub(super) async fn actor(&self, request: &Request) -> Result<Caller, Refusal> {
-        self.from_our_page(request)?;
+        self.is_of_our_page(request)?;
         let caller = self.caller(request).await?;
         match caller.is_admin {
             true => Ok(caller),
@@ -119,7 +119,7 @@ impl Gate {
         }
     }
 
-    fn from_our_page(&self, request: &Request) -> Result<(), Refusal> {
+    fn is_of_our_page(&self, request: &Request) -> Result<(), Refusal> {
         let refused = |error| Err(Refusal::new(StatusCode::FORBIDDEN, error));
         let is_json = request.header("content-type").is_some_and(|kind| {
             kind.split(';')
@@ -239,7 +239,7 @@ impl Handler for Login {
     async fn handle(&self, mut request: Request) -> Result<Response, Refusal> {
         let gate = &self.0;
         gate.admit(&request)?;
-        gate.from_our_page(&request)?;
+        gate.is_of_our_page(&request)?;
         let body = request.body(LOGIN_BYTES).await?;
         let given: Option<Given> = serde_json::from_slice(&body).ok();
         let key = given
@@ -280,7 +280,7 @@ impl Logout {
 impl Handler for Logout {
     async fn handle(&self, request: Request) -> Result<Response, Refusal> {
         self.0.admit(&request)?;
-        self.0.from_our_page(&request)?;
+        self.0.is_of_our_page(&request)?;
         let mut response = answer(StatusCode::OK, &json!({}));
         if let Some(cookie) = self.0.cookie("", 0) {
             response.headers_mut().insert(SET_COOKIE, cookie);

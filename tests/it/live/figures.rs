@@ -78,6 +78,7 @@ async fn the_queue_is_told_by_priority() -> anyhow::Result<()> {
         .rows("select postroad.pause('priority', 'P3', 'a test')")
         .await?;
 
+    db.wait_until("postroad.count_events() is not null and coalesce((select sum(count) from postroad.message_counters where event_type = 'queued'), 0) = 11").await?;
     let (kind, shown) = text(&format!("{url}/metrics"), "*/*").await?;
     assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
     for (series, wanted) in [
@@ -91,6 +92,7 @@ async fn the_queue_is_told_by_priority() -> anyhow::Result<()> {
         ("postroad_queue_paused{priority=\"P4\"}", 0.0),
         ("postroad_pauses{scope=\"priority\"}", 1.0),
         ("postroad_partitions_ahead", 3.0),
+        ("postroad_enqueued_messages_total{channel=\"email\"}", 11.0),
         ("postroad_queue_overdue{priority=\"P1\"}", 0.0),
     ] {
         assert_eq!(value(&shown, series), Some(wanted), "{series}\n{shown}");
