@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use crate::support::db::TestDb;
 
 /// A server; it ends with the value.
-struct Served {
-    address: SocketAddr,
+pub(super) struct Served {
+    pub(super) address: SocketAddr,
     client: Client,
     _running: JoinSet<()>,
 }
 
 impl Served {
-    async fn start(db: &TestDb, is_for_this_machine: bool) -> anyhow::Result<Self> {
+    pub(super) async fn start(db: &TestDb, is_for_this_machine: bool) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let context = server::Context {
@@ -83,7 +83,7 @@ async fn pauses(db: &TestDb) -> anyhow::Result<i64> {
 }
 
 /// A key of the HTTP API, with these arguments beside its name.
-async fn key(db: &TestDb, arguments: &str) -> anyhow::Result<String> {
+pub(super) async fn key(db: &TestDb, arguments: &str) -> anyhow::Result<String> {
     db.value(&format!(
         "select key from postroad.create_api_key(name => 'test', {arguments})"
     ))

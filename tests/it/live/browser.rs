@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::access::{Served, key};
 use crate::support::browser::Browser;
+use crate::support::db::TestDb;
 use crate::support::process::{Directory, Up};
 use crate::support::wait::until;
 
@@ -273,5 +275,65 @@ async fn the_page_is_live_complete_and_accessible_and_asks_nobody_else() -> anyh
         .filter(|url| !url.starts_with(&site) && !url.starts_with("data:"))
         .collect();
     assert!(elsewhere.is_empty(), "{elsewhere:?}");
+    Ok(())
+}
+
+/// With keys: a reader looks and cannot act, and after logging out nobody does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_logs_in_looks_and_logs_out() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let served = Served::start(&db, false).await?;
+    let reader = key(&db, "roles => '{reader}'").await?;
+    db.enqueue(3, "message_type => 'alert'").await?;
+    let browser = Browser::start(1000, 700).await?;
+    browser.look(1000, 700, "light").await?;
+    browser.open(&format!("http://{}/", served.address)).await?;
+    browser
+        .until("!document.getElementById('login').hidden")
+        .await?;
+    let found = violations(&browser).await?;
+    assert!(found.is_empty(), "{found:#?}");
+    keep_picture(&browser, "login").await?;
+
+    browser
+        .until("document.activeElement.id === 'login-key'")
+        .await?;
+    browser.types(&format!("pr_live_wrong{ENTER}")).await?;
+    browser
+        .until("document.getElementById('login-problem').textContent.startsWith('no such key')")
+        .await?;
+    browser.run("document.getElementById('login-key').value = ''; document.getElementById('login-key').focus()").await?;
+    browser.types(&format!("{reader}{ENTER}")).await?;
+    browser
+        .until("document.getElementById('state').textContent === 'live'")
+        .await?;
+    browser
+        .until("document.querySelector('#queue').innerText.includes('alerts')")
+        .await?;
+    assert_eq!(
+        browser.value("document.cookie").await?,
+        json!(""),
+        "a script can read the key"
+    );
+    browser
+        .until("document.querySelector('#queue [data-key=P1]').cells[1].textContent === '3'")
+        .await?;
+    browser
+        .until("document.querySelector('#attention').innerText.includes('No worker runs')")
+        .await?;
+    let buttons = "document.querySelectorAll('main button[aria-label^=Pause], #pause-form:not([hidden])').length";
+    assert_eq!(
+        browser.value(buttons).await?,
+        json!(0),
+        "a reader is offered what it may not do"
+    );
+    keep_picture(&browser, "reader").await?;
+
+    browser.click("#logout").await?;
+    browser.until("!document.getElementById('login').hidden && document.getElementById('dashboard').hidden").await?;
+    let seen = browser
+        .promised("fetch('/ui/session').then((answer) => answer.status)")
+        .await?;
+    assert_eq!(seen, json!(401));
     Ok(())
 }
