@@ -14,7 +14,7 @@ use crate::db::{Database, DbError};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What was asked less long ago is not asked again.
-const FRESH: Duration = Duration::from_millis(900);
+const FRESH: Duration = Duration::from_millis(700);
 
 /// The figures, with the moment at which they were asked.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ impl Figures {
         }
     }
 
-    /// The figures of the last second.
+    /// The figures, at most so old.
     pub(super) async fn get(&self) -> Result<Read, NoFigures> {
         let Ok(read) = timeout(PATIENCE, self.read()).await else {
             return Err(NoFigures::Late);

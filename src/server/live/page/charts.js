@@ -5,6 +5,8 @@ import { byId, el, short } from "./dom.js";
 const PRIORITIES = ["P0", "P1", "P2", "P3", "P4"];
 const SPAN_MS = 5 * 60 * 1000;
 const POINTS = 301;
+const HEIGHT = 160;
+const MINUTES = [1, 2, 5, 10, 15, 30].map((minutes) => minutes * 60 * 1000);
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -23,7 +25,7 @@ function axes() {
   const line = { stroke: colour("line"), width: 1 };
   const shared = { stroke: colour("soft"), grid: line, ticks: { ...line, size: 4 }, font: "11px system-ui, sans-serif" };
   return [
-    { ...shared, space: 70, values: (_, splits) => splits.map((at) => new Date(at).toLocaleTimeString("en-GB", { timeStyle: "short" })) },
+    { ...shared, space: 60, size: 28, incrs: MINUTES, values: (_, splits) => splits.map((at) => new Date(at).toLocaleTimeString("en-GB", { timeStyle: "short" })) },
     { ...shared, size: 46, space: 32, values: (_, splits) => splits.map((value) => (Number.isInteger(value) || value < 10 ? short(value) : "")) },
   ];
 }
@@ -32,7 +34,7 @@ function plot(id, series, data, range, more = {}) {
   const parent = byId(id);
   const chart = new globalThis.uPlot({
     width: Math.max(parent.clientWidth, 100),
-    height: 170,
+    height: HEIGHT,
     ms: 1,
     legend: { show: false },
     cursor: { show: false },
@@ -74,7 +76,7 @@ export function start() {
   legend("hour-legend", [["out", "accepted"], ["bad", "not accepted"]]);
   build();
   new ResizeObserver(() => {
-    for (const { chart, parent } of plots) chart.setSize({ width: Math.max(parent.clientWidth, 100), height: 170 });
+    for (const { chart, parent } of plots) chart.setSize({ width: Math.max(parent.clientWidth, 100), height: HEIGHT });
   }).observe(byId("dashboard"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", build);
 }
