@@ -113,6 +113,8 @@ begin
   returning e.endpoint_id into endpoint_id;
   insert into postroad.webhook_secrets (endpoint_id, secret)
   values (endpoint_id, signing_secret);
+  perform postroad.audit('add_webhook_endpoint', endpoint_id::text, null, jsonb_build_object(
+    'url', split_part(url, '?', 1), 'event_types', event_types, 'channels', channels, 'tenant_id', tenant_id, 'include_addresses', include_addresses));
 end;
 $$;
 
@@ -126,6 +128,132 @@ event_types: message.* (the default), message.<type> such as message.delivered, 
 only (system events too, if they name it). include_addresses: the recipient goes along. secret: whsec_ and 24 to 64 bytes in base64 (made if null), or whsk_ and an Ed25519 key.
 Returns the secret, which is shown here only. The body is {"type": "message.delivered", "timestamp": "…", "data": {"message_id": "…", …}}.
 Raises PR001 (URL, secret) and PR002 (unknown event type or channel).';
+
+--
+-- Name: event_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+CREATE SEQUENCE postroad.event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 64;
+
+--
+-- Name: SEQUENCE event_id_seq; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON SEQUENCE postroad.event_id_seq IS 'Ids of delivery events; a session takes 64 at a time.';
+
+--
+-- Name: delivery_events; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.delivery_events (
+    event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
+    xid bigint DEFAULT txid_current() NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    message_id uuid NOT NULL,
+    lease_id uuid,
+    attempt smallint,
+    event_type text NOT NULL COLLATE pg_catalog."C",
+    gateway text COLLATE pg_catalog."C",
+    external_id text COLLATE pg_catalog."C",
+    reason text COLLATE pg_catalog."C",
+    bounce_type text COLLATE pg_catalog."C",
+    source_key text COLLATE pg_catalog."C",
+    detail jsonb,
+    CONSTRAINT event_type_is_known CHECK ((event_type = ANY (ARRAY['sent'::text, 'deferred'::text, 'delivered'::text, 'opened'::text, 'clicked'::text, 'converted'::text, 'bounced'::text, 'complained'::text, 'unsubscribed'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'suppressed'::text, 'unknown'::text, 'received'::text])))
+)
+PARTITION BY RANGE (message_id);
+
+--
+-- Name: TABLE delivery_events; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.delivery_events IS 'What happened to messages: append-only. The event queued is the row in messages.';
+
+--
+-- Name: COLUMN delivery_events.xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.xid IS 'The transaction that wrote it: readers go from snapshot to snapshot and skip none.';
+
+--
+-- Name: COLUMN delivery_events.lease_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.lease_id IS 'The lease under which a worker wrote it; null for events from elsewhere.';
+
+--
+-- Name: COLUMN delivery_events.attempt; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.attempt IS 'The attempt it ended, from 1.';
+
+--
+-- Name: COLUMN delivery_events.reason; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.reason IS 'Machine-readable reason, wherever a message was not sent.';
+
+--
+-- Name: COLUMN delivery_events.source_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.source_key IS 'The provider''s id of the event: the same event is kept once.';
+
+--
+-- Name: COLUMN delivery_events.detail; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.detail IS 'The provider''s own code and words.';
+
+--
+-- Name: addressee_of(postroad.delivery_events, text, text, jsonb, uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) RETURNS text
+    LANGUAGE plpgsql STABLE
+    AS $_$
+declare
+  named constant text := regexp_replace(event.detail ->> 'recipient', '^.*<([^<>]*)>\s*$', '\1');
+  told constant text := postroad.suppression_key(channel, postroad.normalize_recipient(channel, named));
+  own constant text := postroad.suppression_key(channel, recipient);
+  copies text[];
+begin
+  if told is null or told = own or own is null then
+    return coalesce(told, own);
+  elsif event.event_type = 'received' then
+    return told;                                 -- whoever wrote to us
+  elsif channel <> 'email' then
+    return own;
+  end if;
+  copies := array(
+    select postroad.suppression_key('email', postroad.normalize_email(regexp_replace(a.address, '^.*<([^<>]*)>\s*$', '\1')))
+    from (
+      select addressee_of.options
+      union all
+      select c.options from postroad.contents as c where c.content_id = addressee_of.content_id
+      union all
+      select k.options from postroad.contents_kept as k where k.content_id = addressee_of.content_id
+    ) as o (options),
+      jsonb_array_elements_text(coalesce(o.options -> 'cc', '[]') || coalesce(o.options -> 'bcc', '[]')) as a (address)
+  );
+  return case
+    when told = any (copies) then told
+    when cardinality(copies) = 0 then own
+  end;
+end;
+$_$;
+
+--
+-- Name: FUNCTION addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) IS 'Whom an event of a message is about, as the suppression list writes it. Another address than those that the message went to is not believed: a mail server can write any
+address into its bounce. It stands for the recipient if the message had no other (a forwarder does so); of several, none can be told: null.';
 
 --
 -- Name: advance_floors(bigint[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -194,6 +322,38 @@ $$;
 
 COMMENT ON FUNCTION postroad.alarms() IS 'What an operator must look at, a sentence each: leases older than 10 minutes (an alarm, which never releases them), priorities whose oldest message is overdue. The elected
 maintainer logs them once a minute.';
+
+--
+-- Name: answer_wishes(uuid[], bigint[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+  perform postroad.enqueue('sms', x.number, body => x.body, tenant_id => x.tenant_id,
+    -- A machine at the other end that answers with HELP must not go round in circles with us.
+    idempotency_key => format('sms-reply:%s:%s:%s', x.wish, encode(sha256(convert_to(x.number, 'UTF8')), 'hex'), to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD HH24')))
+  from (
+    select distinct e.detail ->> 'wish' as wish, r.body, m.tenant_id,
+      postroad.normalize_phone(coalesce(e.detail ->> 'recipient', m.recipient)) as number
+    from postroad.delivery_events as e
+    join postroad.sms_replies as r on r.wish = e.detail ->> 'wish'
+    left join lateral postroad.record_of(e.message_id) as m on true
+    where e.message_id = any (answer_wishes.message_ids)
+      and e.event_id = any (answer_wishes.event_ids)
+      and coalesce(m.channel, 'sms') = 'sms'
+    offset 0
+  ) as x
+  where x.number is not null;
+end;
+$$;
+
+--
+-- Name: FUNCTION answer_wishes(message_ids uuid[], event_ids bigint[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) IS 'Enqueues the reply of sms_replies to each number that asked for HELP or sent START, where there is one: once an hour at most.';
 
 --
 -- Name: audit(text, text, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -366,33 +526,6 @@ COMMENT ON FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body jso
 the transaction to the caller''s tenant. caller: {"id", "tenant_id"}, which the server has verified. parameters: those of path and query, as strings.';
 
 --
--- Name: bounded_scheduled(smallint, boolean); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) RETURNS bigint
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    AS $$
-begin
-  if is_parked then
-    return (select count(*) from (
-      select from postroad.scheduled as s where s.priority = bounded_scheduled.priority and s.due_at = 'infinity' limit 10000
-    ) as x);
-  end if;
-  return (select count(*) from (
-    select from postroad.scheduled as s where s.priority = bounded_scheduled.priority and s.due_at < 'infinity' limit 10000
-  ) as x);
-end;
-$$;
-
---
--- Name: FUNCTION bounded_scheduled(priority smallint, is_parked boolean); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) IS 'Messages of a priority that wait for their time, or that a pause holds (is_parked); counted up to 10,000, which stands for that many or more.';
-
---
 -- Name: bulk_problem(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -531,7 +664,7 @@ begin
     if wrong is not null then
       raise exception 'options: %', wrong
         using errcode = 'PR005',
-          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, traceparent, push, sms, voice.';
+          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, push, sms, voice.';
     end if;
   end if;
 
@@ -652,9 +785,9 @@ begin
         if jsonb_typeof(given) <> 'number' or (given::text ~ '^[0-9]{1,3}$' and given::integer between 1 and 100) is not true then
           return 'max_attempts must be a whole number from 1 to 100';
         end if;
-      when 'traceparent' then                    -- one that is garbled ends no transaction: whoever reads it goes on without
-        if jsonb_typeof(given) <> 'string' or octet_length(given::text) > 300 then
-          return 'traceparent must be a string, as the header of W3C Trace Context';
+      when 'tracking' then
+        if jsonb_typeof(given) <> 'boolean' then
+          return 'tracking must be true or false';
         end if;
       when 'push' then
         if postroad.check_push(given) is not null then
@@ -1252,7 +1385,7 @@ CREATE FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_ty
     AS $$
 declare
   held uuid[];
-  given uuid[] := array(select distinct u.id from unnest(lease_ids) as u (id));
+  given uuid[] := array(select distinct u.id from (select unnest(lease_ids) as id) as u);
 begin
   held := array(
     select l.lease_id
@@ -1268,8 +1401,10 @@ begin
       insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
       select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
         case when u.event_type = 'bounced' then 'hard' end, u.detail
-      from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details)
-        as u (message_id, lease_id, event_type, attempt, gateway, external_id, reason, detail);
+      from (                                     -- in the select list arrays are read as they are; in FROM they would be written out and read again
+        select unnest(message_ids) as message_id, unnest(lease_ids) as lease_id, unnest(event_types) as event_type, unnest(attempts) as attempt,
+          unnest(gateways) as gateway, unnest(external_ids) as external_id, unnest(reasons) as reason, unnest(details) as detail
+      ) as u;
     exception
       when unique_violation then                 -- called again after a lost reply
         insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
@@ -1319,6 +1454,11 @@ begin
     where s.message_id = w.message_id;
   end if;
 
+  if 'bounced' = any (event_types) then          -- the recipient's own fault, which few are
+    perform postroad.follow_events(
+      array(select u.message_id from unnest(message_ids, event_types) as u (message_id, event_type) where u.event_type = 'bounced'), null, given);
+  end if;
+
   if cardinality(finished) > 0 then
     delete from postroad.leases as l where l.lease_id = any (finished);
     delete from postroad.intents as i where i.lease_id = any (finished);
@@ -1332,6 +1472,7 @@ $$;
 
 COMMENT ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) IS 'Records the outcomes of claimed messages, one element of each array an outcome (an array that is null throughout may be empty): an event of its type, and where retry_seconds
 is given another attempt after so long; counted false: this attempt does not count (a fault of the gateway, a pause); pause_ids: parked until that pause is resumed.
+A bounce suppresses its recipient, by suppression_rules.
 finished: leases whose messages all have an outcome. May be called again after an error: what is recorded already stays as it is. Outcomes of a lease that was rescued
 meanwhile are recorded; their retries are not.';
 
@@ -1393,6 +1534,43 @@ COMMENT ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer
 and so does a failure when nothing has succeeded for disable_after: a system event says so. Recorded twice, it counts once.';
 
 --
+-- Name: convert(uuid, jsonb, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.convert(message_id uuid, detail jsonb DEFAULT NULL::jsonb, key text DEFAULT NULL::text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if jsonb_typeof(detail) <> 'object' then
+    raise exception 'detail must be a JSON object, got %', jsonb_typeof(detail)
+      using errcode = 'PR001', hint = 'Such as {"order": 42, "amount": "19.90"}.';
+  elsif length(key) not between 1 and 200 then
+    raise exception 'key must have 1 to 200 characters, got %', length(key)
+      using errcode = 'PR001', hint = 'Such as ''order-42''; without a key a message converts once.';
+  end if;
+  -- A message without a record is one whose day is gone, or none of ours.
+  if not exists (select from postroad.messages as m where m.message_id = convert.message_id)
+      and not exists (select from postroad.messages_kept as k where k.message_id = convert.message_id)
+      and (substr(message_id::text, 15, 1) = '7' and postroad.created_at(message_id) < clock_timestamp() - interval '1 day') is not true then
+    return false;
+  end if;
+  insert into postroad.delivery_events (message_id, event_type, source_key, detail)
+  values (message_id, 'converted', 'convert' || coalesce(':' || key, ''), detail)
+  on conflict do nothing;
+  return found;
+end;
+$$;
+
+--
+-- Name: FUNCTION convert(message_id uuid, detail jsonb, key text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) IS 'Records that the recipient did what a message was for: event converted, with detail, a JSON object such as {"order": 42}. Once for each key, such as ''order-42''; without
+a key once for the message. True when it is new; false when it was recorded before, or the message is not known. It changes no status. A message whose day is gone converts
+too. Raises PR001 when detail is no object, or the key is longer than 200 characters.';
+
+--
 -- Name: count_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1408,12 +1586,15 @@ declare
   reader postroad.consumers;
   counted bigint;
 begin
+  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
+    insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
+  end if;
+  if not postroad.has_news('_counters') then
+    return 0;
+  end if;
   perform from postroad.consumers as c where c.consumer = '_counters' for update skip locked;
   if not found then
     return 0;                                    -- somebody else is counting
-  end if;
-  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
-    insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
   end if;
   select b.* into reader from postroad.open_batch('_counters', max_count) as b;
   if reader.batch_xid is null then
@@ -1666,9 +1847,12 @@ declare
   reader postroad.consumers;
   batch integer;
 begin
+  if not postroad.has_news('_webhooks') then
+    return 0;                                    -- or no endpoint yet
+  end if;
   perform from postroad.consumers as c where c.consumer = '_webhooks' for update skip locked;
   if not found then
-    return 0;                                    -- no endpoint yet, or another process is at it
+    return 0;                                    -- another process is at it
   end if;
   if not exists (select from postroad.webhook_endpoints as e where e.disabled_at is null) then
     update postroad.consumers as c               -- nobody wants what happens now
@@ -1822,6 +2006,35 @@ word. detail: an address may stand in its key address only, which is shown to th
 tenant choose. Raises PR001 when kind is no such word.';
 
 --
+-- Name: endpoint_schema(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.endpoint_schema() RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+  select $q${
+    "type": "object",
+    "additionalProperties": false,
+    "properties": {
+      "url": {"type": "string", "minLength": 1, "maxLength": 2048},
+      "event_types": {"type": ["array", "null"], "minItems": 1, "maxItems": 50, "description": "message.* by default.",
+        "items": {"type": "string", "pattern": "^(message\\.(\\*|queued|sent|deferred|delivered|opened|clicked|converted|bounced|complained|unsubscribed|failed|expired|cancelled|suppressed|unknown|received)|system\\.(\\*|[a-z][a-z0-9_]*))$"}},
+      "channels": {"type": ["array", "null"], "minItems": 1, "maxItems": 6,
+        "items": {"type": "string", "enum": ["email", "sms", "push", "voice", "in_app", "webhook"]}},
+      "tenant_id": {"type": ["integer", "null"], "minimum": -9223372036854775808, "maximum": 9223372036854775807, "description": "Events of this tenant only."},
+      "include_addresses": {"type": ["boolean", "null"]},
+      "description": {"type": ["string", "null"], "maxLength": 1000}
+    }
+  }$q$::jsonb
+$_$;
+
+--
+-- Name: FUNCTION endpoint_schema(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.endpoint_schema() IS 'What POST /webhook-endpoints takes, as JSON Schema; postroad.add_webhook_endpoint says more of each field.';
+
+--
 -- Name: enqueue(text, text, text, text, text, text, jsonb, text, text, text, timestamp with time zone, timestamp with time zone, text, text, bigint, text, bigint, bigint, text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1831,46 +2044,40 @@ CREATE FUNCTION postroad.enqueue(channel text, recipient text, subject text DEFA
     AS $_$
 declare
   p smallint;
-  normalized text collate "C";
-  is_listed boolean;
 begin
-  -- Each call is a transaction of its own, most often, and each expression is set up anew in it: so the plain case is told by one expression,
-  -- and what it does not need is not looked at.
-  if num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
-    and channel in ('email', 'sms') and octet_length(body) < 100000
-    and (html is null or channel = 'email' and octet_length(html) < 100000)
-    and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
-  then
-    p := case message_type
-      when 'transactional' then 4 when 'campaign' then 3 when 'newsletter' then 2 when 'alert' then 1 when 'emergency' then 0
-    end;
-  end if;
+  -- Each call is a transaction of its own, most often, and each expression is set up anew in it, by the size of it: so the plain case is told by one,
+  -- and few follow.
+  p := case
+    when num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
+      and octet_length(body) < 100000 and (html is null or channel = 'email' and octet_length(html) < 100000)
+      and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
+      and case channel                           -- as normalize_recipient spells it already
+        when 'email' then octet_length(recipient) <= 64
+          and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
+        when 'sms' then recipient ~ '^\+[1-9][0-9]{6,14}$'
+      end
+      then array_position('{emergency,alert,newsletter,campaign,transactional}', message_type) - 1
+  end;
   if p is null then
     select c.priority_number, c.reason into p, reason
     from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
       scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
-  end if;
-  if reason is null then
-    if channel = 'email' and octet_length(recipient) <= 64
-      and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$' then
-      normalized := recipient;                      -- plain, and spelled as normalize_email spells it
-    else
-      normalized := postroad.normalize_recipient(channel, recipient);
-    end if;
-    if normalized is null then
+    if reason is null then
       reason := case when btrim(recipient) <> '' then 'invalid_recipient' else 'recipient_missing' end;
+      recipient := postroad.normalize_recipient(channel, recipient);
     end if;
-  end if;
-  if reason is not null then
-    status := 'invalid';
-    return;
+    if recipient is null or reason not in ('invalid_recipient', 'recipient_missing') then
+      status := 'invalid';
+      return;
+    end if;
+    reason := null;
   end if;
 
   message_id := postroad.uuid_v7();
   if idempotency_key is not null then
     select k.message_id, k.verdict, k.reason into message_id, status, reason
     from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
-      channel, normalized, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
+      channel, recipient, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
       recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
     if status is not null then
       return;
@@ -1882,41 +2089,34 @@ begin
     recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
   values (
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
-    normalized, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
-  returning (                                    -- the cheapest of probes; few addresses are on the list at all
-    select true
-    from postroad.suppression_list as s
-    where s.address = case enqueue.channel when 'email' then lower(normalized) else normalized end
-    limit 1
-  ) into is_listed;
-  if is_listed then
-    reason := postroad.suppressed_by(channel, normalized, tenant_id);
-  end if;
-
-  if reason is not null then
-    insert into postroad.delivery_events (message_id, event_type, reason)
-    values (message_id, 'suppressed', reason);
-    status := 'suppressed';
-    return;
-  elsif scheduled_for is not null and scheduled_for > clock_timestamp() then
-    insert into postroad.scheduled (message_id, due_at, priority)
-    values (message_id, scheduled_for, p);
-    status := 'scheduled';
-    return;
-  end if;
+    recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options);
 
   insert into postroad.message_queue (seq, message_id, priority, size_kb)
-  values (
-    case p
-      when 0 then nextval('postroad.queue_seq_p0')
-      when 1 then nextval('postroad.queue_seq_p1')
-      when 2 then nextval('postroad.queue_seq_p2')
-      when 3 then nextval('postroad.queue_seq_p3')
-      when 4 then nextval('postroad.queue_seq_p4')
-    end,
+  select nextval(('{postroad.queue_seq_p0,postroad.queue_seq_p1,postroad.queue_seq_p2,postroad.queue_seq_p3,postroad.queue_seq_p4}'::regclass[])[p + 1]),
     message_id, p,
     least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
-      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
+      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767)
+  where not (scheduled_for > clock_timestamp()) is true
+    and not exists (                             -- the cheapest of probes: few addresses are on the list at all
+      select
+      from postroad.suppression_list as s
+      where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end
+    );
+  if not found then
+    reason := postroad.suppressed_by(channel, recipient, tenant_id);
+    if reason is not null then
+      insert into postroad.delivery_events (message_id, event_type, reason)
+      values (message_id, 'suppressed', reason);
+      status := 'suppressed';
+      return;
+    elsif scheduled_for > clock_timestamp() then
+      insert into postroad.scheduled (message_id, due_at, priority)
+      values (message_id, scheduled_for, p);
+      status := 'scheduled';
+      return;
+    end if;
+    perform postroad.requeue(message_id, p, 0::smallint);
+  end if;
   status := 'queued';
 
   -- As postroad.wake, without the call.
@@ -1940,8 +2140,7 @@ subject (at most 998 characters), body (plain text), html (email only): literal,
 webhook carry as JSON. message_type: transactional (default), emergency, alert, newsletter, campaign; gives the priority unless priority is given
 (P0 emergency, P1 alert, P2 newsletter, P3 campaign, P4 transactional). scheduled_for: not before (default: now). expires_at: not after (default: never).
 idempotency_key: up to 255 characters, remembered 7 days for each tenant. recipient_type, recipient_id, source_type, source_id, tenant_id: yours, kept with the message.
-ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, traceparent
-(a W3C trace context, which calls of gateways and logs carry on), push, sms, voice.
+ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, push, sms, voice.
 
 Returns message_id, status and reason. status: queued, scheduled, suppressed (recorded, not sent; reason says why), duplicate (the key was seen: message_id is the first
 one), invalid (nothing was recorded; reason says what is wrong with the data; key_reused: the key was seen with another message).
@@ -1996,7 +2195,7 @@ begin
       select case jsonb_typeof(e.item) when 'string' then e.item #>> '{}' else e.item ->> 'address' end as address,
         e.item ->> 'type' as type, e.item ->> 'locale' as locale, nullif(e.item -> 'data', 'null') as data, i.id,
         postroad.is_bigint(i.id) as has_good_id
-      from jsonb_array_elements(recipients) as e (item),
+      from (select jsonb_array_elements(recipients) as item offset 0) as e,
         lateral (select e.item ->> 'id' offset 0) as i (id)
     ) as f
   ) as a,
@@ -2077,8 +2276,8 @@ begin
     return;
   end if;
 
-  -- Slices of so many pages that one holds some 16 MiB, out of line values included: neither arrays nor sorts grow with the table.
-  slice_pages := greatest(least(16 * 1024 * 1024 / greatest(parts.bytes / greatest(parts.all_pages, 1), 1), 256) / greatest(parts.count, 1), 1);
+  -- Slices of so many pages that one holds some 4 MiB, out of line values included: neither arrays nor sorts grow with the table.
+  slice_pages := greatest(least(4 * 1024 * 1024 / greatest(parts.bytes / greatest(parts.all_pages, 1), 1), 256) / greatest(parts.count, 1), 1);
   -- One statement, and so one snapshot: a row that somebody moves meanwhile is not seen twice. An address that is twice in the table is sent
   -- to once: a narrow pass finds the keys that repeat (usually none), and only then another one looks for the rows to pass over.
   execute format($q$
@@ -2115,7 +2314,7 @@ begin
     from done as d
   $q$,
     'hashtextextended(' || case                  -- equal for addresses that are one when normalised
-      when channel = 'email' then $e$lower(btrim(t.address::text, E' \t\r\n'))$e$
+      when channel = 'email' then $e$lower(btrim(t.address::text, E' \t\r\n') collate "C")$e$
       when channel in ('sms', 'voice') then $e$regexp_replace(regexp_replace(t.address::text, '[ ().-]', '', 'g'), '^00', '+')$e$
       else 'btrim(t.address::text)'
     end || ', 0)',
@@ -2144,7 +2343,7 @@ $_$;
 
 COMMENT ON FUNCTION postroad.enqueue_bulk_from(channel text, recipients regclass, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) IS 'postroad.enqueue_bulk with the recipients in a table (temporary ones too) of the caller''s, of any size: columns address, and if wanted id, type, data, locale.
 The fastest way in, and the one beyond the 256 MB that jsonb holds. An idempotency key stands for the call and the table''s name, not for its rows.
-It is read in slices of some 16 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
+It is read in slices of some 4 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
 
 --
 -- Name: enqueue_rows(uuid, text, text[], bigint[], text[], text[], jsonb[], text, smallint, timestamp with time zone, timestamp with time zone, text, bigint, bigint, text, text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2181,7 +2380,7 @@ begin
     ) as reason
     from (
       select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
-      from unnest(addresses) as u (address)
+      from (select unnest(addresses) as address) as u
       offset 0                                   -- normalised once
     ) as n
     offset 0
@@ -2196,7 +2395,7 @@ begin
     into normalized, reasons, suppressed
     from (
       select x.address, x.reason, x.nth, min(x.nth) over (partition by x.address) as first_nth
-      from unnest(normalized, reasons) with ordinality as x (address, reason, nth)
+      from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as x
     ) as u;
   end if;
 
@@ -2207,27 +2406,30 @@ begin
     enqueue_rows.scheduled_for, enqueue_rows.expires_at, enqueue_rows.batch_id, enqueue_rows.batch_id, enqueue_rows.priority,
     enqueue_rows.channel, enqueue_rows.message_type, u.address, u.type, enqueue_rows.source_type, enqueue_rows.ip_pool,
     enqueue_rows.gateway, coalesce(u.locale, enqueue_rows.locale), u.data
-  from unnest(normalized, ids, types, locales, enqueue_rows.data) with ordinality as u (address, id, type, locale, data, nth)
+  from (                                         -- in the select list arrays are read as they are; in FROM they would be written out and read again
+    select unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale, unnest(enqueue_rows.data) as data,
+      generate_subscripts(normalized, 1) as nth
+  ) as u
   where u.address is not null;
 
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, 'suppressed', u.reason
-    from unnest(reasons) with ordinality as u (reason, nth)
+    from (select unnest(reasons) as reason, generate_subscripts(reasons, 1) as nth) as u
     where u.reason is not null;
   end if;
 
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
     select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   else
     insert into postroad.message_queue (seq, message_id, priority, size_kb)
     select postroad.next_seq(enqueue_rows.priority), (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.priority,
       average_kb
-    from unnest(normalized, reasons) with ordinality as u (address, reason, nth)
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   end if;
@@ -2576,8 +2778,6 @@ declare
   ahead bigint;
   queue_floor bigint;
   pools integer;
-  gateways text[];
-  paused_gateways text[];
   suppression postroad.suppression_list;
 begin
   gate := 'record';
@@ -2600,6 +2800,15 @@ begin
 
   gate := 'outcome';
   if place.place is null then
+    if last_event.event_type = 'unknown' and (select s.status from postroad.status(explain.message_id) as s) <> 'unknown' then
+      select e.* into last_event                 -- settled by a gateway whose clock is behind ours
+      from postroad.delivery_events as e
+      where e.message_id = explain.message_id
+        and e.lease_id is null
+        and e.gateway is not null
+      order by e.occurred_at desc, e.event_id desc
+      limit 1;
+    end if;
     verdict := case when last_event.event_type in ('sent', 'delivered', 'opened', 'clicked', 'converted') then 'done' else 'stop' end;
     reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), last_event.reason);
     if last_event.event_type = 'unknown' then
@@ -2677,29 +2886,8 @@ begin
   end if;
 
   gate := 'gateway';
-  gateways := array(
-    select h.gateway from postroad.channel_health as h where h.channel = m.channel order by h.gateway is distinct from m.gateway, h.position, h.gateway
-  );
-  paused_gateways := array(select x.key from postroad.pauses as x where x.scope = 'gateway' and x.key = any (gateways));
-  verdict := case when cardinality(gateways) = 0 or gateways <@ paused_gateways then 'wait' else 'pass' end;
-  reason := case
-    when cardinality(gateways) = 0 then format('no_gateway: no worker has a gateway for %s', m.channel)
-    else concat_ws('; ',
-      array_to_string(gateways, ', '),
-      'paused: ' || nullif(array_to_string(paused_gateways, ', '), ''),
-      (
-        select string_agg(format('%s''s breaker is open since %s (%s)', s.gateway, s.changed_at, s.cause), '; ' order by s.gateway)
-        from postroad.gateway_states as s
-        where s.is_open
-          and s.gateway = any (gateways)
-      ),
-      (
-        select 'weights: ' || string_agg(format('%s %s', s.gateway, s.weight), ', ' order by s.weight desc, s.gateway)
-        from postroad.gateway_states as s
-        where s.weight is not null
-          and s.gateway = any (gateways)
-      ))
-  end;
+  select r.verdict, r.reason into verdict, reason from postroad.route_of(m) as r;
+  until := null;
   return next;
 
   if place.place = 'queued' then
@@ -2725,6 +2913,29 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.explain(message_id uuid) IS 'Why a message is where it is: each gate in the order in which a message meets it. verdict: pass, wait (see reason and until), stop (it will not be sent) or done.';
+
+--
+-- Name: export_suppressions(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.export_suppressions() RETURNS TABLE(address text, channel text, tenant_id bigint, reason text, expires_at timestamp with time zone, source text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return query
+  select s.address, s.channel, s.tenant_id, s.reason, s.expires_at, s.source
+  from postroad.suppression_list as s
+  where s.expires_at is null or s.expires_at > clock_timestamp()
+  order by s.address, s.channel, s.tenant_id;
+end;
+$$;
+
+--
+-- Name: FUNCTION export_suppressions(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.export_suppressions() IS 'The suppression list as it holds now, as import_suppressions takes it. In psql: \copy (select * from postroad.export_suppressions()) to ''list.csv'' csv header';
 
 --
 -- Name: fetch_contents(uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2754,94 +2965,188 @@ $$;
 COMMENT ON FUNCTION postroad.fetch_contents(content_ids uuid[]) IS 'The contents with these ids; one that is gone has no row.';
 
 --
--- Name: figures(); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: finish_webhooks(text, bigint[], jsonb, bigint[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.figures() RETURNS jsonb
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+CREATE FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-begin
-  return jsonb_build_object(
-    'at', extract(epoch from clock_timestamp()),
-    'queues', (select jsonb_agg(to_jsonb(q) order by q.priority) from postroad.queue_figures() as q),
-    'gateways', (select coalesce(jsonb_agg(to_jsonb(g)), '[]') from postroad.gateway_figures() as g),
-    'pauses', (
-      select coalesce(jsonb_agg(jsonb_build_object('scope', p.scope, 'key', p.key, 'reason', p.reason, 'paused_at', p.paused_at, 'paused_by', p.paused_by)
-        order by p.scope, p.key), '[]')
-      from postroad.pauses as p
-    ),
-    'enqueued', (
-      select coalesce(jsonb_object_agg(e.channel, e.count), '{}')
-      from (
-        select c.channel, sum(c.count) as count
-        from postroad.message_counters as c
-        where c.day = (clock_timestamp() at time zone 'UTC')::date
-          and c.event_type = 'queued'
-        group by 1
-      ) as e
-    ),
-    'workers', (select count(*) from postroad.worker_sessions as w where w.heartbeat_at > clock_timestamp() - interval '15 seconds'),
-    'oldest_lease_seconds', (select coalesce(greatest(extract(epoch from clock_timestamp() - min(l.leased_at)), 0), 0) from postroad.leases as l),
-    'partitions_ahead', (
-      select count(*)
-      from pg_class as c
-      where c.relnamespace = 'postroad'::regnamespace
-        and c.relname ~ '^messages_[0-9]{8}$'
-        and right(c.relname, 8) > to_char(clock_timestamp() at time zone 'UTC', 'YYYYMMDD')
-    ),
-    'notify_usage', pg_notification_queue_usage()
-  );
-end;
-$_$;
-
---
--- Name: FUNCTION figures(); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.figures() IS 'What monitors ask for, in one call that reads no table as a whole: see queue_figures and gateway_figures; pauses, messages enqueued today (UTC) by channel, workers, the oldest lease, days that have partitions, the queue of notifications.';
-
---
--- Name: find_messages(text, integer); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.find_messages(address text, max_count integer DEFAULT 20) RETURNS TABLE(message_id uuid, created_at timestamp with time zone, channel text, priority text, recipient text, looked_back_to timestamp with time zone)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off'
     AS $$
 declare
-  spellings text[];
-  first_id uuid;
+  ended record;
+  recorded integer := 0;
 begin
-  spellings := array(
-    select distinct lower(x.spelling)
-    from unnest('{email,sms,push,voice,in_app,webhook}'::text[]) as c (channel), lateral (values (address), (postroad.normalize_recipient(c.channel, address))) as x (spelling)
-    where x.spelling is not null
-  );
-  -- An index on recipients would cost each enqueue; the newest messages are asked for, most often.
-  first_id := (select m.message_id from postroad.messages as m order by m.message_id desc offset 100000 limit 1);
-  looked_back_to := coalesce(postroad.created_at(first_id), '-infinity');
-  return query
-  select m.message_id, postroad.created_at(m.message_id), m.channel, 'P' || m.priority, m.recipient, find_messages.looked_back_to
-  from postroad.messages as m
-  where m.message_id > coalesce(first_id, '00000000-0000-0000-0000-000000000000')
-    and lower(m.recipient) = any (spellings)
-  order by m.message_id desc
-  limit max_count;
-  if not found then
-    return next;                                 -- nothing but how far it looked
+  perform
+  from postroad.webhook_batches as b
+  where b.batch_id = any (batch_ids)
+  order by b.batch_id
+  for update;
+  with deleted as (
+    delete from postroad.webhook_batches as b
+    where b.batch_id = any (batch_ids)
+      and b.gateway = finish_webhooks.gateway
+    returning b.inbox_ids, b.is_replay
+  )
+  select count(*) as batches,
+    coalesce(sum(cardinality(d.inbox_ids)), 0) as requests,
+    coalesce(sum(cardinality(d.inbox_ids)) filter (where not d.is_replay), 0) as new_requests
+  into ended
+  from deleted as d;
+  if ended.batches <> cardinality(batch_ids) then
+    if ended.batches > 0 then
+      raise exception 'some of these batches were read by somebody else'
+        using errcode = 'serialization_failure';   -- undone: those that are left are taken again
+    end if;
+    return false;
   end if;
+  if jsonb_array_length(events) > 0 then
+    recorded := postroad.record_events(gateway, events);
+  end if;
+  insert into postroad.webhook_errors (inbox_id, error)
+  select u.inbox_id, u.error
+  from unnest(unread_ids, unread_why) as u (inbox_id, error)
+  on conflict on constraint webhook_errors_pkey do update
+  set error = excluded.error, failed_at = excluded.failed_at;
+  insert into postroad.webhook_counts as c (gateway, stored, parsed, errors, events, last_at)
+  values (
+    gateway, ended.new_requests, ended.requests - cardinality(unread_ids), cardinality(unread_ids), recorded, clock_timestamp()
+  )
+  on conflict on constraint webhook_counts_pkey do update
+  set stored = c.stored + excluded.stored,
+    parsed = c.parsed + excluded.parsed,
+    errors = c.errors + excluded.errors,
+    events = c.events + excluded.events,
+    last_at = excluded.last_at;
+  return true;
 end;
 $$;
 
 --
--- Name: FUNCTION find_messages(address text, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.find_messages(address text, max_count integer) IS 'The newest messages to an address, in upper or lower case, of the newest 100,000 messages of all: there is no index on addresses, which would cost each enqueue. looked_back_to says how far that goes back;
--infinity: all messages were looked at. When there is none, one row has nothing else.';
+COMMENT ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) IS 'Records the events of stored requests and ends their batches, in one transaction: what was read is read once. Requests that could not be read are given with the reason.
+False, and nothing recorded, when others ended these batches; serialization_failure when they ended some of them.';
+
+--
+-- Name: follow_events(uuid[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[] DEFAULT NULL::uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  now constant timestamptz := clock_timestamp();
+  addresses text[];
+  channels text[];
+  tenant_ids bigint[];
+  reasons text[];
+  sources text[];
+  times timestamptz[];
+  events bigint[];
+  messages uuid[];
+begin
+  with event as materialized (
+    select e as row, e.event_id, e.message_id, e.event_type, e.occurred_at, e.gateway, e.bounce_type, e.detail,
+      coalesce(e.detail ->> 'class', e.reason) as class,
+      e.reason, e.lease_id is not null as is_send,
+      coalesce(m.message_id, k.message_id) is not null as is_known,
+      coalesce(m.channel, k.channel, case when e.detail ->> 'recipient' like '%@%' then 'email' else 'sms' end) as channel,
+      coalesce(m.tenant_id, k.tenant_id) as tenant_id,
+      coalesce(m.recipient, k.recipient) as recipient,
+      coalesce(m.options, k.options) as options,
+      coalesce(m.content_id, k.content_id) as content_id
+    from postroad.delivery_events as e
+    left join postroad.messages as m on m.message_id = e.message_id
+    left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
+    where e.message_id = any (follow_events.message_ids)
+      and (e.event_id = any (follow_events.event_ids) or e.event_type = 'bounced' and e.lease_id = any (follow_events.lease_ids))
+  ), judged as (
+    select e.*,
+      case
+        when e.detail ->> 'wish' = 'stop' then 'stop'
+        when e.detail ->> 'wish' = 'start' then 'start'
+        when e.event_type = 'unsubscribed' then case when e.channel = 'sms' then 'stop' else 'unsubscribe' end
+        when e.event_type = 'complained' then 'complaint'
+        when e.event_type = 'delivered' then 'delivered'
+        when e.event_type not in ('bounced', 'failed') then null
+        when e.channel in ('sms', 'voice') and e.reason in ('opted_out', 'unsubscribed') then 'opted_out'
+        when e.is_send and e.reason in ('address_not_public', 'smtputf8_required') then null      -- faults of our own set-up
+        when not e.is_send and (e.class = any ('{invalid_recipient,mailbox_full,mailbox_unavailable}')) is not true then null
+        when e.bounce_type = 'hard' then case when e.channel = 'push' then 'invalid_token' else 'hard_bounce' end
+        when e.bounce_type = 'soft' then 'soft_bounce'
+      end as verdict
+    from event as e
+  )
+  select array_agg(x.address), array_agg(x.channel), array_agg(x.tenant_id), array_agg(x.verdict), array_agg(x.gateway), array_agg(x.occurred_at),
+    array_agg(x.event_id), array_agg(x.message_id)
+  into addresses, channels, tenant_ids, reasons, sources, times, events, messages
+  from (
+    select j.*, postroad.addressee_of(j.row, j.channel, j.recipient, j.options, j.content_id) as address
+    from judged as j
+    where j.verdict is not null
+    offset 0
+  ) as x
+  where x.address is not null;
+  if addresses is null then
+    return;
+  end if;
+
+  if 'delivered' = any (reasons) then
+    delete from postroad.suppression_strikes as t
+    using unnest(addresses, channels, reasons, times) as u (address, channel, verdict, occurred_at)
+    where u.verdict = 'delivered'
+      and t.address = u.address
+      and t.channel = u.channel
+      and t.reason in ('soft_bounce', 'hard_bounce')
+      and t.occurred_at < u.occurred_at;
+  end if;
+
+  if 'start' = any (reasons) then
+    delete from postroad.suppression_list as s
+    using unnest(addresses, channels, reasons, times) as u (address, channel, verdict, occurred_at)
+    where u.verdict = 'start'
+      and s.address = u.address
+      and s.reason in ('stop', 'opted_out')
+      and (s.channel is null or s.channel = u.channel)
+      and s.created_at <= u.occurred_at;         -- not a STOP that came after it
+  end if;
+
+  insert into postroad.suppression_strikes (address, channel, reason, message_id, occurred_at)
+  select u.address, u.channel, u.verdict, u.message_id, u.occurred_at
+  from unnest(addresses, channels, reasons, messages, times) as u (address, channel, verdict, message_id, occurred_at)
+  join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on and r.after > 1
+  order by 1, 2, 3, 4
+  on conflict do nothing;
+
+  perform postroad.put_suppressions(
+    array_agg(u.address), array_agg(case when not r.every_channel then u.channel end), array_agg(case when not r.every_tenant then u.tenant_id end),
+    array_agg(u.verdict), array_agg(now + r.expires_after), array_agg(u.source), array_agg(u.occurred_at), array_agg(u.event_id), array_agg(u.message_id))
+  from unnest(addresses, channels, tenant_ids, reasons, sources, times, events, messages)
+    as u (address, channel, tenant_id, verdict, source, occurred_at, event_id, message_id)
+  join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on
+  where not exists (                             -- of the two wishes of one number in one call, the later one counts
+      select from unnest(addresses, reasons, times) as x (address, verdict, occurred_at)
+      where u.verdict = 'stop' and x.verdict = 'start' and x.address = u.address and x.occurred_at > u.occurred_at
+    )
+    and (r.after = 1 or r.after <= (
+      select count(*)
+      from postroad.suppression_strikes as t
+      where t.address = u.address
+        and t.channel = u.channel
+        and t.reason = u.verdict
+        and (r.within is null or t.occurred_at > now - r.within)
+    ));
+end;
+$$;
+
+--
+-- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) IS 'What follows from events that are recorded, for their recipients: suppression by suppression_rules, its end by a START, a new count after a delivery. The events are those
+with event_ids, and the bounces of lease_ids, all of message_ids. Only the recipient''s own faults count (class invalid_recipient, mailbox_full, mailbox_unavailable), and what
+people say: complaints, unsubscriptions, STOP. May be called twice for the same events.';
 
 --
 -- Name: gate_is_open(smallint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2879,58 +3184,25 @@ COMMENT ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) IS 
 now (a paused P1 does not count).';
 
 --
--- Name: gateway_figures(); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: gateway_named(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.gateway_figures() RETURNS TABLE(gateway text, channel text, place smallint, state text, cause text, since timestamp with time zone, paused text, weight integer, calls_5m bigint, sent_5m bigint, sent_1h bigint, failed_1h bigint, p50_ms double precision, p95_ms double precision, last_reason text, last_failure_at timestamp with time zone, last_success_at timestamp with time zone)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET jit TO 'off'
+CREATE FUNCTION postroad.gateway_named(name text) RETURNS text
+    LANGUAGE plpgsql STABLE
     AS $$
 begin
-  return query
-  with minutes as (
-    select g.* from postroad.gateway_minutes as g where g.minute > clock_timestamp() - interval '1 hour'
-  ), latency as (
-    select m.gateway, m.channel, l.nth - 1 as bucket, sum(l.calls) as calls
-    from minutes as m, unnest(m.latencies) with ordinality as l (calls, nth)
-    where m.minute > clock_timestamp() - interval '5 minutes'
-    group by 1, 2, 3
-  ), ranked as (
-    select l.*, sum(l.calls) over (partition by l.gateway, l.channel order by l.bucket) as upto, sum(l.calls) over (partition by l.gateway, l.channel) as total
-    from latency as l
-  ), usual as (
-    select r.gateway, r.channel, 2.0 ^ min(r.bucket) filter (where r.upto >= 0.5 * r.total) as p50, 2.0 ^ min(r.bucket) filter (where r.upto >= 0.95 * r.total) as p95
-    from ranked as r
-    where r.total > 0
-    group by 1, 2
-  ), counted as (
-    select m.gateway, m.channel, sum(m.sent) as sent_1h, sum(m.failed) as failed_1h,
-      sum(m.sent) filter (where m.minute > clock_timestamp() - interval '5 minutes') as sent_5m,
-      sum(m.sent + m.failed) filter (where m.minute > clock_timestamp() - interval '5 minutes') as calls_5m
-    from minutes as m
-    group by 1, 2
-  )
-  select h.gateway, h.channel, h.position,
-    case when s.is_open is not true then 'closed' when s.open_until > clock_timestamp() then 'open' else 'half_open' end,
-    case when s.is_open then s.cause end, s.changed_at,
-    (select x.reason from postroad.pauses as x where x.scope = 'gateway' and x.key = h.gateway), s.weight,
-    coalesce(c.calls_5m, 0)::bigint, coalesce(c.sent_5m, 0)::bigint, coalesce(c.sent_1h, 0)::bigint, coalesce(c.failed_1h, 0)::bigint,
-    u.p50::double precision, u.p95::double precision, h.last_reason, h.last_failure_at, h.last_success_at
-  from postroad.channel_health as h
-  left join postroad.gateway_states as s on s.gateway = h.gateway
-  left join counted as c on c.gateway = h.gateway and c.channel = h.channel
-  left join usual as u on u.gateway = h.gateway and u.channel = h.channel
-  order by h.channel, h.position, h.gateway;
+  return case
+    when name = 'firebase' and not exists (select from postroad.channel_health as h where h.gateway = 'firebase') then 'fcm'
+    else name
+  end;
 end;
 $$;
 
 --
--- Name: FUNCTION gateway_figures(); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION gateway_named(name text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.gateway_figures() IS 'Each gateway of each channel, for monitors: its breaker (closed, open, half_open: may be probed), pause and weight, and what it did, from gateway_minutes, to which workers add every
-few seconds. Latencies are of the last 5 minutes, to a power of two.';
+COMMENT ON FUNCTION postroad.gateway_named(name text) IS 'The name under which a gateway is configured: firebase means fcm, unless a gateway is called so.';
 
 --
 -- Name: gateway_problem(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3007,6 +3279,88 @@ COMMENT ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) IS 
 Returns how many went back. May be called again after an error; a lease that is gone was rescued, and its messages with it.';
 
 --
+-- Name: has_events(txid_snapshot, txid_snapshot, text[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    SET max_parallel_workers_per_gather TO '0'
+    SET plan_cache_mode TO 'force_generic_plan'
+    AS $$
+declare
+  early bigint[];
+  first bigint;
+  last constant bigint := txid_snapshot_xmax(upto) - 1;
+begin
+  select s.early, s.first into early, first from postroad.interval_start(seen, upto) as s;
+  return exists (
+    select
+    from postroad.delivery_events as e
+    where (e.xid between first and last or e.xid = any (early))
+      and not txid_visible_in_snapshot(e.xid, seen) and txid_visible_in_snapshot(e.xid, upto)
+      and postroad.wants_message(event_types, e.event_type)
+  ) or exists (
+    select
+    from postroad.messages as m
+    where (m.xid between first and last or m.xid = any (early))
+      and not txid_visible_in_snapshot(m.xid, seen) and txid_visible_in_snapshot(m.xid, upto)
+      and postroad.wants_message(event_types, 'queued')
+  ) or exists (
+    select
+    from postroad.system_events as s
+    where (s.xid between first and last or s.xid = any (early))
+      and not txid_visible_in_snapshot(s.xid, seen) and txid_visible_in_snapshot(s.xid, upto)
+      and postroad.wants_system(event_types, s.kind)
+  );
+end;
+$$;
+
+--
+-- Name: FUNCTION has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) IS 'Whether there is an event of these types that upto sees and seen does not.';
+
+--
+-- Name: has_news(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.has_news(consumer text) RETURNS boolean
+    LANGUAGE plpgsql
+    AS $$
+declare
+  reader postroad.consumers;
+  present constant txid_snapshot := postroad.event_snapshot();
+begin
+  select c.* into reader from postroad.consumers as c where c.consumer = has_news.consumer;
+  if not found then
+    return false;
+  elsif reader.batch_xid is not null or reader.upto is not null or txid_snapshot_xmax(present) < txid_snapshot_xmax(reader.seen)
+    or postroad.has_events(reader.seen, present, reader.event_types) then
+    return true;
+  end if;
+  if coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '10 seconds' then
+    update postroad.consumers as c
+    set seen = present, seen_at = clock_timestamp(), read_at = clock_timestamp()
+    where c.consumer = reader.consumer
+      and c.seen::text = reader.seen::text
+      and c.batch_xid is null
+      and c.upto is null;
+  end if;
+  return false;
+end;
+$$;
+
+--
+-- Name: FUNCTION has_news(consumer text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.has_news(consumer text) IS 'Whether there is anything to read for a reader. A look that finds nothing writes nothing, but for the position once in 10 seconds: even the lock of a row would be a transaction, which
+others would look for in turn.';
+
+--
 -- Name: heartbeat(bigint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3050,6 +3404,75 @@ $$;
 COMMENT ON FUNCTION postroad.held_worker_ids() IS 'The keys of all advisory locks of this database that are held: those of worker sessions among them.';
 
 --
+-- Name: http_ack_events(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_ack_events(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  name constant text := call -> 'parameters' ->> 'consumer';
+begin
+  body := postroad.request_problem('POST', '/consumers/{consumer}/ack', call);
+  if body is null and not exists (select from postroad.event_consumers as c where c.consumer = name) then
+    body := postroad.problem(404, 'not_found', 'There is no such consumer.');
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('changed', postroad.ack_events(name, (call -> 'body' ->> 'batch_id')::numeric::bigint));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_ack_events(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_ack_events(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /consumers/{consumer}/ack: postroad.ack_events.';
+
+--
+-- Name: http_add_endpoint(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+  added record;
+begin
+  body := postroad.request_problem('POST', '/webhook-endpoints', call);
+  if body is null and postroad.normalize_recipient('webhook', b ->> 'url') is null then
+    body := postroad.problem(422, 'invalid_url', 'This is no URL to post to.', postroad.error_at('#/url', 'must be an http or https URL without user and password'));
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  select e.endpoint_id, e.signing_secret into added
+  from postroad.add_webhook_endpoint(
+    url => b ->> 'url',
+    event_types => case when jsonb_typeof(b -> 'event_types') = 'array' then array(select jsonb_array_elements_text(b -> 'event_types')) else '{message.*}' end,
+    channels => case when jsonb_typeof(b -> 'channels') = 'array' then array(select jsonb_array_elements_text(b -> 'channels')) end,
+    tenant_id => (b ->> 'tenant_id')::numeric::bigint,
+    include_addresses => coalesce((b ->> 'include_addresses')::boolean, false),
+    description => b ->> 'description') as e;
+  status := 201;
+  body := jsonb_build_object('endpoint_id', added.endpoint_id, 'secret', added.signing_secret);
+end;
+$$;
+
+--
+-- Name: FUNCTION http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /webhook-endpoints: postroad.add_webhook_endpoint.';
+
+--
 -- Name: http_bulk_from(jsonb, regclass); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3079,8 +3502,8 @@ begin
     locale => b ->> 'locale',
     message_type => coalesce(b ->> 'message_type', 'campaign'),
     priority => b ->> 'priority',
-    scheduled_for => (b ->> 'scheduled_for')::timestamptz,
-    expires_at => (b ->> 'expires_at')::timestamptz,
+    scheduled_for => postroad.read_date_time(b ->> 'scheduled_for'),
+    expires_at => postroad.read_date_time(b ->> 'expires_at'),
     idempotency_key => b ->> 'idempotency_key',
     source_type => b ->> 'source_type',
     source_id => (b ->> 'source_id')::numeric::bigint,
@@ -3191,7 +3614,7 @@ begin
     body := postroad.problem(403, 'forbidden', 'The caller is bound to another tenant.', postroad.error_at('#/tenant_id', 'is another tenant'));
   elsif body is null and btrim(b ->> 'name') = '' then
     body := postroad.problem(422, 'invalid_name', 'A key needs a name.', postroad.error_at('#/name', 'must not be blank'));
-  elsif body is null and (b ->> 'expires_at')::timestamptz <= clock_timestamp() then
+  elsif body is null and postroad.read_date_time(b ->> 'expires_at') <= clock_timestamp() then
     body := postroad.problem(422, 'already_expired', 'The key would have expired already.', postroad.error_at('#/expires_at', 'is in the past'));
   end if;
   if body is not null then
@@ -3203,7 +3626,7 @@ begin
     name => b ->> 'name',
     roles => array(select jsonb_array_elements_text(b -> 'roles')),
     tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
-    expires_at => (b ->> 'expires_at')::timestamptz,
+    expires_at => postroad.read_date_time(b ->> 'expires_at'),
     requests_per_second => (b ->> 'requests_per_second')::numeric::integer) as k;
   status := 201;
   body := jsonb_build_object('key_id', made.key_id, 'key', made.key);
@@ -3215,6 +3638,31 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /keys: postroad.create_api_key. A caller that is bound to a tenant makes keys of that tenant.';
+
+--
+-- Name: http_endpoints(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_endpoints(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('GET', '/webhook-endpoints', call);
+  if body is not null then
+    status := 400;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('endpoints', (select coalesce(jsonb_agg(to_jsonb(e) order by e.endpoint_id), '[]') from postroad.outbound_stats as e));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_endpoints(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_endpoints(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /webhook-endpoints: the view outbound_stats.';
 
 --
 -- Name: http_explain(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3574,6 +4022,94 @@ $$;
 COMMENT ON FUNCTION postroad.http_queue_stats(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages/stats/queue: the view queue_stats.';
 
 --
+-- Name: http_read_events(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_read_events(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  p constant jsonb := call -> 'parameters';
+  read_batch bigint;
+  events jsonb;
+begin
+  body := postroad.request_problem('GET', '/consumers/{consumer}/events', call);
+  if body is null and not exists (select from postroad.event_consumers as c where c.consumer = p ->> 'consumer') then
+    body := postroad.problem(404, 'not_found', 'There is no such consumer: register it first, by PUT.');
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  select max(e.batch_id), coalesce(jsonb_agg(to_jsonb(e) - 'batch_id'), '[]') into read_batch, events
+  from postroad.read_events(p ->> 'consumer', coalesce((p ->> 'limit')::integer, 1000)) as e;
+  status := 200;
+  body := jsonb_build_object('batch_id', read_batch, 'events', events);
+end;
+$$;
+
+--
+-- Name: FUNCTION http_read_events(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_read_events(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /consumers/{consumer}/events: postroad.read_events, the same batch until it is acknowledged.';
+
+--
+-- Name: http_register_consumer(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+begin
+  body := postroad.request_problem('PUT', '/consumers/{consumer}', call);
+  if body is not null then
+    status := 400;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('changed', postroad.register_consumer(
+    consumer => call -> 'parameters' ->> 'consumer',
+    since => postroad.read_date_time(b ->> 'since'),
+    event_types => case when jsonb_typeof(b -> 'event_types') = 'array' then array(select jsonb_array_elements_text(b -> 'event_types')) end));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb) IS 'PUT /consumers/{consumer}: postroad.register_consumer.';
+
+--
+-- Name: http_remove_endpoint(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('DELETE', '/webhook-endpoints/{endpoint_id}', call);
+  if body is null and not postroad.remove_webhook_endpoint((call -> 'parameters' ->> 'endpoint_id')::bigint) then
+    body := postroad.problem(404, 'not_found', 'There is no such endpoint.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, '{"changed": true}');
+end;
+$$;
+
+--
+-- Name: FUNCTION http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb) IS 'DELETE /webhook-endpoints/{endpoint_id}: postroad.remove_webhook_endpoint.';
+
+--
 -- Name: http_resume_gateway(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3651,6 +4187,36 @@ $$;
 COMMENT ON FUNCTION postroad.http_revoke_key(call jsonb, OUT status smallint, OUT body jsonb) IS 'DELETE /keys/{key_id}: postroad.revoke_api_key.';
 
 --
+-- Name: http_rotate_endpoint(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  id constant text := call -> 'parameters' ->> 'endpoint_id';
+begin
+  body := postroad.request_problem('POST', '/webhook-endpoints/{endpoint_id}/rotate', call);
+  if body is null and not exists (select from postroad.outbound_stats as e where e.endpoint_id = id::bigint) then
+    body := postroad.problem(404, 'not_found', 'There is no such endpoint.');
+  end if;
+  if body is not null then
+    status := (body ->> 'status')::smallint;
+    return;
+  end if;
+  status := 200;
+  body := jsonb_build_object('secret', postroad.rotate_webhook_secret(id::bigint));
+end;
+$$;
+
+--
+-- Name: FUNCTION http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /webhook-endpoints/{endpoint_id}/rotate: postroad.rotate_webhook_secret; the old secret signs too for 24 hours.';
+
+--
 -- Name: http_routes(); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3723,8 +4289,8 @@ begin
     locale => b ->> 'locale',
     message_type => coalesce(b ->> 'message_type', 'campaign'),
     priority => b ->> 'priority',
-    scheduled_for => (b ->> 'scheduled_for')::timestamptz,
-    expires_at => (b ->> 'expires_at')::timestamptz,
+    scheduled_for => postroad.read_date_time(b ->> 'scheduled_for'),
+    expires_at => postroad.read_date_time(b ->> 'expires_at'),
     idempotency_key => b ->> 'idempotency_key',
     source_type => b ->> 'source_type',
     source_id => (b ->> 'source_id')::numeric::bigint,
@@ -3792,8 +4358,8 @@ begin
     locale => b ->> 'locale',
     message_type => coalesce(b ->> 'message_type', 'transactional'),
     priority => b ->> 'priority',
-    scheduled_for => (b ->> 'scheduled_for')::timestamptz,
-    expires_at => (b ->> 'expires_at')::timestamptz,
+    scheduled_for => postroad.read_date_time(b ->> 'scheduled_for'),
+    expires_at => postroad.read_date_time(b ->> 'expires_at'),
     idempotency_key => b ->> 'idempotency_key',
     recipient_type => b ->> 'recipient_type',
     recipient_id => (b ->> 'recipient_id')::numeric::bigint,
@@ -3818,6 +4384,41 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.http_send_message(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /messages: postroad.enqueue.';
+
+--
+-- Name: http_set_endpoint(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  b constant jsonb := call -> 'body';
+begin
+  body := postroad.request_problem('PATCH', '/webhook-endpoints/{endpoint_id}', call);
+  if body is null and b ->> 'url' is not null and postroad.normalize_recipient('webhook', b ->> 'url') is null then
+    body := postroad.problem(422, 'invalid_url', 'This is no URL to post to.', postroad.error_at('#/url', 'must be an http or https URL without user and password'));
+  elsif body is null and not postroad.set_webhook_endpoint(
+      endpoint_id => (call -> 'parameters' ->> 'endpoint_id')::bigint,
+      url => b ->> 'url',
+      event_types => case when jsonb_typeof(b -> 'event_types') = 'array' then array(select jsonb_array_elements_text(b -> 'event_types')) end,
+      channels => case when jsonb_typeof(b -> 'channels') = 'array' then array(select jsonb_array_elements_text(b -> 'channels')) end,
+      include_addresses => (b ->> 'include_addresses')::boolean,
+      description => b ->> 'description',
+      enabled => (b ->> 'enabled')::boolean) then
+    body := postroad.problem(404, 'not_found', 'There is no such endpoint.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, '{"changed": true}');
+end;
+$$;
+
+--
+-- Name: FUNCTION http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb) IS 'PATCH /webhook-endpoints/{endpoint_id}: postroad.set_webhook_endpoint.';
 
 --
 -- Name: http_suppress(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3849,7 +4450,7 @@ begin
     address => b ->> 'address',
     reason => coalesce(b ->> 'reason', 'manual'),
     tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
-    expires_at => (b ->> 'expires_at')::timestamptz);
+    expires_at => postroad.read_date_time(b ->> 'expires_at'));
   status := 200;
   body := jsonb_build_object('changed', changed);
 end;
@@ -3950,6 +4551,30 @@ $$;
 COMMENT ON FUNCTION postroad.http_timeline(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages/{message_id}/timeline: postroad.timeline.';
 
 --
+-- Name: http_unregister_consumer(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  body := postroad.request_problem('DELETE', '/consumers/{consumer}', call);
+  if body is null and not postroad.unregister_consumer(call -> 'parameters' ->> 'consumer') then
+    body := postroad.problem(404, 'not_found', 'There is no such consumer.');
+  end if;
+  status := coalesce((body ->> 'status')::smallint, 200);
+  body := coalesce(body, '{"changed": true}');
+end;
+$$;
+
+--
+-- Name: FUNCTION http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb) IS 'DELETE /consumers/{consumer}: postroad.unregister_consumer.';
+
+--
 -- Name: http_unsuppress(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -4006,6 +4631,154 @@ $$;
 COMMENT ON FUNCTION postroad.http_weigh_gateway(call jsonb, OUT status smallint, OUT body jsonb) IS 'PUT /gateways/{gateway}/weight: postroad.set_gateway_weight.';
 
 --
+-- Name: import_suppressions(text[], text[], text[], text[], text[], text[], boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.import_suppressions(addresses text[], channels text[] DEFAULT '{}'::text[], tenant_ids text[] DEFAULT '{}'::text[], reasons text[] DEFAULT '{}'::text[], expiries text[] DEFAULT '{}'::text[], sources text[] DEFAULT '{}'::text[], dry_run boolean DEFAULT false, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET work_mem TO '64MB'
+    SET jit TO 'off'
+    AS $$
+declare
+  keys text[];
+  entry_channels text[];
+  entry_tenants bigint[];
+  entry_reasons text[];
+  entry_expiries timestamptz[];
+  entry_sources text[];
+begin
+  if greatest(cardinality(channels), cardinality(tenant_ids), cardinality(reasons), cardinality(expiries), cardinality(sources)) > cardinality(addresses) then
+    raise exception 'each array must have as many elements as addresses, or none'
+      using errcode = 'PR001';
+  end if;
+  with given as (
+    select u.nth, btrim(u.address) as address, nullif(lower(btrim(u.channel)), '') as channel, nullif(btrim(u.tenant_id), '') as tenant_id,
+      coalesce(nullif(btrim(u.reason), ''), 'manual') as reason, nullif(btrim(u.expires_at), '') as expires_at,
+      coalesce(nullif(btrim(u.source), ''), session_user) as source
+    from unnest(addresses, channels, tenant_ids, reasons, expiries, sources) with ordinality
+      as u (address, channel, tenant_id, reason, expires_at, source, nth)
+  ), read as materialized (
+    select g.*,
+      case
+        when g.channel is not null then postroad.normalize_recipient(g.channel, g.address)
+        when position('@' in g.address) > 0 then postroad.normalize_email(g.address)
+        else postroad.normalize_phone(g.address)
+      end as normalized,
+      case when g.expires_at is not null then postroad.to_time(g.expires_at) end as expiry
+    from given as g
+  ), checked as materialized (
+    select r.*,
+      case
+        when coalesce(r.address, '') = '' then 'no address'
+        when r.channel <> all ('{email,sms,push,voice,in_app,webhook}') then 'unknown channel; known: email, sms, push, voice, in_app, webhook; none for all'
+        when r.normalized is null and r.channel is null then 'neither an email address nor a number as +14155550123; other addresses need their channel'
+        when r.normalized is null then 'not an address of its channel'
+        when r.tenant_id is not null and not postroad.is_bigint(r.tenant_id) then 'tenant_id is no whole number'
+        when r.expires_at is not null and r.expiry is null then 'expires_at is no time as 2030-12-31 or 2030-12-31T23:59:59Z'
+        when length(r.reason) > 100 or r.reason ~ '[[:cntrl:]]' then 'reason is longer than 100 characters, or more than a line'
+        when length(r.source) > 255 or r.source ~ '[[:cntrl:]]' then 'source is longer than 255 characters, or more than a line'
+      end as problem
+    from read as r
+  )
+  select
+    array_agg(postroad.suppression_key(case when c.channel is null and position('@' in c.normalized) > 0 then 'email' else c.channel end, c.normalized))
+      filter (where c.problem is null),
+    array_agg(c.channel) filter (where c.problem is null),
+    array_agg(case when c.problem is null then c.tenant_id::bigint end) filter (where c.problem is null),
+    array_agg(c.reason) filter (where c.problem is null),
+    array_agg(c.expiry) filter (where c.problem is null),
+    array_agg(c.source) filter (where c.problem is null),
+    coalesce(array_agg(c.nth order by c.nth) filter (where c.problem is not null), '{}'),
+    coalesce(array_agg(c.problem order by c.nth) filter (where c.problem is not null), '{}')
+  into keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources, bad_rows, problems
+  from checked as c;
+
+  if dry_run or keys is null then
+    changed := 0;
+  else
+    changed := postroad.put_suppressions(keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources, is_told => false);
+    if changed > 0 then
+      perform postroad.audit('import_suppressions', format('%s entries', changed));
+    end if;
+  end if;
+  unchanged := coalesce(cardinality(keys), 0) - changed;
+end;
+$$;
+
+--
+-- Name: FUNCTION import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) IS 'Puts many addresses on the suppression list, one element of each array an entry, as text (an array that is null throughout may be empty): channel (none: all), tenant_id
+(none: all), reason (default: manual), expires_at (default: for good; UTC where it says no zone) and source (default: the role). As suppress, an entry is never shortened.
+It makes no system events. What is not right is left out: bad_rows counts from 1, problems says why. dry_run: only looks. `postroad suppressions import` reads CSV into it; see import_suppressions_from
+for psql. Give some 10,000 a call: an outcome for one of these addresses waits for the end of the transaction.';
+
+--
+-- Name: import_suppressions_from(regclass, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean DEFAULT false, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_hashagg TO 'off'
+    AS $$
+declare
+  columns text[];
+  chunk record;
+  done record;
+  rows bigint := 0;
+  sheet refcursor;
+  list text;
+begin
+  columns := array(
+    select a.attname::text
+    from pg_attribute as a
+    where a.attrelid = entries and a.attnum > 0 and not a.attisdropped
+  );
+  if not 'address' = any (columns) or not columns <@ '{address,channel,tenant_id,reason,expires_at,source}' then
+    raise exception 'a list of suppressions has the columns address and, if you like, channel, tenant_id, reason, expires_at, source'
+      using errcode = 'PR001', hint = 'Such as create temporary table entries (address text, reason text).';
+  end if;
+  select string_agg(case when c = any (columns) then format('array_agg(x.%I::text)', c) else '''{}''::text[]' end || format(' as %I', c), ', ')
+  into list
+  from unnest('{address,channel,tenant_id,reason,expires_at,source}'::text[]) as c;
+  changed := 0;
+  unchanged := 0;
+  invalid := 0;
+  problems := '{}';
+  open sheet for execute format(
+    'select %s from (select e.*, (row_number() over () - 1) / 10000 as "the chunk" from %s as e) as x group by x."the chunk" order by x."the chunk"', list, entries);
+  loop
+    fetch sheet into chunk;
+    exit when not found;
+    select i.changed, i.unchanged, i.bad_rows, i.problems into done
+    from postroad.import_suppressions(chunk.address, chunk.channel, chunk.tenant_id, chunk.reason, chunk.expires_at, chunk.source, dry_run) as i;
+    changed := changed + done.changed;
+    unchanged := unchanged + done.unchanged;
+    invalid := invalid + cardinality(done.bad_rows);
+    problems := problems || array(
+      select format('row %s: %s', rows + u.nth, u.problem)
+      from unnest(done.bad_rows, done.problems) as u (nth, problem)
+      limit greatest(20 - cardinality(problems), 0)
+    );
+    rows := rows + cardinality(chunk.address);
+  end loop;
+  close sheet;
+end;
+$$;
+
+--
+-- Name: FUNCTION import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) IS 'As import_suppressions, from a table of yours, with the column address and any of channel, tenant_id, reason, expires_at, source, and your rights to it. In psql:
+create temporary table entries (address text, reason text); \copy entries from ''list.csv'' csv header; select * from postroad.import_suppressions_from(''entries'');
+problems are the first 20. Raises PR001 when the table has other columns.';
+
+--
 -- Name: intend(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -4016,7 +4789,7 @@ CREATE FUNCTION postroad.intend(lease_ids uuid[], message_ids uuid[]) RETURNS vo
 begin
   insert into postroad.intents (lease_id, message_ids)
   select u.lease_id, array_agg(u.message_id)
-  from unnest(lease_ids, message_ids) as u (lease_id, message_id)
+  from (select unnest(lease_ids) as lease_id, unnest(message_ids) as message_id) as u
   group by u.lease_id;
 end;
 $$;
@@ -4078,28 +4851,6 @@ $_$;
 COMMENT ON FUNCTION postroad.is_bigint(number text) IS 'Whether an id that came as text is a whole number of 64 bits, or null.';
 
 --
--- Name: is_date_time(text); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.is_date_time(content text) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    AS $_$
-begin
-  return content ~* '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$'
-    and isfinite(content::timestamptz);
-exception
-  when others then                               -- the thirteenth month
-    return false;
-end;
-$_$;
-
---
--- Name: FUNCTION is_date_time(content text); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.is_date_time(content text) IS 'Whether a text is a date and time of RFC 3339 (section 5.6).';
-
---
 -- Name: is_push_subscription(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -4119,6 +4870,31 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.is_push_subscription(subscription text) IS 'Whether a text is a Web Push subscription: a JSON object whose endpoint is an https URL.';
+
+--
+-- Name: is_report(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.is_report(event jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  perform
+  from jsonb_to_recordset(jsonb_build_array(event)) as e (
+    message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
+    recipient text, wish text, detail jsonb);
+  return true;
+exception
+  when data_exception then
+    return false;
+end;
+$$;
+
+--
+-- Name: FUNCTION is_report(event jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.is_report(event jsonb) IS 'Whether an event can be read at all: an object, with an id and a time that are such.';
 
 --
 -- Name: is_suppressed(text, text, bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4186,7 +4962,7 @@ begin
       when length(content) > (schema ->> 'maxLength')::integer then format('must have %s characters or fewer', schema ->> 'maxLength')
       when content !~ (schema ->> 'pattern') then format('must match %s', schema ->> 'pattern')
       when schema ->> 'format' = 'uuid' and content !~* '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then 'must be a UUID'
-      when schema ->> 'format' = 'date-time' and not postroad.is_date_time(content) then 'must be a date and time as 2026-01-31T12:00:00Z (RFC 3339)'
+      when schema ->> 'format' = 'date-time' and postroad.read_date_time(content) is null then 'must be a date and time as 2026-01-31T12:00:00Z (RFC 3339)'
     end;
   elsif kind = 'number' then
     wrong := case
@@ -4238,48 +5014,43 @@ format (uuid, date-time), minimum, maximum, minItems, maxItems, items, required,
 that says x-checked-in-bulk are the caller''s to check.';
 
 --
--- Name: latest_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: leave_out(text, text, bigint, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.latest_events(max_count integer DEFAULT 30) RETURNS TABLE(occurred_at timestamp with time zone, message_id uuid, event_type text, attempt smallint, gateway text, reason text, channel text, priority text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET "TimeZone" TO 'UTC'
-    SET jit TO 'off'
+CREATE FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) RETURNS void
+    LANGUAGE plpgsql
     AS $$
 declare
-  day date;
-  part regclass;
-  last_blocks tid;
-  found_events postroad.delivery_events[] := '{}';
-  of_part postroad.delivery_events[];
+  today constant date := (clock_timestamp() at time zone 'UTC')::date;
+  -- Enough to find it with the provider and in the inbox, and nobody's address.
+  shown constant jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'event_type', left(example ->> 'event_type', 100), 'message_id', left(example ->> 'message_id', 100),
+    'external_id', left(example ->> 'external_id', 255), 'source_key', left(example ->> 'source_key', 255),
+    'occurred_at', left(example ->> 'occurred_at', 100)));
 begin
-  -- No index has events by their time. But a table that is only appended to has its latest rows in its last blocks.
-  for n in 0..2 loop
-    day := (clock_timestamp() at time zone 'UTC')::date - n;
-    part := to_regclass('postroad.delivery_events_' || to_char(day, 'YYYYMMDD'));
-    continue when part is null;
-    last_blocks := format('(%s,0)', greatest(pg_relation_size(part) / current_setting('block_size')::bigint - 8, 0))::tid;
-    execute format(
-      'select array(select e from postroad.delivery_events as e where e.message_id >= %L and e.message_id < %L and e.ctid >= %L order by e.occurred_at desc limit %s)',
-      postroad.uuid_at(day), postroad.uuid_at(day + 1), last_blocks, max_count)
-    into of_part;
-    found_events := found_events || of_part;
-  end loop;
-  return query
-  select e.occurred_at, e.message_id, e.event_type, e.attempt, e.gateway, e.reason, m.channel, 'P' || m.priority
-  from (select x.* from unnest(found_events) as x order by x.occurred_at desc limit max_count) as e
-  left join lateral (select r.channel, r.priority from postroad.record_of(e.message_id) as r) as m on true
-  order by e.occurred_at desc, e.event_id desc;
+  update postroad.unplaced_events as x
+  set events = x.events + leave_out.count, last_at = clock_timestamp(), last_event = shown
+  where x.count_id = (
+    select y.count_id
+    from postroad.unplaced_events as y
+    where y.day = today
+      and y.gateway = leave_out.gateway
+      and y.cause = leave_out.cause
+    limit 1
+    for update skip locked                       -- a call that counts at the same time has a row of its own
+  );
+  if not found then
+    insert into postroad.unplaced_events (day, gateway, cause, events, last_at, last_event)
+    values (today, leave_out.gateway, leave_out.cause, leave_out.count, clock_timestamp(), shown);
+  end if;
 end;
 $$;
 
 --
--- Name: FUNCTION latest_events(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION leave_out(gateway text, cause text, count bigint, example jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.latest_events(max_count integer) IS 'The latest events, newest first, of messages of today (UTC) and the two days before; of very many in the same moment, some may be missing. Reads a few blocks, however many events
-there are.';
+COMMENT ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) IS 'Counts events that are not recorded, by cause, and keeps the last as an example, without its recipient. Waits for nobody.';
 
 --
 -- Name: list_api_keys(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4347,34 +5118,6 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.message_json(message_id uuid) IS 'A message as the HTTP API shows it: its record, without content, and where it is; null when it is not there for this caller.';
-
---
--- Name: message_report(uuid); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.message_report(message_id uuid) RETURNS jsonb
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  return (
-    select jsonb_build_object(
-      'message', to_jsonb(s) || jsonb_build_object('recipient', m.recipient, 'tenant_id', m.tenant_id, 'source_type', m.source_type, 'source_id', m.source_id,
-        'scheduled_for', m.scheduled_for, 'expires_at', m.expires_at, 'batch_id', m.batch_id,
-        'traceparent', m.options ->> 'traceparent'),
-      'timeline', (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from postroad.timeline(message_report.message_id) as t),
-      'explain', (select coalesce(jsonb_agg(to_jsonb(e)), '[]') from postroad.explain(message_report.message_id) as e)
-    )
-    from postroad.record_of(message_report.message_id) as m, postroad.status(message_report.message_id) as s
-  );
-end;
-$$;
-
---
--- Name: FUNCTION message_report(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.message_report(message_id uuid) IS 'A message''s whole way: who it is for, its status, timeline and explain. Null when it is not known. Subject and body are not in it.';
 
 --
 -- Name: message_response(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4509,17 +5252,17 @@ CREATE FUNCTION postroad.normalize_email(address text) RETURNS text
     AS $_$
   select case
     -- Nearly all: plain ASCII, spelled as we spell it, and short enough for every limit at once.
-    when length(address) <= 64
+    when octet_length(address) <= 64
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+(\.[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
     -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
     when address !~ '[\u0080-\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff0-\uffff]'
       and btrim(address, E' \t\r\n') ~ '^[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+(\.[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+)*@([A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?\.)*[A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?$'
       and octet_length(btrim(address, E' \t\r\n')) <= 254
-      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n')) = 'localhost')
+      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
       and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
       and btrim(split_part(address, '@', 2), E' \t\r\n') !~ '[^.]{64}'
-    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2))
+    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2) collate "C")
   end
 $_$;
 
@@ -4527,7 +5270,7 @@ $_$;
 -- Name: FUNCTION normalize_email(address text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case, or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
+COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case (ASCII''s letters, whatever the locale of the database), or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
 a domain of letter-digit-hyphen labels of up to 63 with at least one dot (or localhost), 254 bytes in all. Letters may be of any script, in any database.
 Quoted local parts and address literals are not accepted.';
 
@@ -4623,15 +5366,11 @@ CREATE FUNCTION postroad.notice_events(since text) RETURNS text
 declare
   upto constant txid_snapshot := postroad.event_snapshot();
   seen constant txid_snapshot := since::txid_snapshot;
-  start record;
 begin
   if pg_try_advisory_xact_lock(1886351220, 5) then       -- nobody listens
     return upto;
   end if;
-  select s.early, s.first into start from postroad.interval_start(coalesce(seen, upto), upto) as s;
-  if exists (
-    select from postroad.event_sizes(seen, upto, start.early, start.first, txid_snapshot_xmax(upto) - 1, '{*,system.*}')
-  ) then
+  if seen is not null and postroad.has_events(seen, upto, '{*,system.*}') then
     notify postroad_events;
   end if;
   return upto;
@@ -4686,6 +5425,10 @@ declare
   bounds record;
   keys uuid[];
 begin
+  if not postroad.has_news(consumer) then
+    select c.* into reader from postroad.consumers as c where c.consumer = open_batch.consumer;
+    return;
+  end if;
   select c.* into reader
   from postroad.consumers as c
   where c.consumer = open_batch.consumer
@@ -4755,8 +5498,7 @@ begin
     set upto = reader.upto, upto_at = reader.upto_at, batch_id = reader.batch_id, batch_xid = reader.batch_xid, batch_key = reader.batch_key,
       split_last = reader.split_last, read_at = clock_timestamp()
     where c.consumer = open_batch.consumer;
-  elsif reader.at_xid is not null or coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '1 second' then
-    -- Nothing more in this interval: the next one begins where it ends. Not at every look, for each one is a row version.
+  else                                           -- nothing more in this interval: the next one begins where it ends
     update postroad.consumers as c
     set seen = reader.upto, seen_at = reader.upto_at, upto = null, upto_at = null, at_xid = null, at_key = null, split_last = null,
       read_at = clock_timestamp()
@@ -4807,7 +5549,7 @@ CREATE FUNCTION postroad.pause(scope text, key text, reason text) RETURNS bigint
     AS $$
 declare
   paused bigint;
-  named constant text := case when scope = 'domain' then lower(key) else key end;
+  named constant text := case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end;
   before jsonb;
 begin
   if (scope = any ('{priority,channel,gateway,source,tenant,domain}')) is not true then
@@ -5033,6 +5775,65 @@ $$;
 COMMENT ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) IS 'Where a message waits: queued, scheduled or processing, or null when it does not. Leases are of many tenants: who asks has found the message''s record first.';
 
 --
+-- Name: place_reports(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.place_reports(gateway text, events jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+declare
+  placed jsonb;
+begin
+  with given as materialized (
+    select g.event, g.nth, g.event ->> 'external_id' as external_id, g.event ->> 'message_id' as message_id, left(g.event ->> 'source_key', 1000) as source_key
+    from jsonb_array_elements(events) with ordinality as g (event, nth)
+  ), found as materialized (
+    select g.*, coalesce(g.message_id, (
+      select e.message_id::text
+      from postroad.delivery_events as e
+      where e.external_id = g.external_id
+        and e.event_type = 'sent'
+        and e.gateway >= 'ovh' and e.gateway < 'ovi'            -- as the index has it
+        and e.gateway = place_reports.gateway
+      order by e.occurred_at desc
+      limit 1
+    )) as found_id
+    from given as g
+  ), orphan as materialized (
+    select f.nth, f.source_key, postroad.uuid_v7() as new_id
+    from found as f
+    where f.found_id is null
+      and f.event ->> 'event_type' = any ('{received,unsubscribed,complained}')
+      and f.event ->> 'recipient' <> ''
+  ), kept as (
+    insert into postroad.inbound_messages (message_id, gateway, source_key)
+    select o.new_id, place_reports.gateway, o.source_key
+    from orphan as o
+    order by o.source_key
+    on conflict do nothing
+    returning message_id, source_key
+  )
+  select jsonb_agg(case
+      when f.message_id is not null then f.event
+      else jsonb_set(f.event, '{message_id}', coalesce(to_jsonb(coalesce(f.found_id, k.message_id::text, i.message_id::text)), 'null'))
+    end order by f.nth)
+  into placed
+  from found as f
+  left join orphan as o on o.nth = f.nth
+  left join kept as k on k.message_id = o.new_id or k.source_key = o.source_key
+  left join postroad.inbound_messages as i on k.message_id is null and o.nth is not null and i.gateway = place_reports.gateway and i.source_key = o.source_key;
+  return placed;
+end;
+$$;
+
+--
+-- Name: FUNCTION place_reports(gateway text, events jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.place_reports(gateway text, events jsonb) IS 'Events with the ids of their messages, for those that come without: by the provider''s id of it where the gateway gives ours not back (delivery_events_external); what a
+person says without any message of ours (received, unsubscribed, complained, with a recipient) gets an id of its own, the same when it is reported again. The rest stays without.';
+
+--
 -- Name: problem(integer, text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -5129,7 +5930,7 @@ begin
     from postroad.messages_kept as x
     where not exists (select from postroad.scheduled as s where s.message_id = x.message_id)
       and not exists (select from postroad.message_queue as q where q.message_id = x.message_id)
-      and not exists (select from postroad.leases as l where x.message_id = any (l.message_ids))
+      and x.message_id not in (select u.id from postroad.leases as l, unnest(l.message_ids) as u (id))
       and not exists (select from postroad.late_events as e where e.message_id = x.message_id)
     limit max_count
   ));
@@ -5204,6 +6005,92 @@ $$;
 COMMENT ON FUNCTION postroad.purge_idempotency_keys(max_count integer) IS 'Forgets idempotency keys older than 7 days, at most max_count a call, and those of the HTTP API after 24 hours. Returns how many of the first.';
 
 --
+-- Name: purge_reports(integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.purge_reports(max_count integer DEFAULT 10000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  purged integer := 0;
+  deleted integer;
+begin
+  delete from postroad.inbound_messages as i
+  where i.ctid = any (array(
+    select x.ctid
+    from postroad.inbound_messages as x
+    where x.received_at < clock_timestamp() - interval '30 days'
+    limit max_count
+    for update skip locked
+  ));
+  get diagnostics purged = row_count;
+  delete from postroad.suppression_strikes as t
+  where t.ctid = any (array(
+    select x.ctid
+    from postroad.suppression_strikes as x
+    where x.occurred_at < clock_timestamp() - coalesce((select max(r.within) from postroad.suppression_rules as r where r.is_on and r.after > 1), '0') - interval '1 day'
+      and not exists (select from postroad.suppression_rules as r where r.reason = x.reason and r.is_on and r.after > 1 and r.within is null)
+    limit max_count
+    for update skip locked
+  ));
+  get diagnostics deleted = row_count;
+  purged := purged + deleted;
+  delete from postroad.unplaced_events as x where x.day < current_date - 90;
+  return purged;
+end;
+$$;
+
+--
+-- Name: FUNCTION purge_reports(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.purge_reports(max_count integer) IS 'Forgets ids of inbound messages after 30 days (their events stay as long as all events do), events that no rule of suppression counts any more, and counts of left out events
+after 90 days; at most max_count of each a call. Returns how many.';
+
+--
+-- Name: purge_webhooks(interval, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.purge_webhooks(retention interval, max_count integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  purged integer;
+begin
+  with deleted as (
+    delete from postroad.webhook_inbox as i
+    where i.ctid = any (array(
+      select x.ctid
+      from postroad.webhook_inbox as x
+      where x.received_at < clock_timestamp() - retention
+        and not exists (
+          select from postroad.webhook_batches as b
+          where x.inbox_id = any (b.inbox_ids)       -- nobody has read it yet
+        )
+      limit max_count
+      for update skip locked
+    ))
+    returning i.inbox_id
+  ), forgotten as (
+    delete from postroad.webhook_errors as e
+    using deleted as d
+    where e.inbox_id = d.inbox_id
+  )
+  select count(*) into purged
+  from deleted;
+  return purged;
+end;
+$$;
+
+--
+-- Name: FUNCTION purge_webhooks(retention interval, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) IS 'Deletes requests in the inbox that are older than retention, at most max_count a call; what waits to be read stays. Returns how many.';
+
+--
 -- Name: put_route(text, text, text, text[], text, jsonb, jsonb, jsonb, integer, integer, boolean, boolean); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -5224,6 +6111,63 @@ $$;
 
 COMMENT ON FUNCTION postroad.put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb, request jsonb, success integer, cost integer, tenants boolean, is_stream boolean) IS 'Makes an endpoint of the HTTP API, in the file of its function, at each migrate. roles: a caller needs one of them. tenants: whether callers that are bound to a tenant may
 call it. cost: what a call takes of the caller''s rate limit. parameters: {name: {"in": "path" or "query", "required", "schema", "description"}}.';
+
+--
+-- Name: put_suppressions(text[], text[], bigint[], text[], timestamp with time zone[], text[], timestamp with time zone[], bigint[], uuid[], boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[], event_ids bigint[] DEFAULT '{}'::bigint[], message_ids uuid[] DEFAULT '{}'::uuid[], is_told boolean DEFAULT true) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+  now constant timestamptz := clock_timestamp();
+  changed integer;
+  told jsonb[];
+begin
+  with entry as (
+    insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source, created_at, event_id, message_id)
+    select distinct on (u.address, u.channel, u.tenant_id)    -- in one order, so that two calls at a time cannot wait for each other
+      u.address, u.channel, u.tenant_id, u.reason, u.expires_at, u.source, coalesce(u.since, now), u.event_id, u.message_id
+    from unnest(addresses, channels, tenant_ids, reasons, expiries, sources, since, event_ids, message_ids)
+      as u (address, channel, tenant_id, reason, expires_at, source, since, event_id, message_id)
+    order by u.address, u.channel, u.tenant_id, u.expires_at desc nulls first, postroad.suppression_rank(u.reason) desc, u.since desc
+    on conflict on constraint suppression_list_is_unique do update
+    set (reason, source, event_id, message_id) = (
+        select k.reason, k.source, k.event_id, k.message_id
+        from (values
+          (excluded.reason, excluded.source, excluded.event_id, excluded.message_id,
+            s.expires_at <= now or postroad.suppression_rank(excluded.reason) >= postroad.suppression_rank(s.reason)),
+          (s.reason, s.source, s.event_id, s.message_id, true)
+        ) as k (reason, source, event_id, message_id, is_stronger)
+        where k.is_stronger
+        limit 1
+      ),
+      created_at = excluded.created_at,
+      expires_at = case when s.expires_at <= now then excluded.expires_at
+        when s.expires_at is not null and excluded.expires_at is not null then greatest(s.expires_at, excluded.expires_at) end
+    where s.expires_at < coalesce(excluded.expires_at, 'infinity')
+      or postroad.suppression_rank(excluded.reason) > postroad.suppression_rank(s.reason)
+      or excluded.created_at > s.created_at and excluded.event_id is not null and excluded.reason = s.reason
+    returning s.*
+  )
+  select count(*), array_agg(jsonb_strip_nulls(to_jsonb(e))) filter (where is_told)
+  into changed, told
+  from entry as e;
+  if told is not null and to_regproc('postroad.emit_system_event') is not null then
+    perform postroad.emit_system_event('suppression_added', coalesce(u.entry ->> 'channel', 'all'), u.entry)
+    from unnest(told) as u (entry);
+  end if;
+  return changed;
+end;
+$$;
+
+--
+-- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) IS 'Puts addresses, spelled as the list keeps them, on the suppression list; one element of each array an entry (an array that is null throughout may be empty). An entry that is
+there is never shortened, and keeps the stronger of the two reasons (suppression_rank); one that has expired is replaced. A later event with the same reason renews since when.
+Each new or changed entry is a system event suppression_added, unless is_told is false. Returns how many they are.';
 
 --
 -- Name: queue_depth(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -5261,47 +6205,6 @@ COMMENT ON FUNCTION postroad.queue_depth(priority smallint) IS 'How many message
 enqueued since the oldest: no view counts whole tables.';
 
 --
--- Name: queue_figures(); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.queue_figures() RETURNS TABLE(priority text, ready bigint, oldest_seconds double precision, is_overdue boolean, scheduled bigint, parked bigint, processing bigint, placed bigint, floor_lag bigint, paused text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off'
-    AS $_$
-declare
-  oldest_at timestamptz;
-  queue_floor bigint;
-  first_seq bigint;
-begin
-  for p in 0..4 loop
-    priority := 'P' || p;
-    select d.ready, d.oldest_at into ready, oldest_at from postroad.queue_depth(p::smallint) as d;
-    oldest_seconds := case when oldest_at is not null then greatest(extract(epoch from clock_timestamp() - oldest_at), 0) end;
-    is_overdue := coalesce(clock_timestamp() - oldest_at > postroad.overdue_after(p::smallint), false);
-    scheduled := postroad.bounded_scheduled(p::smallint, false);
-    parked := postroad.bounded_scheduled(p::smallint, true);
-    processing := (select coalesce(sum(cardinality(l.message_ids)), 0) from postroad.leases as l where l.priority = p);
-    execute format('select s.last_value - case when s.is_called then 0 else 1 end from postroad.queue_seq_p%s as s', p) into placed;
-    execute format('select s.last_value from postroad.queue_floor_p%s as s', p) into queue_floor;
-    execute format('select q.seq from postroad.message_queue_p%s as q where q.seq >= $1 order by q.seq limit 1', p) into first_seq using queue_floor;
-    floor_lag := greatest(coalesce(first_seq, placed + 1) - queue_floor, 0);
-    paused := (select x.reason from postroad.pauses as x where x.scope = 'priority' and x.key = 'P' || p);
-    return next;
-  end loop;
-end;
-$_$;
-
---
--- Name: FUNCTION queue_figures(); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.queue_figures() IS 'The queue by priority, for monitors: no table is read as a whole. ready: see queue_depth; oldest_seconds: of the message that is next, null without one; scheduled and parked:
-see bounded_scheduled; processing: in leases; placed: places given so far, to messages enqueued, due or tried again, those rolled back too; floor_lag: places between the
-floor and the first message that waits.';
-
---
 -- Name: read_cursor(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -5318,6 +6221,34 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.read_cursor(cursor text) IS 'What write_cursor wrote, or null.';
+
+--
+-- Name: read_date_time(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.read_date_time(content text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql IMMUTABLE STRICT
+    AS $_$
+declare
+  parts text[];
+begin
+  parts := regexp_match(content, '^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?)(?:Z|([+-])([0-9]{2}:[0-9]{2}))$', 'i');
+  if parts is null or parts[4] > '23:59' then
+    return null;
+  end if;
+  -- A cast would know offsets of up to 16 hours alone.
+  return ((parts[1] || ' ' || parts[2])::timestamp - coalesce(parts[3] || parts[4], '0')::interval) at time zone 'UTC';
+exception
+  when others then                               -- the thirteenth month
+    return null;
+end;
+$_$;
+
+--
+-- Name: FUNCTION read_date_time(content text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.read_date_time(content text) IS 'A date and time of RFC 3339 (section 5.6), or null when it is none.';
 
 --
 -- Name: read_events(text, integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -5469,55 +6400,6 @@ COMMENT ON FUNCTION postroad.recall_call(caller text, key text, fingerprint byte
 another call), seen (fingerprint is null: ask again with it).';
 
 --
--- Name: recent(); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.recent() RETURNS jsonb
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET jit TO 'off'
-    AS $$
-begin
-  return jsonb_build_object(
-    'events', (select coalesce(jsonb_agg(to_jsonb(e)), '[]') from postroad.latest_events() as e),
-    'failures', (
-      select coalesce(jsonb_agg(to_jsonb(f) order by f.count desc, f.reason), '[]')
-      from (
-        select e.event_type, coalesce(e.reason, 'none') as reason, e.gateway, count(*), max(e.occurred_at) as last_at
-        from (
-          select x.event_type, x.reason, x.gateway, x.occurred_at
-          from postroad.delivery_events as x
-          where x.event_type in ('failed', 'bounced')
-            and x.occurred_at > clock_timestamp() - interval '1 hour'
-          order by x.occurred_at desc
-          limit 2000
-        ) as e
-        group by 1, 2, 3
-        order by 4 desc
-        limit 12
-      ) as f
-    ),
-    'minutes', (
-      select coalesce(jsonb_agg(jsonb_build_array(extract(epoch from g.minute), g.sent, g.failed) order by g.minute), '[]')
-      from (
-        select m.minute, sum(m.sent) as sent, sum(m.failed) as failed
-        from postroad.gateway_minutes as m
-        where m.minute > clock_timestamp() - interval '1 hour'
-        group by 1
-      ) as g
-    )
-  );
-end;
-$$;
-
---
--- Name: FUNCTION recent(); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.recent() IS 'What the live page shows beside figures(): the latest events, the last hour''s failures by reason (of the latest 2,000), and what gateways took and refused by minute.';
-
---
 -- Name: record_events(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -5526,16 +6408,32 @@ CREATE FUNCTION postroad.record_events(gateway text, events jsonb) RETURNS integ
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-  recorded integer;
+  readable jsonb;
+  unreadable bigint;
+  example jsonb;
 begin
-  insert into postroad.delivery_events (message_id, event_type, gateway, external_id, reason, bounce_type, source_key, occurred_at, detail)
-  select e.message_id, e.event_type, record_events.gateway, e.external_id, e.reason, e.bounce_type, e.source_key,
-    coalesce(e.occurred_at, clock_timestamp()), e.detail
-  from jsonb_to_recordset(events) as e (
-    message_id uuid, event_type text, external_id text, reason text, bounce_type text, source_key text, occurred_at timestamptz, detail jsonb)
-  on conflict do nothing;
-  get diagnostics recorded = row_count;
-  return recorded;
+  if jsonb_typeof(events) is distinct from 'array' then
+    raise exception 'events must be a JSON array'
+      using errcode = 'PR001', hint = 'Such as [{"message_id": "…", "event_type": "delivered", "source_key": "…"}].';
+  end if;
+  begin
+    return postroad.record_reports(gateway, events);
+  exception
+    when data_exception then                     -- one that cannot be read takes none of the others with it
+      select coalesce(jsonb_agg(x.event order by x.nth) filter (where x.is_readable), '[]'), count(*) filter (where not x.is_readable),
+        (array_agg(x.event order by x.nth) filter (where not x.is_readable))[1]
+      into readable, unreadable, example
+      from (
+        select e.event, e.nth, postroad.is_report(e.event) as is_readable
+        from jsonb_array_elements(events) with ordinality as e (event, nth)
+        offset 0
+      ) as x;
+      if unreadable = 0 then
+        raise;
+      end if;
+      perform postroad.leave_out(gateway, 'malformed', unreadable, example);
+      return postroad.record_reports(gateway, readable);
+  end;
 end;
 $$;
 
@@ -5543,8 +6441,16 @@ $$;
 -- Name: FUNCTION record_events(gateway text, events jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.record_events(gateway text, events jsonb) IS 'Appends what a gateway reported: a JSON array of {message_id, event_type, external_id, reason, bounce_type, source_key, occurred_at, detail}. An event whose
-source_key (the provider''s id of it) is there already is left out. Returns how many were new.';
+COMMENT ON FUNCTION postroad.record_events(gateway text, events jsonb) IS 'Appends what a gateway reported, and does what follows from it: a JSON array of {message_id, external_id, event_type, occurred_at, source_key, reason, bounce_type (hard,
+soft), bounce_class, recipient, wish (stop, start, help), detail}. All but event_type may be missing; bounce_class is the reason where there is no other.
+
+An event is recorded once for each source_key (the provider''s id of it) and recipient. One whose time lies before its message or more than five minutes ahead has the time of
+its arrival, the provider''s in detail.provider_at. Without message_id the message is found by external_id for gateways whose name begins with ovh, which do not give our id
+back. What a person says without any message (received, unsubscribed, complained, with a recipient) is recorded under an id of its own, which has no row in messages.
+detail.recipient is whom it is about, where that is not the message''s recipient.
+
+An event that cannot be recorded is left out and takes no other with it: see left_out_events, cause malformed, unknown_event or unknown_message.
+Suppression follows by suppression_rules; START and HELP by sms. Returns how many events were new.';
 
 --
 -- Name: record_of(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -5564,6 +6470,121 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.record_of(message_id uuid) IS 'The record of a message, also when its day is gone.';
+
+--
+-- Name: record_reports(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.record_reports(gateway text, events jsonb) RETURNS integer
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET jit TO 'off'
+    AS $_$
+declare
+  event_types constant text[] := '{sent,deferred,delivered,opened,clicked,converted,bounced,complained,unsubscribed,failed,expired,cancelled,suppressed,unknown,received}';
+  now constant timestamptz := clock_timestamp();
+  recorded integer;
+  reported integer;
+  strange integer;
+  example jsonb;
+  followed_ids uuid[];
+  followed_events bigint[];
+  struck uuid[];
+  helped boolean;
+begin
+  if jsonb_path_exists(events, '$[*] ? (!exists (@.message_id) || @.message_id == null)') then
+    events := postroad.place_reports(gateway, events);
+  end if;
+
+  with reported as materialized (
+    select e.*
+    from jsonb_to_recordset(events) as e (
+      message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
+      recipient text, wish text, detail jsonb)
+    where e.event_type = any (event_types)
+  ), placed as materialized (
+    select r.*, coalesce(r.reason, r.bounce_class) as stored_reason,
+      r.recipient is not null and lower(r.recipient) is distinct from lower(m.recipient) as is_anothers,
+      case
+        when r.occurred_at <= now + interval '5 minutes' and r.occurred_at >= postroad.created_at(r.message_id) - interval '5 minutes' then r.occurred_at
+        else now
+      end as stored_at,
+      -- A message without a record is one whose day is gone, or none of ours.
+      m.message_id is not null or postroad.created_at(r.message_id) < now - interval '1 day' and substr(r.message_id::text, 15, 1) = '7'
+        or exists (select from postroad.inbound_messages as i where i.message_id = r.message_id) as is_ours,
+      r.event_type = 'delivered' and exists (
+        select from postroad.suppression_strikes as t
+        where t.address = case m.channel when 'email' then lower(m.recipient) else m.recipient end
+          and t.channel = m.channel
+      ) as is_struck
+    from reported as r
+    left join postroad.messages as m on m.message_id = r.message_id
+  ), added as (
+    insert into postroad.delivery_events (message_id, event_type, gateway, external_id, reason, bounce_type, source_key, occurred_at, detail)
+    select p.message_id, p.event_type, record_reports.gateway, left(p.external_id, 255), left(p.stored_reason, 100),
+      case when p.bounce_type in ('hard', 'soft') then p.bounce_type end,
+      case when octet_length(p.source_key) > 255 then 'sha256:' || encode(sha256(convert_to(p.source_key, 'UTF8')), 'hex') else p.source_key end
+        || case when p.is_anothers then '#' || left(encode(sha256(convert_to(lower(p.recipient), 'UTF8')), 'hex'), 16) else '' end,
+      p.stored_at,
+      case
+        when not p.is_anothers and p.wish is null and p.stored_at = p.occurred_at and (p.reason is null or p.bounce_class is null or p.reason = p.bounce_class)
+          and (p.detail is null or jsonb_typeof(p.detail) = 'object') then p.detail
+        else nullif(case when jsonb_typeof(p.detail) = 'object' then p.detail else jsonb_strip_nulls(jsonb_build_object('text', p.detail)) end
+          || jsonb_strip_nulls(jsonb_build_object(
+            'recipient', case when p.is_anothers then left(p.recipient, 4096) end,
+            'wish', case when p.wish in ('stop', 'start', 'help') then p.wish end,
+            'class', case when p.bounce_class <> p.reason then p.bounce_class end,
+            'provider_at', case when p.stored_at <> p.occurred_at then p.occurred_at end)), '{}')
+      end
+    from placed as p
+    where p.is_ours
+    order by p.message_id, p.event_type, p.source_key      -- in one order, so that two calls with the same events cannot wait for each other
+    on conflict do nothing
+    returning event_id, message_id, event_type, detail
+  )
+  select count(*),
+    array_agg(a.message_id) filter (where f.is_followed), array_agg(a.event_id) filter (where f.is_followed),
+    bool_or(a.detail ->> 'wish' in ('help', 'start')),
+    (select count(*) from reported),
+    (select count(*) from placed as p where p.is_ours is not true),
+    (select to_jsonb(p) from placed as p where p.is_ours is not true limit 1)
+  into recorded, followed_ids, followed_events, helped, reported, strange, example
+  from added as a,
+    lateral (
+      select a.event_type in ('bounced', 'failed', 'complained', 'unsubscribed')
+        or a.detail ? 'wish'
+        or a.event_type = 'delivered' and a.message_id in (select p.message_id from placed as p where p.is_struck)
+    ) as f (is_followed);
+
+  if followed_ids is not null then
+    perform postroad.follow_events(followed_ids, followed_events);
+  end if;
+  if helped then
+    perform postroad.answer_wishes(followed_ids, followed_events);
+  end if;
+  if reported < jsonb_array_length(events) then
+    perform postroad.leave_out(gateway, 'unknown_event', jsonb_array_length(events) - reported, (
+      select e.event
+      from jsonb_array_elements(events) as e (event)
+      where (e.event ->> 'event_type' = any (event_types)) is not true
+      limit 1
+    ));
+  end if;
+  if strange > 0 then
+    perform postroad.leave_out(gateway, 'unknown_message', strange, example);
+  end if;
+  return recorded;
+end;
+$_$;
+
+--
+-- Name: FUNCTION record_reports(gateway text, events jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.record_reports(gateway text, events jsonb) IS 'As record_events, of events that can all be read. Raises what a cast raises (class 22) when one cannot.';
 
 --
 -- Name: refresh_channel_health(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -5687,6 +6708,38 @@ $$;
 COMMENT ON FUNCTION postroad.register_gateways(gateways text[], channels text[], positions smallint[]) IS 'Says which gateways a worker has for which channels; position 1 is the first choice.';
 
 --
+-- Name: register_routing(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.register_routing(rules jsonb) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  lock table postroad.gateway_routes in share row exclusive mode;      -- one worker after the other
+  delete from postroad.gateway_routes;
+  insert into postroad.gateway_routes (channel, message_type, gateways)
+  select c.key, t.key, array(select g.name from jsonb_array_elements_text(c.value) with ordinality as g (name, nth) order by g.nth)
+  from jsonb_each(rules -> 'routes') as t, jsonb_each(t.value) as c;
+  delete from postroad.ip_pools;
+  insert into postroad.ip_pools (message_type, ip_pool)
+  select p.key, p.value
+  from jsonb_each_text(rules -> 'ip_pools') as p;
+  delete from postroad.sms_prices;
+  insert into postroad.sms_prices (gateway, prefix, price)
+  select g.key, p.key, p.value::float8
+  from jsonb_each(rules -> 'sms_prices') as g, jsonb_each_text(g.value) as p;
+end;
+$$;
+
+--
+-- Name: FUNCTION register_routing(rules jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.register_routing(rules jsonb) IS 'Says by what a worker chooses gateways, instead of what was said before: {"routes": {type: {channel: [gateway, …]}}, "ip_pools": {type: pool}, "sms_prices": {gateway:
+{digits: price of a part}}}. Where workers differ, explain says what the last one said.';
+
+--
 -- Name: register_worker(bigint, text, integer, text, smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -5792,10 +6845,17 @@ CREATE FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) RETURNS boo
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  removed text;
 begin
   delete from postroad.webhook_endpoints as e
-  where e.endpoint_id = remove_webhook_endpoint.endpoint_id;
-  return found;
+  where e.endpoint_id = remove_webhook_endpoint.endpoint_id
+  returning split_part(e.url, '?', 1) into removed;
+  if removed is null then
+    return false;
+  end if;
+  perform postroad.audit('remove_webhook_endpoint', endpoint_id::text, jsonb_build_object('url', removed));
+  return true;
 end;
 $$;
 
@@ -5804,6 +6864,71 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) IS 'Forgets an endpoint, its secrets and its deliveries. False when there is no such endpoint.';
+
+--
+-- Name: replay_webhooks(text, timestamp with time zone, boolean, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.replay_webhooks(gateway text DEFAULT NULL::text, since timestamp with time zone DEFAULT (clock_timestamp() - '1 day'::interval), only_errors boolean DEFAULT true, max_count integer DEFAULT 10000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  replayed integer;
+begin
+  if max_count < 1 then
+    raise exception 'max_count must be 1 or more, got %', max_count
+      using errcode = 'PR001';
+  end if;
+  perform pg_advisory_xact_lock(1886351220, 4);    -- one at a time: what another one puts back is seen
+  with chosen as materialized (
+    select i.inbox_id, i.gateway, octet_length(i.body) as size_bytes, x.inbox_id is not null as is_error
+    from postroad.webhook_inbox as i
+    left join postroad.webhook_errors as x using (inbox_id)
+    where (replay_webhooks.gateway is null or i.gateway = replay_webhooks.gateway)
+      and i.received_at >= since
+      and (x.inbox_id is not null or not only_errors)
+      and not exists (
+        select from postroad.webhook_batches as b
+        where i.inbox_id = any (b.inbox_ids)
+      )
+    order by i.inbox_id
+    limit max_count
+  ), forgiven as (
+    delete from postroad.webhook_errors as x
+    using chosen as c
+    where x.inbox_id = c.inbox_id
+  ), sized as (
+    select c.inbox_id, c.gateway,
+      sum(c.size_bytes + 40000) over (partition by c.gateway order by c.inbox_id) / 8000000 as part   -- 200 small ones, or 8 MB
+    from chosen as c
+  ), batched as (
+    insert into postroad.webhook_batches (gateway, is_replay, inbox_ids)
+    select s.gateway, true, array_agg(s.inbox_id order by s.inbox_id)
+    from sized as s
+    group by s.gateway, floor(s.part)
+  ), counted as (
+    update postroad.webhook_counts as k
+    set parsed = k.parsed - g.parsed, errors = k.errors - g.errors
+    from (
+      select c.gateway, count(*) filter (where not c.is_error) as parsed, count(*) filter (where c.is_error) as errors
+      from chosen as c
+      group by c.gateway
+    ) as g
+    where k.gateway = g.gateway
+  )
+  select count(*) into replayed
+  from chosen;
+  return replayed;
+end;
+$$;
+
+--
+-- Name: FUNCTION replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) IS 'Has stored requests read again that came since a time (default: the last day), of one gateway if given: those that could not be read, or all (only_errors false); at most
+max_count, the oldest first. Events that are there already stay as they are. Returns how many. Servers read them within some seconds.';
 
 --
 -- Name: report_breaker(text, boolean, text, bigint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6056,6 +7181,7 @@ begin
       perform setval(format('postroad.queue_seq_p%s', p), highest);
     end if;
   end loop;
+  perform postroad.reset_own_consumers();
 end;
 $$;
 
@@ -6063,7 +7189,35 @@ $$;
 -- Name: FUNCTION reset_floors(); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.reset_floors() IS 'Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. Called by migrate and by each newly elected maintainer.';
+COMMENT ON FUNCTION postroad.reset_floors() IS 'Starts floors over that lie above a row or above their sequence, and raises sequences to the highest row: after a restore or a logical copy they lie. So do the positions of our own
+readers of events. Called by migrate and by each newly elected maintainer.';
+
+--
+-- Name: reset_own_consumers(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.reset_own_consumers() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+  present constant txid_snapshot := postroad.event_snapshot();
+begin
+  update postroad.consumers as c
+  set seen = present, seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null, batch_key = null, split_last = null
+  where c.consumer ^@ '_'
+    and txid_snapshot_xmax(c.seen) > txid_snapshot_xmax(present);
+  if found then
+    perform postroad.emit_system_event('positions_lost', 'restored from a dump');
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION reset_own_consumers(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.reset_own_consumers() IS 'After a restore from a dump into another server, whose transactions have lower numbers: those who count and who post go on with what is new, and a system event says so. Readers of
+apps are told by PR011.';
 
 --
 -- Name: resume(text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6079,8 +7233,8 @@ declare
 begin
   delete from postroad.pauses as x
   where x.scope = resume.scope
-    and x.key = case when resume.scope = 'domain' then lower(resume.key) else resume.key end
-  returning x.pause_id, x.reason into resumed, why;            -- waits for a completion that is parking messages; what follows sees them
+    and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
+  returning x.pause_id, x.reason into resumed, why;   -- waits for a completion that is parking messages; what follows sees them
   if resumed is null then
     return false;
   end if;
@@ -6261,6 +7415,7 @@ begin
     and s.valid_until is null;
   insert into postroad.webhook_secrets (endpoint_id, secret)
   values (endpoint_id, signing_secret);
+  perform postroad.audit('rotate_webhook_secret', endpoint_id::text);
   return signing_secret;
 end;
 $$;
@@ -6271,6 +7426,100 @@ $$;
 
 COMMENT ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) IS 'Gives an endpoint a new secret (made if null) and returns it. The old one signs too for old_valid_for (24 hours), so that the receiver may change over at any time.
 Raises PR001 (secret, or a negative time) and PR002 (no such endpoint).';
+
+--
+-- Name: route_of(postroad.messages); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) RETURNS record
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  chosen constant text := postroad.gateway_named(m.gateway);
+  of_type text[];
+  gateways text[];
+  pool text;
+begin
+  select r.gateways into of_type
+  from postroad.gateway_routes as r
+  where r.channel = m.channel
+    and r.message_type = m.message_type;
+  gateways := coalesce(of_type, array(
+    select h.gateway from postroad.channel_health as h where h.channel = m.channel order by h.position, h.gateway
+  ));
+  if exists (select from postroad.channel_health as h where h.gateway = chosen and h.channel = m.channel) then
+    gateways := chosen || array_remove(gateways, chosen);
+  end if;
+  if cardinality(gateways) = 0 then
+    verdict := 'wait';
+    reason := format('no_gateway: no worker has a gateway for %s', m.channel);
+    return;
+  end if;
+  if m.channel = 'email' then
+    select format('IP pool %s (%s)', coalesce(m.ip_pool, p.ip_pool), case when m.ip_pool is null then 'by message type' else 'by the caller' end)
+    into pool
+    from (select m.message_type) as t (message_type)
+    left join postroad.ip_pools as p on p.message_type = t.message_type
+    where coalesce(m.ip_pool, p.ip_pool) is not null;
+  end if;
+  with candidate as (
+    select g.gateway, g.nth, s.weight, x.key is not null as is_paused, coalesce(s.is_open, false) as is_open, s.cause, s.changed_at, s.open_until,
+      (
+        select p.price
+        from postroad.sms_prices as p
+        where m.channel = 'sms'
+          and p.gateway = g.gateway
+          and starts_with(ltrim(m.recipient, '+'), p.prefix)
+        order by length(p.prefix) desc
+        limit 1
+      ) as price
+    from unnest(gateways) with ordinality as g (gateway, nth)
+    left join postroad.gateway_states as s on s.gateway = g.gateway
+    left join postroad.pauses as x on x.scope = 'gateway' and x.key = g.gateway
+  ), tried as (                     -- as the workers do it: src/worker/routing.rs
+    select c.*, row_number() over (
+      order by c.is_open, case when c.is_open then c.open_until end, c.gateway is distinct from chosen, coalesce(c.weight, 1) = 0, c.price,
+        c.weight is null, c.nth
+    ) as place
+    from candidate as c
+    where not c.is_paused
+  ), first as (
+    select t.gateway, case
+        when t.is_open then 'every breaker is open: the one that is probed next'
+        when t.gateway = chosen then 'chosen by the caller'
+        when t.price is not null then format('the cheapest to this number: %s a part', t.price)
+        when exists (select from tried as o where o.weight is not null and not o.is_open) then 'by weight'
+        when of_type is not null then format('first for %s', m.message_type)
+        else format('first for %s', m.channel)
+      end as why
+    from tried as t
+    where t.place = 1
+  )
+  select
+    case when exists (select from first) then 'pass' else 'wait' end,
+    concat_ws('; ',
+      (select format('%s (%s)', f.gateway, f.why) from first as f),
+      'then ' || (select string_agg(t.gateway, ', ' order by t.place) from tried as t where t.place > 1 and not t.is_open),
+      'paused: ' || (select string_agg(c.gateway, ', ' order by c.nth) from candidate as c where c.is_paused),
+      (
+        select string_agg(format('%s''s breaker is open since %s (%s)', c.gateway, c.changed_at, c.cause), '; ' order by c.nth)
+        from candidate as c
+        where c.is_open
+      ),
+      'weights: ' || (select string_agg(format('%s %s', c.gateway, c.weight), ', ' order by c.weight desc, c.gateway) from candidate as c where c.weight is not null),
+      'prices: ' || (select string_agg(format('%s %s', c.gateway, c.price), ', ' order by c.price, c.gateway) from candidate as c where c.price is not null),
+      pool
+    )
+  into verdict, reason;
+end;
+$$;
+
+--
+-- Name: FUNCTION route_of(m postroad.messages, OUT verdict text, OUT reason text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) IS 'By which gateways a message goes, and why: as far as the workers told (register_gateways, register_routing), and with what they know of gateways now. Which push gateway
+takes a token only they know.';
 
 --
 -- Name: routing_state(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6304,22 +7553,23 @@ CREATE FUNCTION postroad.set_gateway_weight(gateway text, weight integer) RETURN
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-  before constant integer := (select s.weight from postroad.gateway_states as s where s.gateway = set_gateway_weight.gateway);
+  named constant text := postroad.gateway_named(gateway);
+  before constant integer := (select s.weight from postroad.gateway_states as s where s.gateway = named);
 begin
   if weight < 0 then
     raise exception 'a weight must be 0 or more, got %', weight
       using errcode = 'PR001', hint = 'Null: in configured order. 0: only when no other gateway can.';
   end if;
-  if not exists (select from postroad.channel_health as h where h.gateway = set_gateway_weight.gateway) then
+  if not exists (select from postroad.channel_health as h where h.gateway = named) then
     raise exception 'no worker has registered a gateway %', quote_literal(gateway)
       using errcode = 'PR002', hint = 'See: select distinct gateway from postroad.gateway_stats.';
   end if;
   insert into postroad.gateway_states as s (gateway, weight)
-  values (gateway, weight)
+  values (named, weight)
   on conflict on constraint gateway_states_pkey do update
   set weight = excluded.weight;
-  perform pg_notify('postroad_health', gateway);
-  perform postroad.audit('set_gateway_weight', gateway, jsonb_build_object('weight', before), jsonb_build_object('weight', weight));
+  perform pg_notify('postroad_health', named);
+  perform postroad.audit('set_gateway_weight', named, jsonb_build_object('weight', before), jsonb_build_object('weight', weight));
 end;
 $$;
 
@@ -6380,6 +7630,81 @@ COMMENT ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per
 Kept in rate_limits; workers do not apply them yet. Raises PR001 (no key, or below 1) and PR002 (unknown limit type).';
 
 --
+-- Name: set_sms_reply(text, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.set_sms_reply(wish text, body text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  before constant text := (select r.body from postroad.sms_replies as r where r.wish = set_sms_reply.wish);
+begin
+  if (wish = any ('{help,start}')) is not true then
+    raise exception 'unknown wish %', coalesce(quote_literal(wish), 'null')
+      using errcode = 'PR002', hint = 'Wishes: help, start. STOP is confirmed by the provider: nothing goes to a suppressed number.';
+  end if;
+  perform postroad.audit('set_sms_reply', wish, jsonb_build_object('body', before), jsonb_build_object('body', nullif(btrim(body), '')));
+  if coalesce(btrim(body), '') = '' then
+    delete from postroad.sms_replies as r where r.wish = set_sms_reply.wish;
+    return;
+  end if;
+  insert into postroad.sms_replies (wish, body)
+  values (wish, body)
+  on conflict on constraint sms_replies_pkey do update
+  set body = excluded.body;
+end;
+$$;
+
+--
+-- Name: FUNCTION set_sms_reply(wish text, body text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.set_sms_reply(wish text, body text) IS 'Sets what is answered by SMS to HELP (wish help) or START (wish start), at most once an hour to a number; null: nothing, which is the default, since many providers answer
+themselves. Raises PR002 for another wish.';
+
+--
+-- Name: set_suppression_rule(text, boolean, integer, interval, interval, boolean, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.set_suppression_rule(reason text, is_on boolean DEFAULT true, after integer DEFAULT 1, within interval DEFAULT NULL::interval, expires_after interval DEFAULT NULL::interval, every_channel boolean DEFAULT false, every_tenant boolean DEFAULT true) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  before jsonb;
+begin
+  if (after between 1 and 1000) is not true or within <= '0' or expires_after <= '0' or num_nulls(is_on, every_channel, every_tenant) > 0 then
+    raise exception 'a rule needs after from 1 to 1000, and intervals above 0'
+      using errcode = 'PR001', hint = 'Such as set_suppression_rule(''soft_bounce'', after => 3, within => ''30 days'', expires_after => ''30 days'').';
+  end if;
+  select to_jsonb(r) - 'reason' into before
+  from postroad.suppression_rules as r
+  where r.reason = set_suppression_rule.reason;
+  update postroad.suppression_rules as r
+  set is_on = set_suppression_rule.is_on, after = set_suppression_rule.after, within = set_suppression_rule.within,
+    expires_after = set_suppression_rule.expires_after, every_channel = set_suppression_rule.every_channel, every_tenant = set_suppression_rule.every_tenant
+  where r.reason = set_suppression_rule.reason;
+  if not found then
+    raise exception 'unknown reason %', coalesce(quote_literal(reason), 'null')
+      using errcode = 'PR002', hint = 'Reasons: hard_bounce, soft_bounce, invalid_token, complaint, unsubscribe, stop, opted_out.';
+  end if;
+  perform postroad.audit('set_suppression_rule', reason, before, (
+    select to_jsonb(r) - 'reason' from postroad.suppression_rules as r where r.reason = set_suppression_rule.reason
+  ));
+end;
+$$;
+
+--
+-- Name: FUNCTION set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) IS 'Sets which events suppress a recipient: reason is hard_bounce, soft_bounce, invalid_token (push), complaint, unsubscribe, stop (SMS) or opted_out (a carrier''s word).
+is_on: false for not at all. after: so many messages with such an event (default 1), not older than within (default: any), none delivered since. expires_after: how long
+(default: for good). every_channel: on all channels, not that of the event only. every_tenant: false for the message''s tenant only. What is on the list stays as it is.
+Raises PR001 (after below 1, an interval that is not above 0) and PR002 (unknown reason).';
+
+--
 -- Name: set_webhook_endpoint(bigint, text, text[], text[], boolean, text, boolean); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -6387,6 +7712,13 @@ CREATE FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text DEFAU
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  before constant jsonb := (
+    select jsonb_build_object('url', split_part(e.url, '?', 1), 'event_types', e.event_types, 'channels', e.channels, 'include_addresses', e.include_addresses,
+      'enabled', e.disabled_at is null)
+    from postroad.webhook_endpoints as e
+    where e.endpoint_id = set_webhook_endpoint.endpoint_id
+  );
 begin
   perform postroad.check_endpoint(coalesce(url, 'https://example.org'), coalesce(event_types, '{message.*}'), nullif(channels, '{}'));
   update postroad.webhook_endpoints as e
@@ -6399,7 +7731,12 @@ begin
     disabled_reason = case when enabled then null when not enabled then coalesce(e.disabled_reason, 'by_operator') else e.disabled_reason end,
     failing_since = case when enabled then null else e.failing_since end
   where e.endpoint_id = set_webhook_endpoint.endpoint_id;
-  return found;
+  if not found then
+    return false;
+  end if;
+  perform postroad.audit('set_webhook_endpoint', endpoint_id::text, before, jsonb_strip_nulls(jsonb_build_object(
+    'url', split_part(url, '?', 1), 'event_types', event_types, 'channels', channels, 'include_addresses', include_addresses, 'enabled', enabled)));
+  return true;
 end;
 $$;
 
@@ -6466,6 +7803,36 @@ $$;
 COMMENT ON FUNCTION postroad.size_kb(bytes bigint) IS 'Bytes in KiB, as message_queue keeps them: at most 32767.';
 
 --
+-- Name: split_webhooks(bigint[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.split_webhooks(batch_ids bigint[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  split integer;
+begin
+  with deleted as (
+    delete from postroad.webhook_batches as b
+    where b.batch_id = any (batch_ids)
+    returning b.gateway, b.is_replay, b.created_at, b.inbox_ids
+  )
+  insert into postroad.webhook_batches (gateway, is_replay, created_at, inbox_ids)
+  select d.gateway, d.is_replay, d.created_at, array[u.inbox_id]
+  from deleted as d, unnest(d.inbox_ids) as u (inbox_id);
+  get diagnostics split = row_count;
+  return split;
+end;
+$$;
+
+--
+-- Name: FUNCTION split_webhooks(batch_ids bigint[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) IS 'Makes each request of these batches a batch of its own, so that one whose events cannot be recorded holds back no other. Returns how many.';
+
+--
 -- Name: status(uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -6479,6 +7846,7 @@ declare
   outcome postroad.delivery_events;
   said postroad.delivery_events;
   raised text;
+  in_doubt_since timestamptz;
 begin
   select m.* into message from postroad.record_of(status.message_id) as m;
   if not found then
@@ -6500,12 +7868,16 @@ begin
   order by postroad.created_at(e.lease_id) desc, e.lease_id,
     case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
   limit 1;
+  if outcome.event_type = 'unknown' then         -- what a gateway says of any time since then settles it; its clock may be behind ours
+    in_doubt_since := postroad.created_at(outcome.lease_id) - interval '5 minutes';
+  end if;
   select e.* into said
   from postroad.delivery_events as e
   where e.message_id = status.message_id
     and e.lease_id is null
     and e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed')
-    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at)
+    and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at
+      or e.event_type in ('sent', 'failed') and (e.external_id = outcome.external_id or e.gateway is not null and e.occurred_at >= in_doubt_since))
   order by e.occurred_at desc, e.event_id desc
   limit 1;
   if said.event_id is not null then
@@ -6527,6 +7899,8 @@ begin
             and (x.external_id = e.external_id or e.external_id is null and x.event_type in ('sent', 'unknown')))))
         then 'bounced'
       when bool_or(e.event_type in ('delivered', 'opened', 'clicked')) then 'delivered'
+      when bool_or(e.lease_id is null and e.gateway is not null and e.occurred_at >= in_doubt_since
+        and e.event_type in ('deferred', 'bounced', 'complained', 'unsubscribed')) then 'sent'         -- it had it
     end
   into updated_at, sent_at, delivered_at, attempts, raised
   from postroad.delivery_events as e
@@ -6554,14 +7928,89 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) IS 'Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
-expired, suppressed, unknown (it may have gone out, and is held: see settle). attempts: delivery attempts made. reason: why it was deferred or not sent;
+expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
 error: the provider''s own words. sent means that the gateway took it, delivered that the recipient''s side did.';
 
 --
--- Name: summarize_events(boolean); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: store_webhooks(text[], text[], text[], text[], text[], bytea[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.summarize_events(all_of_it boolean DEFAULT false) RETURNS integer
+CREATE FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) RETURNS TABLE(place integer, verdict text, batch_id bigint, inbox_id bigint, received_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+  given integer := cardinality(gateways);
+  stored bigint[];
+  batches bigint[];                              -- the batch of each
+begin
+  if cardinality(delivery_keys) <> given or cardinality(replay_keys) <> given or cardinality(queries) <> given
+    or cardinality(content_types) <> given or cardinality(bodies) <> given
+  then
+    raise exception 'each array needs one element a request'
+      using errcode = 'PR001';
+  end if;
+  with inserted as (
+    insert into postroad.webhook_inbox as i (gateway, delivery_key, replay_key, query, content_type, body)
+    select u.gateway, u.delivery_key, u.replay_key, u.query, u.content_type, u.body
+    from unnest(gateways, delivery_keys, replay_keys, queries, content_types, bodies) with ordinality
+      as u (gateway, delivery_key, replay_key, query, content_type, body, place)
+    order by u.gateway, u.delivery_key, u.place    -- two nodes that store the same keys do not wait for each other in a circle
+    on conflict do nothing
+    returning i.inbox_id, i.gateway
+  ), batched as (
+    insert into postroad.webhook_batches as b (gateway, inbox_ids)
+    select n.gateway, array_agg(n.inbox_id)
+    from inserted as n
+    group by n.gateway
+    returning b.batch_id, b.gateway
+  )
+  select array_agg(n.inbox_id), array_agg(b.batch_id) into stored, batches
+  from inserted as n
+  join batched as b using (gateway);
+  -- In a snapshot of its own: what another node stored meanwhile is seen.
+  return query
+    with arrived as materialized (
+      select u.place::integer, u.gateway, u.delivery_key, u.replay_key, u.body,
+        row_number() over (partition by u.gateway, u.delivery_key order by u.place) = 1 as is_first
+      from unnest(gateways, delivery_keys, replay_keys, bodies) with ordinality as u (gateway, delivery_key, replay_key, body, place)
+    )
+    select a.place,
+      case
+        when i.inbox_id is null then 'replayed'
+        when n.batch_id is not null then 'stored'
+        when a.replay_key = i.replay_key and a.body <> i.body then 'replayed'   -- a token that does not cover the body vouched for another one
+        else 'duplicate'
+      end,
+      n.batch_id, i.inbox_id, i.received_at
+    from arrived as a
+    left join lateral (                            -- by its index, also with a plan that was made when the table was empty
+      select x.inbox_id, x.received_at, x.replay_key, x.body
+      from postroad.webhook_inbox as x
+      where x.gateway = a.gateway
+        and x.delivery_key = a.delivery_key
+      limit 1
+    ) as i on true
+    left join unnest(stored, batches) as n (inbox_id, batch_id)
+      on n.inbox_id = i.inbox_id and a.is_first
+    order by a.place;
+end;
+$$;
+
+--
+-- Name: FUNCTION store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) IS 'Stores verified requests, one element of each array a request, and says of each, in the order given: stored (with its batch, which waits to be read), duplicate (a
+delivery_key that is there already, also twice in the call), or replayed (another delivery, or another body, under a replay_key that was used).';
+
+--
+-- Name: summarize_events(boolean, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.summarize_events(old_days boolean DEFAULT false, all_of_it boolean DEFAULT false) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
@@ -6574,7 +8023,7 @@ declare
 begin
   for part in
     select x.indexrelid as index, pg_relation_size(x.indrelid) / current_setting('block_size')::integer / 64 as ranges,
-      all_of_it or (c.relname ~ '_[0-9]{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - 1) as to_the_end
+      all_of_it or (old_days and c.relname ~ '_[0-9]{8}$' and to_date(right(c.relname, 8), 'YYYYMMDD') < current_date - 1) as to_the_end
     from pg_inherits as i
     join pg_index as x on x.indexrelid = i.inhrelid
     join pg_class as c on c.oid = x.indrelid
@@ -6595,11 +8044,12 @@ end;
 $_$;
 
 --
--- Name: FUNCTION summarize_events(all_of_it boolean); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION summarize_events(old_days boolean, all_of_it boolean); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.summarize_events(all_of_it boolean) IS 'Brings the indexes by which events are read up to date: they know nothing of the pages that were filled last, and those are read whole. all_of_it: also of gaps that a killed call left,
-and of pages that still fill; days before yesterday always are. Returns how many ranges were new. Waits 100 ms for a lock at most: on lock_not_available, call it again.';
+COMMENT ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it boolean) IS 'Brings the indexes by which events are read up to date: they know nothing of the pages that were filled last, and those are read whole. old_days: also the
+last pages of days before yesterday, which fill slowly; it looks through all they have. all_of_it: also gaps that a killed call left, and pages that fill now. Returns how many ranges
+were new. Waits 100 ms for a lock at most: on lock_not_available, call it again.';
 
 --
 -- Name: suppress(text, text, text, bigint, timestamp with time zone, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6623,12 +8073,8 @@ begin
   where s.address = key
     and s.channel is not distinct from suppress.channel
     and s.tenant_id is not distinct from suppress.tenant_id;
-  insert into postroad.suppression_list as s (address, channel, tenant_id, reason, expires_at, source)
-  values (key, channel, tenant_id, reason, expires_at, coalesce(source, nullif(current_setting('postroad.caller', true), ''), session_user))
-  on conflict on constraint suppression_list_is_unique do update
-  set reason = excluded.reason, expires_at = excluded.expires_at, source = excluded.source, created_at = clock_timestamp()
-  where s.expires_at is not null and (excluded.expires_at is null or excluded.expires_at > s.expires_at);
-  if not found then
+  if postroad.put_suppressions(array[key], array[channel], array[tenant_id], array[reason], array[expires_at],
+      array[coalesce(source, nullif(current_setting('postroad.caller', true), ''), session_user)]) = 0 then
     return false;
   end if;
   perform postroad.audit('suppress', key, before, jsonb_build_object(
@@ -6642,7 +8088,8 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text) IS 'Puts an address on the suppression list: for a channel (null: all), for a tenant (null: all), until expires_at (default: for good). Messages to it that wait are stopped when
-they are claimed. Returns true when that changed the list; an entry that lasts as long already stays as it is. Raises PR001 (no reason, or an address that the channel
+they are claimed. Returns true when that changed the list; an entry that lasts as long already stays as it is, but for its reason, of which the stronger one stays (legal,
+complaint, manual and your own, hard_bounce, unsubscribe, stop, soft_bounce): a START takes back a stop, not what you say here. Raises PR001 (no reason, or an address that the channel
 does not know) and PR002 (unknown channel).';
 
 --
@@ -6731,7 +8178,8 @@ CREATE TABLE postroad.suppression_list (
     expires_at timestamp with time zone,
     event_id bigint,
     reason text NOT NULL,
-    source text
+    source text,
+    message_id uuid
 );
 
 --
@@ -6759,10 +8207,34 @@ COMMENT ON COLUMN postroad.suppression_list.channel IS 'Null: every channel.';
 COMMENT ON COLUMN postroad.suppression_list.tenant_id IS 'Null: every tenant.';
 
 --
+-- Name: COLUMN suppression_list.created_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.created_at IS 'Since when: the time of the event, where an event did it.';
+
+--
 -- Name: COLUMN suppression_list.expires_at; Type: COMMENT; Schema: postroad; Owner: -
 --
 
 COMMENT ON COLUMN postroad.suppression_list.expires_at IS 'Null: for good.';
+
+--
+-- Name: COLUMN suppression_list.event_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.event_id IS 'The event that did it, of message_id.';
+
+--
+-- Name: COLUMN suppression_list.reason; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.reason IS 'legal, complaint, manual, hard_bounce, soft_bounce, invalid_token, unsubscribe, stop, opted_out, or an operator''s own.';
+
+--
+-- Name: COLUMN suppression_list.source; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_list.source IS 'Who did it: a role, a file, the gateway that reported the event.';
 
 --
 -- Name: suppression_of(text, text, bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6792,6 +8264,29 @@ $$;
 COMMENT ON FUNCTION postroad.suppression_of(channel text, recipient text, tenant_id bigint) IS 'What suppresses a normalised recipient now: also an entry for all tenants, which explain shows to a tenant whose message it stops.';
 
 --
+-- Name: suppression_rank(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.suppression_rank(reason text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select case reason
+    when 'soft_bounce' then 0
+    when 'stop' then 1 when 'opted_out' then 1
+    when 'hard_bounce' then 2 when 'invalid_token' then 2 when 'unsubscribe' then 2
+    when 'complaint' then 4
+    when 'legal' then 5
+    else 3
+  end
+$$;
+
+--
+-- Name: FUNCTION suppression_rank(reason text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.suppression_rank(reason text) IS 'Which of two reasons stays on an entry: the higher one. A START takes back what is 1; manual, and a reason of an operator''s own, is 3.';
+
+--
 -- Name: take_probe(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -6815,6 +8310,46 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.take_probe(gateway text) IS 'Whether this node is the one that sends the next message to a gateway whose breaker is open, to see.';
+
+--
+-- Name: take_webhooks(text[], interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.take_webhooks(gateways text[], min_age interval) RETURNS TABLE(batch_id bigint, gateway text, inbox_id bigint, query text, content_type text, body bytea, received_at timestamp with time zone)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+declare
+  taken record;
+begin
+  select b.batch_id, b.gateway, b.inbox_ids into taken
+  from postroad.webhook_batches as b
+  where b.gateway = any (gateways)
+    and b.created_at <= clock_timestamp() - min_age
+  order by b.batch_id
+  limit 1
+  for update skip locked;
+  if not found then
+    return;
+  end if;
+  return query
+    select taken.batch_id, taken.gateway, i.inbox_id, i.query, i.content_type, i.body, i.received_at
+    from postroad.webhook_inbox as i
+    where i.inbox_id = any (taken.inbox_ids)
+    order by i.inbox_id;
+  if not found then                              -- purged meanwhile
+    delete from postroad.webhook_batches as b where b.batch_id = taken.batch_id;
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION take_webhooks(gateways text[], min_age interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) IS 'The oldest batch of stored requests of these gateways that waits for at least min_age, locked until the end of the transaction, in which finish_webhooks is to be called.
+No row when none waits, or others have them all.';
 
 --
 -- Name: timeline(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6843,6 +8378,30 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.timeline(message_id uuid) IS 'What happened to a message, oldest first; queued is the row in messages. detail: the provider''s own code and words.';
+
+--
+-- Name: to_time(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.to_time(text) RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE
+    AS $_$
+begin
+  if $1 ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)? ?(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$' then
+    return $1::timestamptz;
+  end if;
+  return null;
+exception
+  when data_exception then                       -- the 30th of February
+    return null;
+end;
+$_$;
+
+--
+-- Name: FUNCTION to_time(text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.to_time(text) IS 'A time in ISO 8601, or null when it is none.';
 
 --
 -- Name: txid_current_if_assigned(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7561,87 +9120,6 @@ CREATE TABLE postroad.contents_kept (
 COMMENT ON TABLE postroad.contents_kept IS 'Contents of messages that still waited when their day was dropped.';
 
 --
--- Name: event_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
---
-
-CREATE SEQUENCE postroad.event_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 64;
-
---
--- Name: SEQUENCE event_id_seq; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON SEQUENCE postroad.event_id_seq IS 'Ids of delivery events; a session takes 64 at a time.';
-
---
--- Name: delivery_events; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.delivery_events (
-    event_id bigint DEFAULT nextval('postroad.event_id_seq'::regclass) NOT NULL,
-    xid bigint DEFAULT txid_current() NOT NULL,
-    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    message_id uuid NOT NULL,
-    lease_id uuid,
-    attempt smallint,
-    event_type text NOT NULL COLLATE pg_catalog."C",
-    gateway text COLLATE pg_catalog."C",
-    external_id text COLLATE pg_catalog."C",
-    reason text COLLATE pg_catalog."C",
-    bounce_type text COLLATE pg_catalog."C",
-    source_key text COLLATE pg_catalog."C",
-    detail jsonb,
-    CONSTRAINT event_type_is_known CHECK ((event_type = ANY (ARRAY['sent'::text, 'deferred'::text, 'delivered'::text, 'opened'::text, 'clicked'::text, 'converted'::text, 'bounced'::text, 'complained'::text, 'unsubscribed'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'suppressed'::text, 'unknown'::text, 'received'::text])))
-)
-PARTITION BY RANGE (message_id);
-
---
--- Name: TABLE delivery_events; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.delivery_events IS 'What happened to messages: append-only. The event queued is the row in messages.';
-
---
--- Name: COLUMN delivery_events.xid; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.xid IS 'The transaction that wrote it: readers go from snapshot to snapshot and skip none.';
-
---
--- Name: COLUMN delivery_events.lease_id; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.lease_id IS 'The lease under which a worker wrote it; null for events from elsewhere.';
-
---
--- Name: COLUMN delivery_events.attempt; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.attempt IS 'The attempt it ended, from 1.';
-
---
--- Name: COLUMN delivery_events.reason; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.reason IS 'Machine-readable reason, wherever a message was not sent.';
-
---
--- Name: COLUMN delivery_events.source_key; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.source_key IS 'The provider''s id of the event: the same event is kept once.';
-
---
--- Name: COLUMN delivery_events.detail; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.delivery_events.detail IS 'The provider''s own code and words.';
-
---
 -- Name: delivery_rates; Type: VIEW; Schema: postroad; Owner: -
 --
 
@@ -7754,6 +9232,22 @@ COMMENT ON TABLE postroad.gateway_minutes IS 'What gateways answered, a row a mi
 --
 
 COMMENT ON COLUMN postroad.gateway_minutes.latencies IS 'Calls by latency: bucket n counts those of up to 2^n ms, from n = 0 to 15; the last bucket counts the rest.';
+
+--
+-- Name: gateway_routes; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.gateway_routes (
+    channel text NOT NULL,
+    message_type text NOT NULL,
+    gateways text[] NOT NULL
+);
+
+--
+-- Name: TABLE gateway_routes; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.gateway_routes IS 'Gateways of some types of messages, first choice first, instead of those of their channel (channel_health).';
 
 --
 -- Name: gateway_states; Type: TABLE; Schema: postroad; Owner: -
@@ -7958,6 +9452,23 @@ CREATE VIEW postroad.in_flight AS
 COMMENT ON VIEW postroad.in_flight IS 'Claimed batches. A lease older than 10 minutes is overdue: an alarm, which never releases it by itself. No host: its worker is gone, and it is about to be rescued.';
 
 --
+-- Name: inbound_messages; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.inbound_messages (
+    message_id uuid NOT NULL,
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    source_key text COLLATE pg_catalog."C",
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+--
+-- Name: TABLE inbound_messages; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.inbound_messages IS 'Ids under which events of people are kept that name no message of ours: inbound messages, and complaints and wishes without one.';
+
+--
 -- Name: intents; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -7972,6 +9483,21 @@ ALTER TABLE ONLY postroad.intents ALTER COLUMN message_ids SET STORAGE EXTERNAL;
 --
 
 COMMENT ON TABLE postroad.intents IS 'Messages with on_unknown hold that a worker is about to send: if it dies, they are unknown. Deleted with their lease.';
+
+--
+-- Name: ip_pools; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.ip_pools (
+    message_type text NOT NULL,
+    ip_pool text NOT NULL
+);
+
+--
+-- Name: TABLE ip_pools; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.ip_pools IS 'The IP pool of mails that name none.';
 
 --
 -- Name: late_events; Type: TABLE; Schema: postroad; Owner: -
@@ -7999,6 +9525,49 @@ CREATE TABLE postroad.late_events (
 --
 
 COMMENT ON TABLE postroad.late_events IS 'Events of messages whose day is gone.';
+
+--
+-- Name: unplaced_events; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.unplaced_events (
+    count_id bigint NOT NULL,
+    day date NOT NULL,
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    cause text NOT NULL,
+    events bigint NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    last_event jsonb
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE unplaced_events; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.unplaced_events IS 'Reported events that were left out, counted by day, gateway and cause, with the last of each; a row for each call at a time, so that none waits: see left_out_events.';
+
+--
+-- Name: left_out_events; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.left_out_events AS
+ SELECT x.day,
+    x.gateway,
+    x.cause,
+    (sum(x.events))::bigint AS events,
+    max(x.last_at) AS last_at,
+    (array_agg(x.last_event ORDER BY x.last_at DESC))[1] AS last_event
+   FROM postroad.unplaced_events x
+  GROUP BY x.day, x.gateway, x.cause
+  ORDER BY x.day DESC, x.gateway, x.cause;
+
+--
+-- Name: VIEW left_out_events; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.left_out_events IS 'Reported events that were not recorded, counted by day (UTC), gateway and cause: malformed (an id or a time that is none), unknown_event (a type that we do not have),
+unknown_message (no message of ours: of another application on the same account, perhaps). last_event is the latest of them, without its recipient. Kept 90 days.';
 
 --
 -- Name: message_counters; Type: TABLE; Schema: postroad; Owner: -
@@ -8642,6 +10211,124 @@ CREATE TABLE postroad.rate_limits (
 COMMENT ON TABLE postroad.rate_limits IS 'How much may go out a second, minute, hour and day; null means no limit.';
 
 --
+-- Name: sms_prices; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.sms_prices (
+    gateway text NOT NULL,
+    prefix text NOT NULL,
+    price double precision NOT NULL
+);
+
+--
+-- Name: TABLE sms_prices; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.sms_prices IS 'What a part of a text message costs by a gateway, by the digits with which the number begins.';
+
+--
+-- Name: sms_replies; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.sms_replies (
+    wish text NOT NULL,
+    body text NOT NULL,
+    CONSTRAINT wish_is_known CHECK ((wish = ANY (ARRAY['help'::text, 'start'::text])))
+);
+
+--
+-- Name: TABLE sms_replies; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.sms_replies IS 'What is answered to HELP and START: see set_sms_reply.';
+
+--
+-- Name: suppression_rules; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.suppression_rules (
+    reason text NOT NULL,
+    is_on boolean DEFAULT true NOT NULL,
+    after integer DEFAULT 1 NOT NULL,
+    within interval,
+    expires_after interval,
+    every_channel boolean DEFAULT false NOT NULL,
+    every_tenant boolean DEFAULT true NOT NULL,
+    CONSTRAINT after_is_positive CHECK (((after >= 1) AND (after <= 1000))),
+    CONSTRAINT expires_after_is_positive CHECK ((expires_after > '00:00:00'::interval)),
+    CONSTRAINT within_is_positive CHECK ((within > '00:00:00'::interval))
+);
+
+--
+-- Name: TABLE suppression_rules; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.suppression_rules IS 'Which events suppress a recipient, and for how long: see set_suppression_rule.';
+
+--
+-- Name: COLUMN suppression_rules.after; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_rules.after IS 'So many messages with such an event suppress.';
+
+--
+-- Name: COLUMN suppression_rules.within; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_rules.within IS 'Only events this young count; null: since the last delivery.';
+
+--
+-- Name: COLUMN suppression_rules.expires_after; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_rules.expires_after IS 'Null: for good.';
+
+--
+-- Name: COLUMN suppression_rules.every_tenant; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_rules.every_tenant IS 'False: the tenant of the message only.';
+
+--
+-- Name: suppression_policy; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.suppression_policy AS
+ SELECT r.reason,
+    r.is_on,
+    r.after,
+    r.within,
+    r.expires_after,
+    r.every_channel,
+    r.every_tenant
+   FROM postroad.suppression_rules r
+  ORDER BY r.reason;
+
+--
+-- Name: VIEW suppression_policy; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.suppression_policy IS 'Which events suppress a recipient, and for how long: change it by set_suppression_rule.';
+
+--
+-- Name: suppression_strikes; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.suppression_strikes (
+    address text NOT NULL COLLATE pg_catalog."C",
+    channel text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL,
+    message_id uuid NOT NULL,
+    occurred_at timestamp with time zone NOT NULL
+);
+
+--
+-- Name: TABLE suppression_strikes; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.suppression_strikes IS 'Events that count towards a rule with after above 1, one a message. A delivery takes those of bounces away.';
+
+--
 -- Name: system_events; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -8697,6 +10384,70 @@ CREATE VIEW postroad.system_log AS
 COMMENT ON VIEW postroad.system_log IS 'System events, without addresses; ask with occurred_at >= ….';
 
 --
+-- Name: unplaced_events_count_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.unplaced_events ALTER COLUMN count_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.unplaced_events_count_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: webhook_batches; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_batches (
+    batch_id bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    is_replay boolean DEFAULT false NOT NULL,
+    inbox_ids bigint[] NOT NULL
+);
+
+--
+-- Name: TABLE webhook_batches; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_batches IS 'Requests in the inbox that wait to be read, a row a batch: inserted with them, deleted in the transaction that records their events.';
+
+--
+-- Name: webhook_batches_batch_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.webhook_batches ALTER COLUMN batch_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.webhook_batches_batch_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
+-- Name: webhook_counts; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_counts (
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    stored bigint DEFAULT 0 NOT NULL,
+    parsed bigint DEFAULT 0 NOT NULL,
+    errors bigint DEFAULT 0 NOT NULL,
+    events bigint DEFAULT 0 NOT NULL,
+    last_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+--
+-- Name: TABLE webhook_counts; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_counts IS 'What became of the requests in the inbox, a row a gateway, kept by those who read them. What still waits is not in it.';
+
+--
 -- Name: webhook_deliveries; Type: VIEW; Schema: postroad; Owner: -
 --
 
@@ -8741,6 +10492,89 @@ ALTER TABLE postroad.webhook_endpoints ALTER COLUMN endpoint_id ADD GENERATED AL
 );
 
 --
+-- Name: webhook_errors; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_errors (
+    inbox_id bigint NOT NULL,
+    failed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    error text NOT NULL
+);
+
+--
+-- Name: TABLE webhook_errors; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_errors IS 'Requests in the inbox that could not be read, and why. postroad.replay_webhooks has them read again.';
+
+--
+-- Name: webhook_inbox; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.webhook_inbox (
+    inbox_id bigint NOT NULL,
+    received_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    gateway text NOT NULL COLLATE pg_catalog."C",
+    delivery_key text NOT NULL COLLATE pg_catalog."C",
+    replay_key text COLLATE pg_catalog."C",
+    query text,
+    content_type text,
+    body bytea NOT NULL
+);
+
+--
+-- Name: TABLE webhook_inbox; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.webhook_inbox IS 'Verified requests of providers, as they came: inserted, never updated, deleted past retention.';
+
+--
+-- Name: COLUMN webhook_inbox.delivery_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_inbox.delivery_key IS 'The provider''s id of the delivery, or the hash of the body: a repeated delivery is stored once.';
+
+--
+-- Name: COLUMN webhook_inbox.replay_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.webhook_inbox.replay_key IS 'A token or signature that is good for one delivery: another one that carries it is forged.';
+
+--
+-- Name: webhook_failures; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.webhook_failures AS
+ SELECT i.inbox_id,
+    i.received_at,
+    i.gateway,
+    x.failed_at,
+    x.error,
+    i.content_type,
+    octet_length(i.body) AS size_bytes
+   FROM (postroad.webhook_errors x
+     JOIN postroad.webhook_inbox i USING (inbox_id));
+
+--
+-- Name: VIEW webhook_failures; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.webhook_failures IS 'Webhook requests that could not be read, and why. postroad.replay_webhooks has them read again.';
+
+--
+-- Name: webhook_inbox_inbox_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
+--
+
+ALTER TABLE postroad.webhook_inbox ALTER COLUMN inbox_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME postroad.webhook_inbox_inbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+--
 -- Name: webhook_outbox_delivery_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
 --
 
@@ -8769,6 +10603,34 @@ CREATE TABLE postroad.webhook_secrets (
 --
 
 COMMENT ON TABLE postroad.webhook_secrets IS 'What signs the requests to an endpoint: the one without end, and for a while those that it replaced.';
+
+--
+-- Name: webhook_stats; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.webhook_stats AS
+ SELECT gateway,
+    (COALESCE(c.stored, (0)::bigint) + COALESCE(w.new_requests, (0)::bigint)) AS stored,
+    COALESCE(c.parsed, (0)::bigint) AS parsed,
+    COALESCE(c.errors, (0)::bigint) AS errors,
+    COALESCE(w.requests, (0)::bigint) AS waiting,
+    w.oldest_at,
+    COALESCE(c.events, (0)::bigint) AS events,
+    c.last_at
+   FROM (postroad.webhook_counts c
+     FULL JOIN ( SELECT b.gateway,
+            sum(cardinality(b.inbox_ids)) AS requests,
+            COALESCE(sum(cardinality(b.inbox_ids)) FILTER (WHERE (NOT b.is_replay)), (0)::bigint) AS new_requests,
+            min(b.created_at) AS oldest_at
+           FROM postroad.webhook_batches b
+          GROUP BY b.gateway) w USING (gateway));
+
+--
+-- Name: VIEW webhook_stats; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.webhook_stats IS 'Each gateway''s webhook requests since the beginning: stored (each delivery once), read, not readable (see webhook_failures and replay_webhooks), waiting to be read and since
+when; the events that came of them, and when the last ones were read. Counters, not counts: as cheap at any size.';
 
 --
 -- Name: workers; Type: VIEW; Schema: postroad; Owner: -
@@ -8843,6 +10705,13 @@ ALTER TABLE ONLY postroad.message_queue ATTACH PARTITION postroad.message_queue_
 --
 
 ALTER TABLE ONLY postroad.messages ATTACH PARTITION postroad.messages_default DEFAULT;
+
+--
+-- Name: webhook_inbox a_delivery_is_stored_once; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_inbox
+    ADD CONSTRAINT a_delivery_is_stored_once UNIQUE (gateway, delivery_key);
 
 --
 -- Name: api_keys api_keys_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -8922,6 +10791,13 @@ ALTER TABLE ONLY postroad.gateway_minutes
     ADD CONSTRAINT gateway_minutes_pkey PRIMARY KEY (minute, gateway, channel);
 
 --
+-- Name: gateway_routes gateway_routes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.gateway_routes
+    ADD CONSTRAINT gateway_routes_pkey PRIMARY KEY (channel, message_type);
+
+--
 -- Name: gateway_states gateway_states_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -8948,6 +10824,27 @@ ALTER TABLE ONLY postroad.http_idempotency
 
 ALTER TABLE ONLY postroad.idempotency_keys
     ADD CONSTRAINT idempotency_keys_are_unique UNIQUE NULLS NOT DISTINCT (tenant_id, key);
+
+--
+-- Name: inbound_messages inbound_messages_are_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.inbound_messages
+    ADD CONSTRAINT inbound_messages_are_unique UNIQUE (gateway, source_key);
+
+--
+-- Name: inbound_messages inbound_messages_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.inbound_messages
+    ADD CONSTRAINT inbound_messages_pkey PRIMARY KEY (message_id);
+
+--
+-- Name: ip_pools ip_pools_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.ip_pools
+    ADD CONSTRAINT ip_pools_pkey PRIMARY KEY (message_type);
 
 --
 -- Name: leases leases_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -9020,11 +10917,39 @@ ALTER TABLE ONLY postroad.scheduled
     ADD CONSTRAINT scheduled_pkey PRIMARY KEY (message_id);
 
 --
+-- Name: sms_prices sms_prices_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.sms_prices
+    ADD CONSTRAINT sms_prices_pkey PRIMARY KEY (gateway, prefix);
+
+--
+-- Name: sms_replies sms_replies_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.sms_replies
+    ADD CONSTRAINT sms_replies_pkey PRIMARY KEY (wish);
+
+--
 -- Name: suppression_list suppression_list_is_unique; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
 ALTER TABLE ONLY postroad.suppression_list
     ADD CONSTRAINT suppression_list_is_unique UNIQUE NULLS NOT DISTINCT (address, channel, tenant_id);
+
+--
+-- Name: suppression_rules suppression_rules_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.suppression_rules
+    ADD CONSTRAINT suppression_rules_pkey PRIMARY KEY (reason);
+
+--
+-- Name: suppression_strikes suppression_strikes_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.suppression_strikes
+    ADD CONSTRAINT suppression_strikes_pkey PRIMARY KEY (address, channel, reason, message_id);
 
 --
 -- Name: system_events system_events_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -9034,11 +10959,46 @@ ALTER TABLE ONLY postroad.system_events
     ADD CONSTRAINT system_events_pkey PRIMARY KEY (event_id);
 
 --
+-- Name: unplaced_events unplaced_events_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.unplaced_events
+    ADD CONSTRAINT unplaced_events_pkey PRIMARY KEY (count_id);
+
+--
+-- Name: webhook_batches webhook_batches_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_batches
+    ADD CONSTRAINT webhook_batches_pkey PRIMARY KEY (batch_id);
+
+--
+-- Name: webhook_counts webhook_counts_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_counts
+    ADD CONSTRAINT webhook_counts_pkey PRIMARY KEY (gateway);
+
+--
 -- Name: webhook_endpoints webhook_endpoints_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
 ALTER TABLE ONLY postroad.webhook_endpoints
     ADD CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (endpoint_id);
+
+--
+-- Name: webhook_errors webhook_errors_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_errors
+    ADD CONSTRAINT webhook_errors_pkey PRIMARY KEY (inbox_id);
+
+--
+-- Name: webhook_inbox webhook_inbox_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.webhook_inbox
+    ADD CONSTRAINT webhook_inbox_pkey PRIMARY KEY (inbox_id);
 
 --
 -- Name: webhook_outbox webhook_outbox_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
@@ -9053,6 +11013,18 @@ ALTER TABLE ONLY postroad.webhook_outbox
 
 ALTER TABLE ONLY postroad.worker_sessions
     ADD CONSTRAINT worker_sessions_pkey PRIMARY KEY (worker_id);
+
+--
+-- Name: delivery_events_external; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX delivery_events_external ON ONLY postroad.delivery_events USING btree (external_id) WHERE ((event_type = 'sent'::text) AND (gateway >= 'ovh'::text) AND (gateway < 'ovi'::text));
+
+--
+-- Name: INDEX delivery_events_external; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.delivery_events_external IS 'record_events: the message of a provider''s id';
 
 --
 -- Name: delivery_events_failed; Type: INDEX; Schema: postroad; Owner: -
@@ -9115,6 +11087,18 @@ CREATE INDEX idempotency_keys_created_at ON postroad.idempotency_keys USING brin
 COMMENT ON INDEX postroad.idempotency_keys_created_at IS 'purge_idempotency_keys';
 
 --
+-- Name: inbound_messages_received_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX inbound_messages_received_at ON postroad.inbound_messages USING brin (received_at);
+
+--
+-- Name: INDEX inbound_messages_received_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.inbound_messages_received_at IS 'purge_reports';
+
+--
 -- Name: intents_lease; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -9125,6 +11109,12 @@ CREATE INDEX intents_lease ON postroad.intents USING btree (lease_id);
 --
 
 COMMENT ON INDEX postroad.intents_lease IS 'rescue, complete';
+
+--
+-- Name: late_events_external_id_idx; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX late_events_external_id_idx ON postroad.late_events USING btree (external_id) WHERE ((event_type = 'sent'::text) AND (gateway >= 'ovh'::text) AND (gateway < 'ovi'::text));
 
 --
 -- Name: late_events_message_id_event_type_source_key_idx; Type: INDEX; Schema: postroad; Owner: -
@@ -9343,6 +11333,18 @@ CREATE INDEX scheduled_pause ON postroad.scheduled USING btree (pause_id) WHERE 
 COMMENT ON INDEX postroad.scheduled_pause IS 'resume';
 
 --
+-- Name: suppression_strikes_occurred_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX suppression_strikes_occurred_at ON postroad.suppression_strikes USING brin (occurred_at);
+
+--
+-- Name: INDEX suppression_strikes_occurred_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.suppression_strikes_occurred_at IS 'purge_reports';
+
+--
 -- Name: system_events_occurred_at; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -9365,6 +11367,42 @@ CREATE INDEX system_events_xid ON postroad.system_events USING btree (xid);
 --
 
 COMMENT ON INDEX postroad.system_events_xid IS 'read_events';
+
+--
+-- Name: unplaced_events_day; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX unplaced_events_day ON postroad.unplaced_events USING btree (day, gateway, cause);
+
+--
+-- Name: INDEX unplaced_events_day; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.unplaced_events_day IS 'leave_out';
+
+--
+-- Name: webhook_inbox_received_at; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX webhook_inbox_received_at ON postroad.webhook_inbox USING brin (received_at);
+
+--
+-- Name: INDEX webhook_inbox_received_at; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_inbox_received_at IS 'purge_webhooks, replay_webhooks';
+
+--
+-- Name: webhook_inbox_replay_key; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE UNIQUE INDEX webhook_inbox_replay_key ON postroad.webhook_inbox USING btree (gateway, replay_key) WHERE (replay_key IS NOT NULL);
+
+--
+-- Name: INDEX webhook_inbox_replay_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.webhook_inbox_replay_key IS 'store_webhooks: a captured token is used once, on any node, also after a restart';
 
 --
 -- Name: webhook_outbox_due; Type: INDEX; Schema: postroad; Owner: -
@@ -9407,6 +11445,12 @@ COMMENT ON INDEX postroad.webhook_secrets_endpoint IS 'claim_webhooks';
 --
 
 ALTER INDEX postroad.contents_pkey ATTACH PARTITION postroad.contents_default_pkey;
+
+--
+-- Name: late_events_external_id_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
+--
+
+ALTER INDEX postroad.delivery_events_external ATTACH PARTITION postroad.late_events_external_id_idx;
 
 --
 -- Name: late_events_message_id_event_type_source_key_idx; Type: INDEX ATTACH; Schema: postroad; Owner: -
@@ -9670,6 +11714,27 @@ GRANT ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[]
 GRANT ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) TO postroad_bound_functions;
 
 --
+-- Name: SEQUENCE event_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.event_id_seq TO postroad_functions;
+GRANT SELECT,USAGE ON SEQUENCE postroad.event_id_seq TO postroad_bound_functions;
+
+--
+-- Name: TABLE delivery_events; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_events TO postroad_functions;
+GRANT SELECT,INSERT ON TABLE postroad.delivery_events TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION advance_floors(candidates bigint[], enqueuers text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -9682,6 +11747,13 @@ GRANT ALL ON FUNCTION postroad.advance_floors(candidates bigint[], enqueuers tex
 
 REVOKE ALL ON FUNCTION postroad.alarms() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.alarms() TO postroad_worker;
+
+--
+-- Name: FUNCTION answer_wishes(message_ids uuid[], event_ids bigint[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION audit(action text, target text, before jsonb, after jsonb); Type: ACL; Schema: postroad; Owner: -
@@ -9704,6 +11776,7 @@ GRANT ALL ON FUNCTION postroad.audit_counters(day date) TO postroad_bound_functi
 
 REVOKE ALL ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) TO postroad_functions;
 
 --
 -- Name: FUNCTION begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -9721,15 +11794,6 @@ REVOKE ALL ON FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body 
 GRANT ALL ON FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body jsonb) TO postroad_http;
 
 --
--- Name: FUNCTION bounded_scheduled(priority smallint, is_parked boolean); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) TO postroad_reader;
-GRANT ALL ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) TO postroad_admin;
-GRANT ALL ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) TO postroad_bound_functions;
-
---
 -- Name: FUNCTION bulk_problem(call jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -9743,6 +11807,7 @@ GRANT ALL ON FUNCTION postroad.bulk_problem(call jsonb) TO postroad_bound_functi
 REVOKE ALL ON FUNCTION postroad.cancel(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_functions;
 
 --
 -- Name: FUNCTION check_api_key(hash bytea, OUT key_id bigint, OUT tenant_id bigint, OUT roles text[], OUT requests_per_second integer, OUT refusal text, OUT seconds_left double precision); Type: ACL; Schema: postroad; Owner: -
@@ -9828,6 +11893,14 @@ REVOKE ALL ON FUNCTION postroad.complete_webhook(delivery_id bigint, status inte
 GRANT ALL ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) TO postroad_worker;
 
 --
+-- Name: FUNCTION convert(message_id uuid, detail jsonb, key text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION count_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -9840,6 +11913,7 @@ GRANT ALL ON FUNCTION postroad.count_events(max_count integer) TO postroad_worke
 
 REVOKE ALL ON FUNCTION postroad.create_api_key(name text, roles text[], tenant_id bigint, expires_at timestamp with time zone, requests_per_second integer, OUT key_id bigint, OUT key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.create_api_key(name text, roles text[], tenant_id bigint, expires_at timestamp with time zone, requests_per_second integer, OUT key_id bigint, OUT key text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.create_api_key(name text, roles text[], tenant_id bigint, expires_at timestamp with time zone, requests_per_second integer, OUT key_id bigint, OUT key text) TO postroad_functions;
 
 --
 -- Name: FUNCTION create_partitions(days_ahead integer); Type: ACL; Schema: postroad; Owner: -
@@ -9892,6 +11966,13 @@ GRANT ALL ON FUNCTION postroad.drop_partitions(retention interval) TO postroad_w
 
 REVOKE ALL ON FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.emit_system_event(kind text, subject text, detail jsonb) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION endpoint_schema(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.endpoint_schema() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.endpoint_schema() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION enqueue(channel text, recipient text, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, recipient_type text, recipient_id bigint, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT message_id uuid, OUT status text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -9996,6 +12077,15 @@ REVOKE ALL ON FUNCTION postroad.explain(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.explain(message_id uuid) TO postroad_functions;
+
+--
+-- Name: FUNCTION export_suppressions(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.export_suppressions() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.export_suppressions() TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.export_suppressions() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION fetch_contents(content_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -10005,22 +12095,19 @@ REVOKE ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) TO postroad_worker;
 
 --
--- Name: FUNCTION figures(); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.figures() FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.figures() TO postroad_reader;
-GRANT ALL ON FUNCTION postroad.figures() TO postroad_admin;
-GRANT ALL ON FUNCTION postroad.figures() TO postroad_bound_functions;
+REVOKE ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_webhook;
+GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION find_messages(address text, max_count integer); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.find_messages(address text, max_count integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO postroad_reader;
-GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO postroad_admin;
-GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO postroad_bound_functions;
+REVOKE ALL ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION gate_is_open(priority smallint, p1_gate bigint); Type: ACL; Schema: postroad; Owner: -
@@ -10030,13 +12117,11 @@ REVOKE ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) 
 GRANT ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) TO postroad_worker;
 
 --
--- Name: FUNCTION gateway_figures(); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION gateway_named(name text); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.gateway_figures() FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.gateway_figures() TO postroad_reader;
-GRANT ALL ON FUNCTION postroad.gateway_figures() TO postroad_admin;
-GRANT ALL ON FUNCTION postroad.gateway_figures() TO postroad_bound_functions;
+REVOKE ALL ON FUNCTION postroad.gateway_named(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.gateway_named(name text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION gateway_problem(call jsonb); Type: ACL; Schema: postroad; Owner: -
@@ -10053,6 +12138,20 @@ REVOKE ALL ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) 
 GRANT ALL ON FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) TO postroad_worker;
 
 --
+-- Name: FUNCTION has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.has_events(seen txid_snapshot, upto txid_snapshot, event_types text[]) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION has_news(consumer text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.has_news(consumer text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.has_news(consumer text) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION heartbeat(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10065,6 +12164,20 @@ GRANT ALL ON FUNCTION postroad.heartbeat(worker_id bigint) TO postroad_worker;
 
 REVOKE ALL ON FUNCTION postroad.held_worker_ids() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.held_worker_ids() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION http_ack_events(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_ack_events(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_ack_events(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_add_endpoint(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
 
 --
 -- Name: FUNCTION http_bulk_from(call jsonb, recipients regclass, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
@@ -10093,6 +12206,13 @@ GRANT ALL ON FUNCTION postroad.http_channel_stats(call jsonb, OUT status smallin
 
 REVOKE ALL ON FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_endpoints(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_endpoints(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_endpoints(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
 
 --
 -- Name: FUNCTION http_explain(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
@@ -10151,6 +12271,27 @@ REVOKE ALL ON FUNCTION postroad.http_queue_stats(call jsonb, OUT status smallint
 GRANT ALL ON FUNCTION postroad.http_queue_stats(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
 
 --
+-- Name: FUNCTION http_read_events(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_read_events(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_read_events(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_register_consumer(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_remove_endpoint(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
 -- Name: FUNCTION http_resume_gateway(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10170,6 +12311,13 @@ GRANT ALL ON FUNCTION postroad.http_retry(call jsonb, OUT status smallint, OUT b
 
 REVOKE ALL ON FUNCTION postroad.http_revoke_key(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.http_revoke_key(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_rotate_endpoint(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
 
 --
 -- Name: FUNCTION http_routes(); Type: ACL; Schema: postroad; Owner: -
@@ -10193,6 +12341,13 @@ REVOKE ALL ON FUNCTION postroad.http_send_message(call jsonb, OUT status smallin
 GRANT ALL ON FUNCTION postroad.http_send_message(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
 
 --
+-- Name: FUNCTION http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_set_endpoint(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
 -- Name: FUNCTION http_suppress(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10214,6 +12369,13 @@ REVOKE ALL ON FUNCTION postroad.http_timeline(call jsonb, OUT status smallint, O
 GRANT ALL ON FUNCTION postroad.http_timeline(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
 
 --
+-- Name: FUNCTION http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.http_unregister_consumer(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
 -- Name: FUNCTION http_unsuppress(call jsonb, OUT status smallint, OUT body jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10226,6 +12388,22 @@ GRANT ALL ON FUNCTION postroad.http_unsuppress(call jsonb, OUT status smallint, 
 
 REVOKE ALL ON FUNCTION postroad.http_weigh_gateway(call jsonb, OUT status smallint, OUT body jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.http_weigh_gateway(call jsonb, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.import_suppressions(addresses text[], channels text[], tenant_ids text[], reasons text[], expiries text[], sources text[], dry_run boolean, OUT changed integer, OUT unchanged integer, OUT bad_rows integer[], OUT problems text[]) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION intend(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -10250,19 +12428,19 @@ GRANT ALL ON FUNCTION postroad.is_bigint(number text) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.is_bigint(number text) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION is_date_time(content text); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.is_date_time(content text) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.is_date_time(content text) TO postroad_bound_functions;
-
---
 -- Name: FUNCTION is_push_subscription(subscription text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.is_push_subscription(subscription text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.is_push_subscription(subscription text) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.is_push_subscription(subscription text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION is_report(event jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.is_report(event jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.is_report(event jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION is_suppressed(channel text, address text, tenant_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -10289,13 +12467,11 @@ REVOKE ALL ON FUNCTION postroad.json_problems(schema jsonb, value jsonb, pointer
 GRANT ALL ON FUNCTION postroad.json_problems(schema jsonb, value jsonb, pointer text) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION latest_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION leave_out(gateway text, cause text, count bigint, example jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.latest_events(max_count integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.latest_events(max_count integer) TO postroad_reader;
-GRANT ALL ON FUNCTION postroad.latest_events(max_count integer) TO postroad_admin;
-GRANT ALL ON FUNCTION postroad.latest_events(max_count integer) TO postroad_bound_functions;
+REVOKE ALL ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.leave_out(gateway text, cause text, count bigint, example jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION list_api_keys(); Type: ACL; Schema: postroad; Owner: -
@@ -10303,6 +12479,7 @@ GRANT ALL ON FUNCTION postroad.latest_events(max_count integer) TO postroad_boun
 
 REVOKE ALL ON FUNCTION postroad.list_api_keys() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.list_api_keys() TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.list_api_keys() TO postroad_functions;
 
 --
 -- Name: FUNCTION listen_events(); Type: ACL; Schema: postroad; Owner: -
@@ -10318,14 +12495,6 @@ GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_bound_functions;
 
 REVOKE ALL ON FUNCTION postroad.message_json(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.message_json(message_id uuid) TO postroad_bound_functions;
-
---
--- Name: FUNCTION message_report(message_id uuid); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.message_report(message_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.message_report(message_id uuid) TO postroad_reader;
-GRANT ALL ON FUNCTION postroad.message_report(message_id uuid) TO postroad_admin;
 
 --
 -- Name: FUNCTION message_response(); Type: ACL; Schema: postroad; Owner: -
@@ -10453,6 +12622,13 @@ REVOKE ALL ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT du
 GRANT ALL ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION place_reports(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.place_reports(gateway text, events jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.place_reports(gateway text, events jsonb) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION problem(status integer, code text, detail text, errors jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10481,11 +12657,32 @@ REVOKE ALL ON FUNCTION postroad.purge_idempotency_keys(max_count integer) FROM P
 GRANT ALL ON FUNCTION postroad.purge_idempotency_keys(max_count integer) TO postroad_worker;
 
 --
+-- Name: FUNCTION purge_reports(max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.purge_reports(max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.purge_reports(max_count integer) TO postroad_worker;
+
+--
+-- Name: FUNCTION purge_webhooks(retention interval, max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.purge_webhooks(retention interval, max_count integer) TO postroad_worker;
+
+--
 -- Name: FUNCTION put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb, request jsonb, success integer, cost integer, tenants boolean, is_stream boolean); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb, request jsonb, success integer, cost integer, tenants boolean, is_stream boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.put_route(method text, path text, function text, roles text[], summary text, response jsonb, parameters jsonb, request jsonb, success integer, cost integer, tenants boolean, is_stream boolean) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION queue_depth(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -10497,20 +12694,18 @@ GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION queue_figures(); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.queue_figures() FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.queue_figures() TO postroad_reader;
-GRANT ALL ON FUNCTION postroad.queue_figures() TO postroad_admin;
-GRANT ALL ON FUNCTION postroad.queue_figures() TO postroad_bound_functions;
-
---
 -- Name: FUNCTION read_cursor(cursor text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.read_cursor(cursor text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.read_cursor(cursor text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION read_date_time(content text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.read_date_time(content text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.read_date_time(content text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION read_events(consumer text, "limit" integer); Type: ACL; Schema: postroad; Owner: -
@@ -10542,15 +12737,6 @@ REVOKE ALL ON FUNCTION postroad.recall_call(caller text, key text, fingerprint b
 GRANT ALL ON FUNCTION postroad.recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb) TO postroad_http;
 
 --
--- Name: FUNCTION recent(); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.recent() FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.recent() TO postroad_reader;
-GRANT ALL ON FUNCTION postroad.recent() TO postroad_admin;
-GRANT ALL ON FUNCTION postroad.recent() TO postroad_bound_functions;
-
---
 -- Name: FUNCTION record_events(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10564,6 +12750,13 @@ GRANT ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) TO post
 
 REVOKE ALL ON FUNCTION postroad.record_of(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.record_of(message_id uuid) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION record_reports(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.record_reports(gateway text, events jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.record_reports(gateway text, events jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION refresh_channel_health(); Type: ACL; Schema: postroad; Owner: -
@@ -10586,6 +12779,13 @@ GRANT ALL ON FUNCTION postroad.register_consumer(consumer text, since timestamp 
 
 REVOKE ALL ON FUNCTION postroad.register_gateways(gateways text[], channels text[], positions smallint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.register_gateways(gateways text[], channels text[], positions smallint[]) TO postroad_worker;
+
+--
+-- Name: FUNCTION register_routing(rules jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.register_routing(rules jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.register_routing(rules jsonb) TO postroad_worker;
 
 --
 -- Name: FUNCTION register_worker(worker_id bigint, host text, pid integer, version text, priorities smallint[]); Type: ACL; Schema: postroad; Owner: -
@@ -10615,6 +12815,14 @@ GRANT ALL ON FUNCTION postroad.remember_call(caller text, key text, fingerprint 
 REVOKE ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.remove_webhook_endpoint(endpoint_id bigint) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.replay_webhooks(gateway text, since timestamp with time zone, only_errors boolean, max_count integer) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -10659,6 +12867,13 @@ REVOKE ALL ON FUNCTION postroad.reset_floors() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.reset_floors() TO postroad_worker;
 
 --
+-- Name: FUNCTION reset_own_consumers(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.reset_own_consumers() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.reset_own_consumers() TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION resume(scope text, key text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10672,6 +12887,7 @@ GRANT ALL ON FUNCTION postroad.resume(scope text, key text) TO postroad_bound_fu
 
 REVOKE ALL ON FUNCTION postroad.retry(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.retry(message_id uuid) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.retry(message_id uuid) TO postroad_functions;
 
 --
 -- Name: FUNCTION retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer); Type: ACL; Schema: postroad; Owner: -
@@ -10679,6 +12895,7 @@ GRANT ALL ON FUNCTION postroad.retry(message_id uuid) TO postroad_admin;
 
 REVOKE ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) TO postroad_functions;
 
 --
 -- Name: FUNCTION retry_one(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -10693,6 +12910,7 @@ GRANT ALL ON FUNCTION postroad.retry_one(message_id uuid) TO postroad_bound_func
 
 REVOKE ALL ON FUNCTION postroad.revoke_api_key(key_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.revoke_api_key(key_id bigint) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.revoke_api_key(key_id bigint) TO postroad_functions;
 
 --
 -- Name: FUNCTION rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval); Type: ACL; Schema: postroad; Owner: -
@@ -10701,6 +12919,13 @@ GRANT ALL ON FUNCTION postroad.revoke_api_key(key_id bigint) TO postroad_admin;
 REVOKE ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.rotate_webhook_secret(endpoint_id bigint, secret text, old_valid_for interval) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION route_of(m postroad.messages, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT reason text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION routing_state(); Type: ACL; Schema: postroad; Owner: -
@@ -10726,6 +12951,22 @@ GRANT ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, p
 GRANT ALL ON FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_second integer, per_minute integer, per_hour integer, per_day integer) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION set_sms_reply(wish text, body text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.set_sms_reply(wish text, body text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.set_suppression_rule(reason text, is_on boolean, after integer, within interval, expires_after interval, every_channel boolean, every_tenant boolean) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION set_webhook_endpoint(endpoint_id bigint, url text, event_types text[], channels text[], include_addresses boolean, description text, enabled boolean); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10739,6 +12980,7 @@ GRANT ALL ON FUNCTION postroad.set_webhook_endpoint(endpoint_id bigint, url text
 
 REVOKE ALL ON FUNCTION postroad.settle(message_id uuid, outcome text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.settle(message_id uuid, outcome text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.settle(message_id uuid, outcome text) TO postroad_functions;
 
 --
 -- Name: FUNCTION size_kb(bytes bigint); Type: ACL; Schema: postroad; Owner: -
@@ -10748,6 +12990,14 @@ REVOKE ALL ON FUNCTION postroad.size_kb(bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.size_kb(bytes bigint) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION split_webhooks(batch_ids bigint[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) TO postroad_webhook;
+GRANT ALL ON FUNCTION postroad.split_webhooks(batch_ids bigint[]) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -10755,13 +13005,22 @@ REVOKE ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status 
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_functions;
 
 --
--- Name: FUNCTION summarize_events(all_of_it boolean); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.summarize_events(all_of_it boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.summarize_events(all_of_it boolean) TO postroad_worker;
+REVOKE ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) TO postroad_webhook;
+GRANT ALL ON FUNCTION postroad.store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION summarize_events(old_days boolean, all_of_it boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.summarize_events(old_days boolean, all_of_it boolean) TO postroad_worker;
 
 --
 -- Name: FUNCTION suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text); Type: ACL; Schema: postroad; Owner: -
@@ -10769,6 +13028,7 @@ GRANT ALL ON FUNCTION postroad.summarize_events(all_of_it boolean) TO postroad_w
 
 REVOKE ALL ON FUNCTION postroad.suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.suppress(channel text, address text, reason text, tenant_id bigint, expires_at timestamp with time zone, source text) TO postroad_functions;
 
 --
 -- Name: FUNCTION suppressed_by(channel text, recipient text, tenant_id bigint); Type: ACL; Schema: postroad; Owner: -
@@ -10806,11 +13066,26 @@ REVOKE ALL ON FUNCTION postroad.suppression_of(channel text, recipient text, ten
 GRANT ALL ON FUNCTION postroad.suppression_of(channel text, recipient text, tenant_id bigint) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION suppression_rank(reason text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.suppression_rank(reason text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.suppression_rank(reason text) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION take_probe(gateway text); Type: ACL; Schema: postroad; Owner: -
 --
 
 REVOKE ALL ON FUNCTION postroad.take_probe(gateway text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.take_probe(gateway text) TO postroad_worker;
+
+--
+-- Name: FUNCTION take_webhooks(gateways text[], min_age interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_webhook;
+GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION timeline(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -10820,6 +13095,14 @@ REVOKE ALL ON FUNCTION postroad.timeline(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.timeline(message_id uuid) TO postroad_functions;
+
+--
+-- Name: FUNCTION to_time(text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.to_time(text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.to_time(text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION txid_current_if_assigned(); Type: ACL; Schema: postroad; Owner: -
@@ -10862,6 +13145,7 @@ GRANT ALL ON FUNCTION postroad.unsent_of(lease postroad.leases) TO postroad_boun
 
 REVOKE ALL ON FUNCTION postroad.unsuppress(channel text, address text, tenant_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.unsuppress(channel text, address text, tenant_id bigint) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.unsuppress(channel text, address text, tenant_id bigint) TO postroad_functions;
 
 --
 -- Name: FUNCTION use_idempotency_key(tenant_id bigint, key text, new_id uuid, call jsonb, OUT message_id uuid, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
@@ -11001,20 +13285,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.contents_default TO postroad
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.contents_kept TO postroad_functions;
 
 --
--- Name: SEQUENCE event_id_seq; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT ALL ON SEQUENCE postroad.event_id_seq TO postroad_functions;
-GRANT SELECT,USAGE ON SEQUENCE postroad.event_id_seq TO postroad_bound_functions;
-
---
--- Name: TABLE delivery_events; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_events TO postroad_functions;
-GRANT SELECT,INSERT ON TABLE postroad.delivery_events TO postroad_bound_functions;
-
---
 -- Name: TABLE delivery_rates; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -11029,6 +13299,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.delivery_rates TO postroad_f
 GRANT SELECT ON TABLE postroad.event_consumers TO postroad_reader;
 GRANT SELECT ON TABLE postroad.event_consumers TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_consumers TO postroad_functions;
+GRANT SELECT ON TABLE postroad.event_consumers TO postroad_bound_functions;
 
 --
 -- Name: TABLE event_ticks; Type: ACL; Schema: postroad; Owner: -
@@ -11050,6 +13321,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.failed_messages TO postroad_
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_minutes TO postroad_functions;
 GRANT SELECT ON TABLE postroad.gateway_minutes TO postroad_bound_functions;
+
+--
+-- Name: TABLE gateway_routes; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.gateway_routes TO postroad_functions;
+GRANT SELECT ON TABLE postroad.gateway_routes TO postroad_bound_functions;
 
 --
 -- Name: TABLE gateway_states; Type: ACL; Schema: postroad; Owner: -
@@ -11108,16 +13386,43 @@ GRANT SELECT ON TABLE postroad.in_flight TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.in_flight TO postroad_functions;
 
 --
+-- Name: TABLE inbound_messages; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.inbound_messages TO postroad_functions;
+
+--
 -- Name: TABLE intents; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.intents TO postroad_functions;
 
 --
+-- Name: TABLE ip_pools; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.ip_pools TO postroad_functions;
+GRANT SELECT ON TABLE postroad.ip_pools TO postroad_bound_functions;
+
+--
 -- Name: TABLE late_events; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.late_events TO postroad_functions;
+
+--
+-- Name: TABLE unplaced_events; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.unplaced_events TO postroad_functions;
+
+--
+-- Name: TABLE left_out_events; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.left_out_events TO postroad_reader;
+GRANT SELECT ON TABLE postroad.left_out_events TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.left_out_events TO postroad_functions;
 
 --
 -- Name: TABLE message_counters; Type: ACL; Schema: postroad; Owner: -
@@ -11206,6 +13511,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_outbox TO postroad_f
 GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_reader;
 GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.outbound_stats TO postroad_functions;
+GRANT SELECT ON TABLE postroad.outbound_stats TO postroad_bound_functions;
 
 --
 -- Name: SEQUENCE pauses_pause_id_seq; Type: ACL; Schema: postroad; Owner: -
@@ -11306,10 +13612,44 @@ GRANT SELECT ON TABLE postroad.queue_stats TO postroad_bound_functions;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.rate_limits TO postroad_functions;
 
 --
+-- Name: TABLE sms_prices; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.sms_prices TO postroad_functions;
+GRANT SELECT ON TABLE postroad.sms_prices TO postroad_bound_functions;
+
+--
+-- Name: TABLE sms_replies; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.sms_replies TO postroad_functions;
+
+--
+-- Name: TABLE suppression_rules; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_rules TO postroad_functions;
+
+--
+-- Name: TABLE suppression_policy; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.suppression_policy TO postroad_reader;
+GRANT SELECT ON TABLE postroad.suppression_policy TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_policy TO postroad_functions;
+
+--
+-- Name: TABLE suppression_strikes; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.suppression_strikes TO postroad_functions;
+
+--
 -- Name: TABLE system_events; Type: ACL; Schema: postroad; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.system_events TO postroad_functions;
+GRANT INSERT ON TABLE postroad.system_events TO postroad_bound_functions;
 
 --
 -- Name: TABLE system_log; Type: ACL; Schema: postroad; Owner: -
@@ -11318,6 +13658,30 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.system_events TO postroad_fu
 GRANT SELECT ON TABLE postroad.system_log TO postroad_reader;
 GRANT SELECT ON TABLE postroad.system_log TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.system_log TO postroad_functions;
+
+--
+-- Name: SEQUENCE unplaced_events_count_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.unplaced_events_count_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE webhook_batches; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_batches TO postroad_functions;
+
+--
+-- Name: SEQUENCE webhook_batches_batch_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.webhook_batches_batch_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE webhook_counts; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_counts TO postroad_functions;
 
 --
 -- Name: TABLE webhook_deliveries; Type: ACL; Schema: postroad; Owner: -
@@ -11334,6 +13698,32 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_deliveries TO postro
 GRANT ALL ON SEQUENCE postroad.webhook_endpoints_endpoint_id_seq TO postroad_functions;
 
 --
+-- Name: TABLE webhook_errors; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_errors TO postroad_functions;
+
+--
+-- Name: TABLE webhook_inbox; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_inbox TO postroad_functions;
+
+--
+-- Name: TABLE webhook_failures; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.webhook_failures TO postroad_reader;
+GRANT SELECT ON TABLE postroad.webhook_failures TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_failures TO postroad_functions;
+
+--
+-- Name: SEQUENCE webhook_inbox_inbox_id_seq; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT ALL ON SEQUENCE postroad.webhook_inbox_inbox_id_seq TO postroad_functions;
+
+--
 -- Name: SEQUENCE webhook_outbox_delivery_id_seq; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -11344,6 +13734,14 @@ GRANT ALL ON SEQUENCE postroad.webhook_outbox_delivery_id_seq TO postroad_functi
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_secrets TO postroad_functions;
+
+--
+-- Name: TABLE webhook_stats; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.webhook_stats TO postroad_reader;
+GRANT SELECT ON TABLE postroad.webhook_stats TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.webhook_stats TO postroad_functions;
 
 --
 -- Name: TABLE workers; Type: ACL; Schema: postroad; Owner: -

@@ -76,6 +76,9 @@ begin
     changed := 0;
   else
     changed := postroad.put_suppressions(keys, entry_channels, entry_tenants, entry_reasons, entry_expiries, entry_sources, is_told => false);
+    if changed > 0 then
+      perform postroad.audit('import_suppressions', format('%s entries', changed));
+    end if;
   end if;
   unchanged := coalesce(cardinality(keys), 0) - changed;
 end;

@@ -7,11 +7,14 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  before constant text := (select r.body from postroad.sms_replies as r where r.wish = set_sms_reply.wish);
 begin
   if (wish = any ('{help,start}')) is not true then
     raise exception 'unknown wish %', coalesce(quote_literal(wish), 'null')
       using errcode = 'PR002', hint = 'Wishes: help, start. STOP is confirmed by the provider: nothing goes to a suppressed number.';
   end if;
+  perform postroad.audit('set_sms_reply', wish, jsonb_build_object('body', before), jsonb_build_object('body', nullif(btrim(body), '')));
   if coalesce(btrim(body), '') = '' then
     delete from postroad.sms_replies as r where r.wish = set_sms_reply.wish;
     return;

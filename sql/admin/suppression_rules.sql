@@ -12,11 +12,16 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  before jsonb;
 begin
   if (after between 1 and 1000) is not true or within <= '0' or expires_after <= '0' or num_nulls(is_on, every_channel, every_tenant) > 0 then
     raise exception 'a rule needs after from 1 to 1000, and intervals above 0'
       using errcode = 'PR001', hint = 'Such as set_suppression_rule(''soft_bounce'', after => 3, within => ''30 days'', expires_after => ''30 days'').';
   end if;
+  select to_jsonb(r) - 'reason' into before
+  from postroad.suppression_rules as r
+  where r.reason = set_suppression_rule.reason;
   update postroad.suppression_rules as r
   set is_on = set_suppression_rule.is_on, after = set_suppression_rule.after, within = set_suppression_rule.within,
     expires_after = set_suppression_rule.expires_after, every_channel = set_suppression_rule.every_channel, every_tenant = set_suppression_rule.every_tenant
@@ -25,6 +30,9 @@ begin
     raise exception 'unknown reason %', coalesce(quote_literal(reason), 'null')
       using errcode = 'PR002', hint = 'Reasons: hard_bounce, soft_bounce, invalid_token, complaint, unsubscribe, stop, opted_out.';
   end if;
+  perform postroad.audit('set_suppression_rule', reason, before, (
+    select to_jsonb(r) - 'reason' from postroad.suppression_rules as r where r.reason = set_suppression_rule.reason
+  ));
 end;
 $$;
 

@@ -96,6 +96,9 @@ async fn every_change_by_an_operator_is_noted_with_who_and_what_was_before() -> 
     for statement in [
         "select postroad.retry_failed()".to_owned(),
         format!("select postroad.settle('{unknown}', 'sent')"),
+        "select postroad.set_suppression_rule('soft_bounce', is_on => false)".into(),
+        "select postroad.set_sms_reply('help', 'Call us.')".into(),
+        "select postroad.import_suppressions('{a@example.org,b@example.org}')".into(),
         "select postroad.set_rate_limit('domain', 'example.org', per_hour => 9)".into(),
         format!("select postroad.revoke_api_key({key_id})"),
         format!("select postroad.retry('{failed}')"), // it waits already
@@ -109,6 +112,9 @@ async fn every_change_by_an_operator_is_noted_with_who_and_what_was_before() -> 
     let expected = [
         format!("{user}|{user}|revoke_api_key|{key_id}"),
         format!("{user}|{user}|set_rate_limit|domain example.org"),
+        format!("{user}|{user}|import_suppressions|2 entries"),
+        format!("{user}|{user}|set_sms_reply|help"),
+        format!("{user}|{user}|set_suppression_rule|soft_bounce"),
         format!("{user}|{user}|settle|{unknown}"),
         format!("{user}|{user}|retry_failed|1 messages"),
     ];
