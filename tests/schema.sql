@@ -526,6 +526,33 @@ COMMENT ON FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body jso
 the transaction to the caller''s tenant. caller: {"id", "tenant_id"}, which the server has verified. parameters: those of path and query, as strings.';
 
 --
+-- Name: bounded_scheduled(smallint, boolean); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) RETURNS bigint
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    AS $$
+begin
+  if is_parked then
+    return (select count(*) from (
+      select from postroad.scheduled as s where s.priority = bounded_scheduled.priority and s.due_at = 'infinity' limit 10000
+    ) as x);
+  end if;
+  return (select count(*) from (
+    select from postroad.scheduled as s where s.priority = bounded_scheduled.priority and s.due_at < 'infinity' limit 10000
+  ) as x);
+end;
+$$;
+
+--
+-- Name: FUNCTION bounded_scheduled(priority smallint, is_parked boolean); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) IS 'Messages of a priority that wait for their time, or that a pause holds (is_parked); counted up to 10,000, which stands for that many or more.';
+
+--
 -- Name: bulk_problem(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -664,7 +691,7 @@ begin
     if wrong is not null then
       raise exception 'options: %', wrong
         using errcode = 'PR005',
-          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, push, sms, voice.';
+          hint = 'Options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, traceparent, push, sms, voice.';
     end if;
   end if;
 
@@ -788,6 +815,10 @@ begin
       when 'tracking' then
         if jsonb_typeof(given) <> 'boolean' then
           return 'tracking must be true or false';
+        end if;
+      when 'traceparent' then                    -- one that is garbled ends no transaction: whoever reads it goes on without
+        if jsonb_typeof(given) <> 'string' or octet_length(given::text) > 300 then
+          return 'traceparent must be a string, as the header of W3C Trace Context';
         end if;
       when 'push' then
         if postroad.check_push(given) is not null then
@@ -2140,7 +2171,8 @@ subject (at most 998 characters), body (plain text), html (email only): literal,
 webhook carry as JSON. message_type: transactional (default), emergency, alert, newsletter, campaign; gives the priority unless priority is given
 (P0 emergency, P1 alert, P2 newsletter, P3 campaign, P4 transactional). scheduled_for: not before (default: now). expires_at: not after (default: never).
 idempotency_key: up to 255 characters, remembered 7 days for each tenant. recipient_type, recipient_id, source_type, source_id, tenant_id: yours, kept with the message.
-ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, push, sms, voice.
+ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, tracking, traceparent
+(a W3C trace context, which calls of gateways and logs carry on), push, sms, voice.
 
 Returns message_id, status and reason. status: queued, scheduled, suppressed (recorded, not sent; reason says why), duplicate (the key was seen: message_id is the first
 one), invalid (nothing was recorded; reason says what is wrong with the data; key_reused: the key was seen with another message).
@@ -2965,6 +2997,96 @@ $$;
 COMMENT ON FUNCTION postroad.fetch_contents(content_ids uuid[]) IS 'The contents with these ids; one that is gone has no row.';
 
 --
+-- Name: figures(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.figures() RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+  return jsonb_build_object(
+    'at', extract(epoch from clock_timestamp()),
+    'queues', (select jsonb_agg(to_jsonb(q) order by q.priority) from postroad.queue_figures() as q),
+    'gateways', (select coalesce(jsonb_agg(to_jsonb(g)), '[]') from postroad.gateway_figures() as g),
+    'pauses', (
+      select coalesce(jsonb_agg(jsonb_build_object('scope', p.scope, 'key', p.key, 'reason', p.reason, 'paused_at', p.paused_at, 'paused_by', p.paused_by)
+        order by p.scope, p.key), '[]')
+      from postroad.pauses as p
+    ),
+    'enqueued', (
+      select coalesce(jsonb_object_agg(e.channel, e.count), '{}')
+      from (
+        select c.channel, sum(c.count) as count
+        from postroad.message_counters as c
+        where c.day = (clock_timestamp() at time zone 'UTC')::date
+          and c.event_type = 'queued'
+        group by 1
+      ) as e
+    ),
+    'workers', (select count(*) from postroad.worker_sessions as w where w.heartbeat_at > clock_timestamp() - interval '15 seconds'),
+    'oldest_lease_seconds', (select coalesce(greatest(extract(epoch from clock_timestamp() - min(l.leased_at)), 0), 0) from postroad.leases as l),
+    'partitions_ahead', (
+      select count(*)
+      from pg_class as c
+      where c.relnamespace = 'postroad'::regnamespace
+        and c.relname ~ '^messages_[0-9]{8}$'
+        and right(c.relname, 8) > to_char(clock_timestamp() at time zone 'UTC', 'YYYYMMDD')
+    ),
+    'notify_usage', pg_notification_queue_usage()
+  );
+end;
+$_$;
+
+--
+-- Name: FUNCTION figures(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.figures() IS 'What monitors ask for, in one call that reads no table as a whole: see queue_figures and gateway_figures; pauses, messages enqueued today (UTC) by channel, workers, the oldest lease, days that have partitions, the queue of notifications.';
+
+--
+-- Name: find_messages(text, integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.find_messages(address text, max_count integer DEFAULT 20) RETURNS TABLE(message_id uuid, created_at timestamp with time zone, channel text, priority text, recipient text, looked_back_to timestamp with time zone)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+declare
+  spellings text[];
+  first_id uuid;
+begin
+  spellings := array(
+    select distinct lower(x.spelling)
+    from unnest('{email,sms,push,voice,in_app,webhook}'::text[]) as c (channel), lateral (values (address), (postroad.normalize_recipient(c.channel, address))) as x (spelling)
+    where x.spelling is not null
+  );
+  -- An index on recipients would cost each enqueue; the newest messages are asked for, most often.
+  first_id := (select m.message_id from postroad.messages as m order by m.message_id desc offset 100000 limit 1);
+  looked_back_to := coalesce(postroad.created_at(first_id), '-infinity');
+  return query
+  select m.message_id, postroad.created_at(m.message_id), m.channel, 'P' || m.priority, m.recipient, find_messages.looked_back_to
+  from postroad.messages as m
+  where m.message_id > coalesce(first_id, '00000000-0000-0000-0000-000000000000')
+    and lower(m.recipient) = any (spellings)
+  order by m.message_id desc
+  limit max_count;
+  if not found then
+    return next;                                 -- nothing but how far it looked
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION find_messages(address text, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.find_messages(address text, max_count integer) IS 'The newest messages to an address, in upper or lower case, of the newest 100,000 messages of all: there is no index on addresses, which would cost each enqueue. looked_back_to says how far that goes back;
+-infinity: all messages were looked at. When there is none, one row has nothing else.';
+
+--
 -- Name: finish_webhooks(text, bigint[], jsonb, bigint[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3182,6 +3304,60 @@ $$;
 
 COMMENT ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) IS 'Whether a pool may claim, asked twice a second at most: its priority is not paused; and P2 and P3 claim only while fewer than p1_gate P1 messages can be sent
 now (a paused P1 does not count).';
+
+--
+-- Name: gateway_figures(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.gateway_figures() RETURNS TABLE(gateway text, channel text, place smallint, state text, cause text, since timestamp with time zone, paused text, weight integer, calls_5m bigint, sent_5m bigint, sent_1h bigint, failed_1h bigint, p50_ms double precision, p95_ms double precision, last_reason text, last_failure_at timestamp with time zone, last_success_at timestamp with time zone)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET jit TO 'off'
+    AS $$
+begin
+  return query
+  with minutes as (
+    select g.* from postroad.gateway_minutes as g where g.minute > clock_timestamp() - interval '1 hour'
+  ), latency as (
+    select m.gateway, m.channel, l.nth - 1 as bucket, sum(l.calls) as calls
+    from minutes as m, unnest(m.latencies) with ordinality as l (calls, nth)
+    where m.minute > clock_timestamp() - interval '5 minutes'
+    group by 1, 2, 3
+  ), ranked as (
+    select l.*, sum(l.calls) over (partition by l.gateway, l.channel order by l.bucket) as upto, sum(l.calls) over (partition by l.gateway, l.channel) as total
+    from latency as l
+  ), usual as (
+    select r.gateway, r.channel, 2.0 ^ min(r.bucket) filter (where r.upto >= 0.5 * r.total) as p50, 2.0 ^ min(r.bucket) filter (where r.upto >= 0.95 * r.total) as p95
+    from ranked as r
+    where r.total > 0
+    group by 1, 2
+  ), counted as (
+    select m.gateway, m.channel, sum(m.sent) as sent_1h, sum(m.failed) as failed_1h,
+      sum(m.sent) filter (where m.minute > clock_timestamp() - interval '5 minutes') as sent_5m,
+      sum(m.sent + m.failed) filter (where m.minute > clock_timestamp() - interval '5 minutes') as calls_5m
+    from minutes as m
+    group by 1, 2
+  )
+  select h.gateway, h.channel, h.position,
+    case when s.is_open is not true then 'closed' when s.open_until > clock_timestamp() then 'open' else 'half_open' end,
+    case when s.is_open then s.cause end, s.changed_at,
+    (select x.reason from postroad.pauses as x where x.scope = 'gateway' and x.key = h.gateway), s.weight,
+    coalesce(c.calls_5m, 0)::bigint, coalesce(c.sent_5m, 0)::bigint, coalesce(c.sent_1h, 0)::bigint, coalesce(c.failed_1h, 0)::bigint,
+    u.p50::double precision, u.p95::double precision, h.last_reason, h.last_failure_at, h.last_success_at
+  from postroad.channel_health as h
+  left join postroad.gateway_states as s on s.gateway = h.gateway
+  left join counted as c on c.gateway = h.gateway and c.channel = h.channel
+  left join usual as u on u.gateway = h.gateway and u.channel = h.channel
+  order by h.channel, h.position, h.gateway;
+end;
+$$;
+
+--
+-- Name: FUNCTION gateway_figures(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.gateway_figures() IS 'Each gateway of each channel, for monitors: its breaker (closed, open, half_open: may be probed), pause and weight, and what it did, from gateway_minutes, to which workers add every
+few seconds. Latencies are of the last 5 minutes, to a power of two.';
 
 --
 -- Name: gateway_named(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -5014,6 +5190,50 @@ format (uuid, date-time), minimum, maximum, minItems, maxItems, items, required,
 that says x-checked-in-bulk are the caller''s to check.';
 
 --
+-- Name: latest_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.latest_events(max_count integer DEFAULT 30) RETURNS TABLE(occurred_at timestamp with time zone, message_id uuid, event_type text, attempt smallint, gateway text, reason text, channel text, priority text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    SET jit TO 'off'
+    AS $$
+declare
+  day date;
+  part regclass;
+  last_blocks tid;
+  found_events postroad.delivery_events[] := '{}';
+  of_part postroad.delivery_events[];
+begin
+  -- No index has events by their time. But a table that is only appended to has its latest rows in its last blocks.
+  for n in 0..2 loop
+    day := (clock_timestamp() at time zone 'UTC')::date - n;
+    part := to_regclass('postroad.delivery_events_' || to_char(day, 'YYYYMMDD'));
+    continue when part is null;
+    last_blocks := format('(%s,0)', greatest(pg_relation_size(part) / current_setting('block_size')::bigint - 8, 0))::tid;
+    execute format(
+      'select array(select e from postroad.delivery_events as e where e.message_id >= %L and e.message_id < %L and e.ctid >= %L order by e.occurred_at desc limit %s)',
+      postroad.uuid_at(day), postroad.uuid_at(day + 1), last_blocks, max_count)
+    into of_part;
+    found_events := found_events || of_part;
+  end loop;
+  return query
+  select e.occurred_at, e.message_id, e.event_type, e.attempt, e.gateway, e.reason, m.channel, 'P' || m.priority
+  from (select x.* from unnest(found_events) as x order by x.occurred_at desc limit max_count) as e
+  left join lateral (select r.channel, r.priority from postroad.record_of(e.message_id) as r) as m on true
+  order by e.occurred_at desc, e.event_id desc;
+end;
+$$;
+
+--
+-- Name: FUNCTION latest_events(max_count integer); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.latest_events(max_count integer) IS 'The latest events, newest first, of messages of today (UTC) and the two days before; of very many in the same moment, some may be missing. Reads a few blocks, however many events
+there are.';
+
+--
 -- Name: leave_out(text, text, bigint, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -5118,6 +5338,34 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.message_json(message_id uuid) IS 'A message as the HTTP API shows it: its record, without content, and where it is; null when it is not there for this caller.';
+
+--
+-- Name: message_report(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.message_report(message_id uuid) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return (
+    select jsonb_build_object(
+      'message', to_jsonb(s) || jsonb_build_object('recipient', m.recipient, 'tenant_id', m.tenant_id, 'source_type', m.source_type, 'source_id', m.source_id,
+        'scheduled_for', m.scheduled_for, 'expires_at', m.expires_at, 'batch_id', m.batch_id,
+        'traceparent', m.options ->> 'traceparent'),
+      'timeline', (select coalesce(jsonb_agg(to_jsonb(t)), '[]') from postroad.timeline(message_report.message_id) as t),
+      'explain', (select coalesce(jsonb_agg(to_jsonb(e)), '[]') from postroad.explain(message_report.message_id) as e)
+    )
+    from postroad.record_of(message_report.message_id) as m, postroad.status(message_report.message_id) as s
+  );
+end;
+$$;
+
+--
+-- Name: FUNCTION message_report(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.message_report(message_id uuid) IS 'A message''s whole way: who it is for, its status, timeline and explain. Null when it is not known. Subject and body are not in it.';
 
 --
 -- Name: message_response(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6205,6 +6453,47 @@ COMMENT ON FUNCTION postroad.queue_depth(priority smallint) IS 'How many message
 enqueued since the oldest: no view counts whole tables.';
 
 --
+-- Name: queue_figures(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.queue_figures() RETURNS TABLE(priority text, ready bigint, oldest_seconds double precision, is_overdue boolean, scheduled bigint, parked bigint, processing bigint, placed bigint, floor_lag bigint, paused text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $_$
+declare
+  oldest_at timestamptz;
+  queue_floor bigint;
+  first_seq bigint;
+begin
+  for p in 0..4 loop
+    priority := 'P' || p;
+    select d.ready, d.oldest_at into ready, oldest_at from postroad.queue_depth(p::smallint) as d;
+    oldest_seconds := case when oldest_at is not null then greatest(extract(epoch from clock_timestamp() - oldest_at), 0) end;
+    is_overdue := coalesce(clock_timestamp() - oldest_at > postroad.overdue_after(p::smallint), false);
+    scheduled := postroad.bounded_scheduled(p::smallint, false);
+    parked := postroad.bounded_scheduled(p::smallint, true);
+    processing := (select coalesce(sum(cardinality(l.message_ids)), 0) from postroad.leases as l where l.priority = p);
+    execute format('select s.last_value - case when s.is_called then 0 else 1 end from postroad.queue_seq_p%s as s', p) into placed;
+    execute format('select s.last_value from postroad.queue_floor_p%s as s', p) into queue_floor;
+    execute format('select q.seq from postroad.message_queue_p%s as q where q.seq >= $1 order by q.seq limit 1', p) into first_seq using queue_floor;
+    floor_lag := greatest(coalesce(first_seq, placed + 1) - queue_floor, 0);
+    paused := (select x.reason from postroad.pauses as x where x.scope = 'priority' and x.key = 'P' || p);
+    return next;
+  end loop;
+end;
+$_$;
+
+--
+-- Name: FUNCTION queue_figures(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.queue_figures() IS 'The queue by priority, for monitors: no table is read as a whole. ready: see queue_depth; oldest_seconds: of the message that is next, null without one; scheduled and parked:
+see bounded_scheduled; processing: in leases; placed: places given so far, to messages enqueued, due or tried again, those rolled back too; floor_lag: places between the
+floor and the first message that waits.';
+
+--
 -- Name: read_cursor(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -6398,6 +6687,55 @@ $$;
 
 COMMENT ON FUNCTION postroad.recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb) IS 'What is known of a call with an Idempotency-Key, in the transaction of the call: running (elsewhere, now), new, known (with status and body of the first answer), reused (for
 another call), seen (fingerprint is null: ask again with it).';
+
+--
+-- Name: recent(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.recent() RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET jit TO 'off'
+    AS $$
+begin
+  return jsonb_build_object(
+    'events', (select coalesce(jsonb_agg(to_jsonb(e)), '[]') from postroad.latest_events() as e),
+    'failures', (
+      select coalesce(jsonb_agg(to_jsonb(f) order by f.count desc, f.reason), '[]')
+      from (
+        select e.event_type, coalesce(e.reason, 'none') as reason, e.gateway, count(*), max(e.occurred_at) as last_at
+        from (
+          select x.event_type, x.reason, x.gateway, x.occurred_at
+          from postroad.delivery_events as x
+          where x.event_type in ('failed', 'bounced')
+            and x.occurred_at > clock_timestamp() - interval '1 hour'
+          order by x.occurred_at desc
+          limit 2000
+        ) as e
+        group by 1, 2, 3
+        order by 4 desc
+        limit 12
+      ) as f
+    ),
+    'minutes', (
+      select coalesce(jsonb_agg(jsonb_build_array(extract(epoch from g.minute), g.sent, g.failed) order by g.minute), '[]')
+      from (
+        select m.minute, sum(m.sent) as sent, sum(m.failed) as failed
+        from postroad.gateway_minutes as m
+        where m.minute > clock_timestamp() - interval '1 hour'
+        group by 1
+      ) as g
+    )
+  );
+end;
+$$;
+
+--
+-- Name: FUNCTION recent(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.recent() IS 'What the live page shows beside figures(): the latest events, the last hour''s failures by reason (of the latest 2,000), and what gateways took and refused by minute.';
 
 --
 -- Name: record_events(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -11794,6 +12132,15 @@ REVOKE ALL ON FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body 
 GRANT ALL ON FUNCTION postroad.begin_call(caller jsonb, parameters jsonb, body jsonb) TO postroad_http;
 
 --
+-- Name: FUNCTION bounded_scheduled(priority smallint, is_parked boolean); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION bulk_problem(call jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -12095,6 +12442,24 @@ REVOKE ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.fetch_contents(content_ids uuid[]) TO postroad_worker;
 
 --
+-- Name: FUNCTION figures(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.figures() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.figures() TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.figures() TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.figures() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION find_messages(address text, max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.find_messages(address text, max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -12115,6 +12480,15 @@ GRANT ALL ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigin
 
 REVOKE ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) TO postroad_worker;
+
+--
+-- Name: FUNCTION gateway_figures(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.gateway_figures() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.gateway_figures() TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.gateway_figures() TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.gateway_figures() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION gateway_named(name text); Type: ACL; Schema: postroad; Owner: -
@@ -12467,6 +12841,15 @@ REVOKE ALL ON FUNCTION postroad.json_problems(schema jsonb, value jsonb, pointer
 GRANT ALL ON FUNCTION postroad.json_problems(schema jsonb, value jsonb, pointer text) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION latest_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.latest_events(max_count integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.latest_events(max_count integer) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.latest_events(max_count integer) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.latest_events(max_count integer) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION leave_out(gateway text, cause text, count bigint, example jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -12495,6 +12878,15 @@ GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_bound_functions;
 
 REVOKE ALL ON FUNCTION postroad.message_json(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.message_json(message_id uuid) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION message_report(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.message_report(message_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.message_report(message_id uuid) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.message_report(message_id uuid) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.message_report(message_id uuid) TO postroad_functions;
 
 --
 -- Name: FUNCTION message_response(); Type: ACL; Schema: postroad; Owner: -
@@ -12694,6 +13086,15 @@ GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.queue_depth(priority smallint) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION queue_figures(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.queue_figures() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.queue_figures() TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.queue_figures() TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.queue_figures() TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION read_cursor(cursor text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -12735,6 +13136,15 @@ GRANT ALL ON FUNCTION postroad.reason_problem(reason text) TO postroad_bound_fun
 
 REVOKE ALL ON FUNCTION postroad.recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.recall_call(caller text, key text, fingerprint bytea, OUT state text, OUT status smallint, OUT body jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION recent(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.recent() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.recent() TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.recent() TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.recent() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION record_events(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
