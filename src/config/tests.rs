@@ -665,3 +665,31 @@ fn firebase_in_an_order_means_fcm_unless_a_gateway_is_called_so() {
     assert_eq!(order(both).unwrap(), ["firebase"]);
     assert!(order("[gateways.apns]\ntype = 'stub'").is_err());
 }
+
+/// Other programs read the same variables; a listener for monitors is off unless it is asked for.
+#[test]
+fn monitors_and_traces_are_configured_by_the_environment() {
+    let plain = load("", &[]).unwrap();
+    assert_eq!(plain.metrics.listen, None);
+    assert!(plain.telemetry.read().unwrap().is_none());
+    let variables = [
+        ("POSTROAD_METRICS_LISTEN", "0.0.0.0:9187"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=hunter2"),
+        ("OTEL_SERVICE_NAME", "mail"),
+    ];
+    let config = load("", &variables).unwrap();
+    assert_eq!(config.metrics.listen, "0.0.0.0:9187".parse().ok());
+    let (url, headers) = config.telemetry.read().unwrap().expect("a collector");
+    assert_eq!(url.as_str(), "http://collector:4318/v1/traces");
+    assert_eq!(headers["x-key"], "hunter2");
+    assert_eq!(config.telemetry.service_name, "mail");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    for (name, setting) in [
+        ("POSTROAD_METRICS_LISTEN", "metrics.listen"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ] {
+        let error = load("", &[(name, "collector")]).unwrap_err();
+        assert!(error.starts_with(setting), "{error}");
+    }
+}

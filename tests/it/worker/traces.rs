@@ -147,3 +147,41 @@ async fn calls_of_a_sampled_trace_are_spans() -> anyhow::Result<()> {
     assert!(!set.node.log().contains("s3cret"));
     Ok(())
 }
+
+/// Whoever looks for a message in the log finds it by its id and by its trace, and no address there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_message_and_trace_but_no_address() -> anyhow::Result<()> {
+    let directory = Directory::new()?;
+    let db = TestDb::new().await?;
+    directory.write("node.toml", "[gateways.relay]\ntype = \"stub\"\n")?;
+    let log = directory.path.join("debug.log");
+    let child = directory
+        .postroad(&["worker", "--config", "node.toml"])
+        .env("DATABASE_URL", &db.url)
+        .env("RUST_LOG", "postroad=debug")
+        .stderr(std::fs::File::create(&log)?)
+        .spawn()?;
+    let _node = Node::of(child);
+    let id = db
+        .enqueue(
+            1,
+            &format!("options => '{{\"traceparent\": \"00-{TRACE}-b7ad6b7169203331-01\"}}'"),
+        )
+        .await?[0];
+    db.wait_until_idle().await?;
+    let text = std::fs::read_to_string(&log)?;
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let line = lines
+        .filter(|line| line["message_id"] == id.to_string())
+        .next_back();
+    let line = line.unwrap_or_default();
+    assert_eq!(
+        (line["message"].as_str(), line["trace_id"].as_str()),
+        (Some("accepted"), Some(TRACE)),
+        "{text}"
+    );
+    assert!(!text.contains("user0@example.org"), "{text}");
+    Ok(())
+}
