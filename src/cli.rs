@@ -67,7 +67,7 @@ enum Command {
         #[arg(long, value_name = "P0,P1,…", value_delimiter = ',')]
         priorities: Vec<Priority>,
     },
-    /// Answers HTTP: the live page, the API (/api/v1, /openapi.json), figures, health checks, and what providers report over webhooks
+    /// Answers HTTP: the live page, the API (/api/v1, /openapi.json), providers' webhooks, figures and health checks
     Serve,
     /// Keeps the tables: promotion of what is due, rescue, partitions, counters
     Maintain,
@@ -185,7 +185,6 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             check_config::check_config(&config, cli.config.as_deref(), offline).await
         }
         Command::Send(arguments) => send::send(&config, arguments).await,
-        Command::Keys(command) => keys::keys(&operators_url(&config).await?, command).await,
         Command::Stats { json, watch } => {
             let options = stats::Options {
                 as_json: json,
@@ -193,6 +192,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             };
             stats::stats(&operators_url(&config).await?, options).await
         }
+        Command::Keys(command) => keys::keys(&operators_url(&config).await?, command).await,
         Command::Suppressions { command } => {
             suppressions::run(&operators_url(&config).await?, command).await
         }

@@ -163,6 +163,10 @@ begin
         order by p.scope, p.key), '[]')
       from postroad.pauses as p
     ),
+    'webhooks', (
+      select coalesce(jsonb_agg(jsonb_build_object('gateway', w.gateway, 'stored', w.stored, 'parsed', w.parsed, 'errors', w.errors, 'events', w.events)), '[]')
+      from postroad.webhook_counts as w
+    ),
     'enqueued', (
       select coalesce(jsonb_object_agg(e.channel, e.count), '{}')
       from (

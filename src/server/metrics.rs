@@ -91,6 +91,16 @@ fn of_database(figures: &Value, samples: &mut Samples) {
             samples.add(&names::GATEWAY_SUCCESS, &labels, sent / calls);
         }
     }
+    for webhook in list("webhooks") {
+        let gateway = webhook["gateway"].as_str().unwrap_or_default();
+        for result in ["stored", "parsed", "errors", "events"] {
+            samples.add(
+                &names::WEBHOOK_EVENTS,
+                &[gateway, result],
+                number(&webhook[result]),
+            );
+        }
+    }
     for (channel, count) in figures["enqueued"].as_object().into_iter().flatten() {
         samples.add(&names::ENQUEUED, &[channel], number(count));
     }

@@ -51,6 +51,7 @@ pub use webhooks::Counts as WebhookCounts;
 use crate::db::pool::Database;
 use crate::gateway::endpoints::Endpoints;
 use crate::model::link::Keys;
+use crate::telemetry::counted;
 use crate::{ingest, tls};
 use connections::{Connections, Ticket};
 use figures::Figures;
@@ -157,12 +158,24 @@ pub async fn run(
     } = context;
     let endpoints = Arc::new(endpoints);
     let (inbox, ingesting) = ingest::start(&database, &endpoints, shutdown.clone());
+    let _shown = counted::register({
+        let counts = Arc::clone(&webhook_counts);
+        move |samples| counts.collect(samples)
+    });
     let webhooks = Webhooks::new(endpoints, inbox, &settings, webhook_counts)?;
     let webhooks: Arc<dyn Handler> = Arc::new(webhooks);
     let figures = Arc::new(Figures::new(database.clone()));
     let api = api::Api::new(&database, &api)?;
     let [openapi, calls] = api.routes();
     let mut router = monitored(&figures, has_metrics).with(openapi).with(calls);
+    router = live::routes(
+        router,
+        page,
+        settings.is_secure(),
+        &database,
+        &figures,
+        &api,
+    );
     for pattern in webhooks::PATTERNS {
         let methods = [Method::POST, Method::GET];
         router = router.with(Route::new(&methods, pattern, Arc::clone(&webhooks)));
@@ -173,14 +186,6 @@ pub async fn run(
         router = routes.into_iter().fold(router, Router::with);
         recording = Some(writing.boxed());
     }
-    let router = live::routes(
-        router,
-        page,
-        settings.is_secure(),
-        &database,
-        &figures,
-        &api,
-    );
     let server = Server::new(settings, router)?;
     // The inbox and what we count end when nobody serves any more.
     tokio::join!(

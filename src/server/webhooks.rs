@@ -22,6 +22,8 @@ use crate::gateway::endpoints::{Endpoint, Endpoints};
 use crate::gateway::http;
 use crate::gateway::source::{Action, Posted, Refused};
 use crate::ingest::{Inbox, NotStored};
+use crate::telemetry::names;
+use crate::telemetry::samples::Samples;
 
 /// Where they are posted. OVH signs nothing and calls by `GET`: what its URL holds stands for a signature, in the query or
 /// as a last segment.
@@ -60,6 +62,28 @@ pub struct Counts {
     pub unknown: AtomicU64,
     /// 503: to be sent again.
     pub unavailable: AtomicU64,
+}
+
+impl Counts {
+    /// Adds them, for a scrape.
+    pub(super) fn collect(&self, samples: &mut Samples) {
+        for (result, count) in [
+            ("stored", &self.stored),
+            ("duplicate", &self.duplicate),
+            ("ignored", &self.ignored),
+            ("unauthenticated", &self.unauthenticated),
+            ("forbidden", &self.forbidden),
+            ("malformed", &self.malformed),
+            ("unknown", &self.unknown),
+            ("unavailable", &self.unavailable),
+        ] {
+            samples.add(
+                &names::WEBHOOK_REQUESTS,
+                &[result],
+                count.load(Ordering::Relaxed) as f64,
+            );
+        }
+    }
 }
 
 /// Answers them.

@@ -74,11 +74,10 @@ pub fn pool(priority: Priority) -> &'static Pool {
     &POOLS[priority.index()]
 }
 
-/// Counters whose labels are words of our own code, or names of the configuration.
+/// Counters whose labels are words of our own code.
 type Words = BTreeMap<(&'static str, String), u64>;
 
 static ENDED: Mutex<Words> = Mutex::new(BTreeMap::new());
-static WEBHOOK_EVENTS: Mutex<Words> = Mutex::new(BTreeMap::new());
 
 /// How a message that was not sent goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,13 +111,6 @@ pub fn unsent<'a>(messages: impl IntoIterator<Item = (Unsent, &'a str)>) {
                 .or_default() += 1;
         }
     }
-}
-
-/// Counts what a provider posted to us; `result` is a word of our own.
-pub fn webhook_event(gateway: &str, result: &'static str) {
-    *lock(&WEBHOOK_EVENTS)
-        .entry((result, gateway.to_owned()))
-        .or_default() += 1;
 }
 
 type Source = Box<dyn Fn(&mut Samples) + Send + Sync>;
@@ -181,9 +173,6 @@ pub fn collect(samples: &mut Samples) {
             "snooze" => samples.add(&names::SNOOZES, &[reason], *count as f64),
             event => samples.add(&names::ENDED, &[event, reason], *count as f64),
         }
-    }
-    for ((result, gateway), count) in lock(&WEBHOOK_EVENTS).iter() {
-        samples.add(&names::WEBHOOK_EVENTS, &[gateway, result], *count as f64);
     }
     for source in lock(&SOURCES).1.values() {
         source(samples);

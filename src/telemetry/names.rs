@@ -79,6 +79,9 @@ metrics! {
     GATEWAY_SUCCESS: Gauge "postroad_gateway_success_ratio" ["gateway", "channel"]
         "Share of the calls of the last 5 minutes, on all nodes, that the provider accepted.";
 
+    WEBHOOK_EVENTS: Counter "postroad_webhook_events" ["gateway", "result"]
+        "What became of the requests of providers, on all nodes: stored, parsed or in error; and events, those that were in them.";
+
     // What this process did.
     CLAIMS: Counter "postroad_claims" ["priority", "result"]
         "Claims: with messages, empty, or failed.";
@@ -104,8 +107,8 @@ metrics! {
         "1 for the state that the gateway's breaker is in: closed, half_open or open.";
     GATEWAY_PAUSED: Gauge "postroad_gateway_paused" ["gateway"]
         "1 while an operator has paused the gateway.";
-    WEBHOOK_EVENTS: Counter "postroad_webhook_events" ["gateway", "result"]
-        "What providers posted to us, by what became of it.";
+    WEBHOOK_REQUESTS: Counter "postroad_webhook_requests" ["result"]
+        "Requests of providers to this process: stored, duplicate, ignored, or how they were refused.";
     DATABASE_CONNECTIONS: Gauge "postroad_database_connections" ["pool", "state"]
         "Connections to the database: idle, used, and tasks that wait for one.";
     DATABASE_CONNECTIONS_MAX: Gauge "postroad_database_connections_max" ["pool"]

@@ -28,14 +28,14 @@ impl Served {
             settings: Settings::default(),
             api: server::api::Settings::default(),
             database: db.database.clone(),
-            endpoints: Default::default(),
-            webhook_counts: Default::default(),
-            links: None,
             page: Setup {
                 is_for_this_machine,
                 outbox: None,
             },
             has_metrics: true,
+            endpoints: Default::default(),
+            webhook_counts: Default::default(),
+            links: None,
         };
         let mut running = JoinSet::new();
         running.spawn(async move {

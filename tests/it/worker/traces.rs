@@ -170,12 +170,10 @@ async fn the_log_has_message_and_trace_but_no_address() -> anyhow::Result<()> {
         .await?[0];
     db.wait_until_idle().await?;
     let text = std::fs::read_to_string(&log)?;
-    let lines = text
+    let mut lines = text
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let line = lines
-        .filter(|line| line["message_id"] == id.to_string())
-        .next_back();
+    let line = lines.find(|line| line["message_id"] == id.to_string());
     let line = line.unwrap_or_default();
     assert_eq!(
         (line["message"].as_str(), line["trace_id"].as_str()),
