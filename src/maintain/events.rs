@@ -10,6 +10,9 @@ use crate::db::{DbError, events};
 
 /// How often events are counted.
 const COUNT: Duration = Duration::from_secs(1);
+/// A count of so many goes on at once: there is a backlog. Fewer are what came meanwhile, and wait for the next round: each
+/// round reads the pages that fill now.
+const BACKLOG: i64 = 100_000;
 /// How often listeners are told of new ones.
 const NOTICE: Duration = Duration::from_millis(250);
 /// How often the indexes are brought up to date.
@@ -49,7 +52,7 @@ async fn count(db: &Pool, shutdown: &CancellationToken) {
                     Err(error) => return Err(error),
                 }
             }
-            while !shutdown.is_cancelled() && events::count(&client).await? > 0 {}
+            while !shutdown.is_cancelled() && events::count(&client).await? >= BACKLOG {}
             Ok::<_, DbError>(())
         };
         if let Err(error) = round.await {

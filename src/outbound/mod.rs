@@ -30,6 +30,8 @@ use crate::gateway::{http, public};
 
 /// How often it looks for events and for deliveries that are due.
 const EVERY: Duration = Duration::from_millis(200);
+/// So many events read at once are a backlog: more are read at once. Fewer are what came meanwhile, for the next look.
+const BACKLOG: i32 = 1000;
 /// A failure of the database is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Requests at a time, of all endpoints.
@@ -79,7 +81,7 @@ impl Outbound {
             delay = EVERY;
             let round = async {
                 let client = self.db.get().await?;
-                while !shutdown.is_cancelled() && events::dispatch(&client).await? > 0 {}
+                while !shutdown.is_cancelled() && events::dispatch(&client).await? >= BACKLOG {}
                 Ok::<_, DbError>(())
             };
             if let Err(error) = round.await {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
@@ -63,6 +64,7 @@ impl Browser {
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()?;
         let output = BufReader::new(driver.stdout.take().context("its output")?);
         let (sender, port) = channel();
@@ -289,8 +291,9 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // chromedriver ends its browser when it is asked to end.
+        // chromedriver ends its browser when it is asked to end; what it forgets is of its group.
         super::process::signal(&self.driver.id().to_string(), "-TERM");
         let _ = self.driver.wait();
+        super::process::signal(&format!("-{}", self.driver.id()), "-KILL");
     }
 }
