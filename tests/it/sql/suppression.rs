@@ -785,3 +785,19 @@ async fn an_entry_says_who_and_which_event_did_it() -> anyhow::Result<()> {
     assert_eq!(db.client.row(&query).await?, "stub|t|t|t|t");
     Ok(())
 }
+
+/// Whoever reads system events learns who is no longer sent to, and once.
+#[tokio::test]
+async fn a_new_entry_of_the_list_is_a_system_event() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let told = "select kind, subject, detail ->> 'reason' from postroad.system_events";
+    let suppress = "select postroad.suppress('email', 'ada@x.org', 'manual')";
+    db.client.row(suppress).await?;
+    assert_eq!(
+        db.client.rows(told).await?,
+        ["suppression_added|email|manual"]
+    );
+    db.client.row(suppress).await?;
+    assert_eq!(db.client.rows(told).await?.len(), 1, "nothing changed");
+    Ok(())
+}
