@@ -66,7 +66,7 @@ begin
   select count(*), array_agg(jsonb_strip_nulls(to_jsonb(e))) filter (where is_told)
   into changed, told
   from entry as e;
-  if told is not null and to_regproc('postroad.emit_system_event') is not null then
+  if told is not null then
     perform postroad.emit_system_event('suppression_added', coalesce(u.entry ->> 'channel', 'all'), u.entry)
     from unnest(told) as u (entry);
   end if;
