@@ -23,11 +23,19 @@ fn sources() -> Vec<(Box<dyn WebhookSource>, Vec<Value>)> {
         ),
         (Box::new(postal::default_source()), each(postal::EVENTS)),
         (Box::new(ses::source()), each(ses::EVENTS)),
+        (Box::new(sns_source()), vec![fixture(sns::TWO_WAY_SMS)]),
     ]
 }
 
 fn sendgrid_source() -> postroad::gateway::sendgrid::webhook::Source {
     sendgrid::source(&[sendgrid::KEY])
+}
+
+fn sns_source() -> postroad::gateway::sns::webhook::Source {
+    let settings = sns::settings(&[sns::TOPIC]);
+    let made =
+        postroad::gateway::sns::webhook::Source::with_fetch("sns", &settings, Published::nothing());
+    made.expect("settings that make sense")
 }
 
 /// What the inbox and the events table rely on.
@@ -108,10 +116,10 @@ fn replace(value: &mut Value, nth: &mut usize, with: &Value) {
     }
 }
 
-/// As the source has it: SES's events come in an envelope.
+/// As the source has it: SES's events and inbound SMS come in an envelope.
 fn body_of(source: &dyn WebhookSource, value: &Value) -> Vec<u8> {
     match source.name() {
-        "ses" => ses::envelope(value).into_bytes(),
+        "ses" | "sns" => ses::envelope(value).into_bytes(),
         _ => value.to_string().into_bytes(),
     }
 }
