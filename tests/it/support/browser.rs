@@ -33,6 +33,14 @@ const ARGUMENTS: [&str; 12] = [
     "--lang=en",
 ];
 
+/// What WebDriver says of an element that is not there, not any more, or not yet to be seen.
+const NOT_YET: [&str; 4] = [
+    "no such element",
+    "stale element reference",
+    "element not interactable",
+    "element click intercepted",
+];
+
 /// The browser; ended when dropped.
 pub(crate) struct Browser {
     driver: Child,
@@ -179,6 +187,15 @@ impl Browser {
             .replace('\n', " "))
     }
 
+    /// Waits until the text of what a selector finds contains these words.
+    pub(crate) async fn until_text(&self, selector: &str, words: &str) -> anyhow::Result<()> {
+        until(&format!("{selector} shows {words:?}"), async || {
+            Ok(self.text(selector).await?.contains(words))
+        })
+        .await?;
+        Ok(())
+    }
+
     /// The text of the document in a frame.
     pub(crate) async fn frame_text(&self, selector: &str) -> anyhow::Result<String> {
         let find = json!({"using": "css selector", "value": selector});
@@ -199,22 +216,36 @@ impl Browser {
         Ok(began.elapsed())
     }
 
-    /// Clicks with the mouse in the middle of what a selector finds.
+    /// Clicks with the mouse in the middle of what a selector finds; again when the page drew it anew in between.
     pub(crate) async fn click(&self, selector: &str) -> anyhow::Result<()> {
-        self.until(&format!("document.querySelector({selector:?})"))
-            .await?;
-        let found = self
-            .command(
-                "/element",
-                Some(json!({"using": "css selector", "value": selector})),
-            )
-            .await?;
-        let id = found
+        until(
+            &format!("{selector} is there to be clicked"),
+            async || match self.click_once(selector).await {
+                Ok(()) => Ok(true),
+                Err(error)
+                    if NOT_YET
+                        .iter()
+                        .any(|known| error.to_string().contains(known)) =>
+                {
+                    Ok(false)
+                }
+                Err(error) => Err(error),
+            },
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn click_once(&self, selector: &str) -> anyhow::Result<()> {
+        let find = json!({"using": "css selector", "value": selector});
+        let found = self.command("/element", Some(find)).await?;
+        let mut ids = found
             .as_object()
-            .and_then(|o| o.values().next())
-            .and_then(Value::as_str);
-        let path = format!("/element/{}/click", id.context("an element")?);
-        self.command(&path, Some(json!({}))).await?;
+            .into_iter()
+            .flat_map(|found| found.values());
+        let id = ids.next().and_then(Value::as_str).context("an element")?;
+        self.command(&format!("/element/{id}/click"), Some(json!({})))
+            .await?;
         Ok(())
     }
 
@@ -228,13 +259,16 @@ impl Browser {
         Ok(())
     }
 
-    /// Makes the page so wide and high, and light or dark.
+    /// Makes the page so wide and high, and light or dark; nothing moves.
     pub(crate) async fn look(&self, width: u32, height: u32, scheme: &str) -> anyhow::Result<()> {
         let metrics =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.devtools("Emulation.setDeviceMetricsOverride", metrics)
             .await?;
-        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        let features = json!({"features": [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]});
         self.devtools("Emulation.setEmulatedMedia", features)
             .await?;
         Ok(())

@@ -7,7 +7,7 @@ const WAITS = ["queued", "scheduled", "processing"];
 const RETRIES = ["failed", "bounced", "expired", "cancelled", "suppressed", "unknown"];
 
 let isAdmin = false;
-let shown = null;                    // { id, status, at }
+let shown = null;                    // { id, status, at, text }
 
 export function start(session) {
   isAdmin = session.is_admin;
@@ -76,7 +76,9 @@ async function report(id, moves) {
   try {
     const answer = await ask(`/ui/messages/${id}`);
     if (location.hash !== `#message=${id}`) return;
-    shown = { id, status: answer.message.status, at: Date.now() };
+    const was = moves ? null : shown;
+    shown = { id, status: answer.message.status, at: Date.now(), text: JSON.stringify(answer) };
+    if (was?.id === id && was.text === shown.text) return;   // what is the same is not taken from under a hand
     const focused = moves ? null : document.activeElement?.dataset?.action;
     open(moves, ...describe(id, answer));
     if (focused) byId("message").querySelector(`[data-action="${focused}"]`)?.focus();
