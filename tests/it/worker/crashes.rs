@@ -287,3 +287,31 @@ async fn a_worker_killed_before_the_relay_answers_leaves_it_to_the_policy() -> a
     try_join!(case(RESEND, 1, "sent"), case(HOLD, 0, "unknown"))?;
     Ok(())
 }
+
+/// A deep queue is claimed by several claims of a worker at a time: they, too, are disjoint, and what one held when it was killed is found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_deep_queue_is_emptied_without_loss_though_a_worker_is_killed() -> anyhow::Result<()> {
+    const COUNT: usize = 20_000;
+    let site = Site::new().await?;
+    site.db
+        .client
+        .batch_execute(&format!(
+            "select postroad.enqueue_bulk('email', (select jsonb_agg('u' || n || '@example.org') from generate_series(1, {COUNT}) as n),
+               body => 'x', message_type => 'campaign')"
+        ))
+        .await?;
+    let killed = site.accepting("killed")?;
+    site.record.wait_for(COUNT / 10).await?;
+    let _worker = site.accepting("worker")?;
+    site.registered(2).await?;
+    killed.kill();
+    site.db.wait_until_idle().await?;
+    // A campaign's messages are held when it is not known whether they went out: each has its end, and none went out twice.
+    let ended = "select count(distinct message_id) from postroad.delivery_events where event_type in ('sent', 'unknown')";
+    assert_eq!(site.db.value::<i64>(ended).await?, COUNT as i64);
+    let counts = site.record.counts();
+    assert!(counts.values().all(|count| *count == 1));
+    let sent = "select count(*) from postroad.delivery_events where event_type = 'sent'";
+    assert!(site.db.value::<i64>(sent).await? <= counts.len() as i64);
+    Ok(())
+}
