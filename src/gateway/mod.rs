@@ -83,20 +83,39 @@ pub trait Gateway: Send + Sync {
     }
 }
 
+/// A message of a batch, and what of its mail is its own.
+#[derive(Clone, Debug)]
+pub struct Member<'a> {
+    /// The message.
+    pub message: &'a Rendered,
+    /// Header fields beside those that its options name.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl<'a> From<&'a Rendered> for Member<'a> {
+    /// With nothing of its own.
+    fn from(message: &'a Rendered) -> Self {
+        Self {
+            message,
+            headers: Vec::new(),
+        }
+    }
+}
+
 /// A provider's call for several messages that share their content.
 #[async_trait]
 pub trait Batch: Send + Sync {
     /// The most messages in one call; 2 or more.
     fn most(&self) -> usize;
 
-    /// Whether `message` may travel with others of the same content: only if the provider then makes of it what it
+    /// Whether `member` may travel with others of the same content: only if the provider then makes of it what it
     /// would make of it alone.
-    fn carries(&self, message: &Rendered) -> bool;
+    fn carries(&self, member: &Member<'_>) -> bool;
 
-    /// Hands all of `messages` to the provider in one call: an answer each, in their order.
+    /// Hands all of `members` to the provider in one call: an answer each, in their order.
     ///
-    /// They differ in nothing but id, recipient and tenant; no two have the same recipient, and the first one is
-    /// [carried](Self::carries).
+    /// They differ in nothing but id, recipient, tenant, and the values of their own header fields, whose names are the
+    /// same in the same order; no two have the same recipient, and the first one is [carried](Self::carries).
     ///
     /// # Errors
     ///
@@ -104,7 +123,7 @@ pub trait Batch: Send + Sync {
     /// `Permanent` one is, nobody knows while there are several; none of them went out.
     async fn send_batch(
         &self,
-        messages: &[&Rendered],
+        members: &[Member<'_>],
         deadline: Instant,
     ) -> Result<Vec<Result<Accepted, SendError>>, SendError>;
 }

@@ -16,7 +16,7 @@ use super::deliver::{self, Next, Ready, domain_of};
 use super::routing::Routing;
 use super::settings::PoolPolicy;
 use crate::gateway::registry::Registry;
-use crate::gateway::{Batch, Gateway};
+use crate::gateway::{Batch, Gateway, Member};
 use crate::model::outcome::{Accepted, Fault, SendError};
 
 /// Messages of other contents, or for other gateways, that are passed over while a batch is gathered.
@@ -49,7 +49,10 @@ impl Gathering<'_> {
         let Some(gateway) = gateway.filter(|_| first.at_most > 1) else {
             return taken;
         };
-        let Some(batch) = gateway.batch().filter(|b| b.carries(&first.message)) else {
+        let Some(batch) = gateway
+            .batch()
+            .filter(|b| b.carries(&Member::from(&first.message)))
+        else {
             return taken;
         };
         let most = batch.most().min(first.at_most);
@@ -154,8 +157,8 @@ async fn send(
     policy: &PoolPolicy,
 ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
     let deadline = Instant::now() + policy.send_timeout;
-    let messages: Vec<_> = messages.iter().map(|ready| &ready.message).collect();
-    let sending = AssertUnwindSafe(batch.send_batch(&messages, deadline)).catch_unwind();
+    let members: Vec<_> = messages.iter().map(|r| Member::from(&r.message)).collect();
+    let sending = AssertUnwindSafe(batch.send_batch(&members, deadline)).catch_unwind();
     sending.await.unwrap_or_else(|_| {
         // As with a message alone: a bug of the gateway, and how far it came nobody knows.
         tracing::error!(gateway, "the gateway panicked");

@@ -8,6 +8,7 @@ mod conformance;
 mod fcm;
 mod file;
 mod injection;
+mod linked_batches;
 mod links;
 mod mail_fields;
 mod mailgun;

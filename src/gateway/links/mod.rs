@@ -13,7 +13,7 @@ use url::Url;
 
 pub use self::settings::Settings;
 use super::check::{Checked, Wrong};
-use super::{Batch, Gateway};
+use super::{Batch, Gateway, Member};
 use crate::model::link::{Keys, Kind, Link, Purpose};
 use crate::model::message::{Channel, MessageType, Rendered};
 use crate::model::outcome::{Accepted, Blame, Fault, SendError};
@@ -68,12 +68,17 @@ impl Links {
     fn mark(&self, message: &Rendered, gateway: &str, tracks: bool) -> Rendered {
         let mut marked = message.clone();
         let theirs = own_header(message, LIST_UNSUBSCRIBE);
-        if wants_way_out(message) {
-            self.add_way_out(&mut marked, gateway);
+        let way_out = self.way_out(message, gateway);
+        if !way_out.is_empty() {
+            let headers = &mut Arc::make_mut(&mut marked.options).headers;
+            headers.extend(
+                way_out
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), value)),
+            );
         }
-        if tracks
-            && self.is_tracked(message)
-            && let Some(html) = &message.html
+        if let Some(html) = &message.html
+            && self.rewrites(message, tracks)
         {
             let link = |target: &str| {
                 if self.stays(target, theirs) {
@@ -88,32 +93,33 @@ impl Links {
         marked
     }
 
-    /// Whether [`mark`](Self::mark) would change nothing.
-    fn leaves(&self, message: &Rendered, tracks: bool) -> bool {
-        !(wants_way_out(message) || tracks && message.html.is_some() && self.is_tracked(message))
+    /// Whether [`mark`](Self::mark) changes more than the header: links, and a pixel.
+    fn rewrites(&self, message: &Rendered, tracks: bool) -> bool {
+        tracks && message.html.is_some() && self.is_tracked(message)
     }
 
-    /// Both header fields of RFC 8058, section 3.1, which asks for one https URL.
-    fn add_way_out(&self, message: &mut Rendered, gateway: &str) {
+    /// Both header fields of RFC 8058, section 3.1, which asks for one https URL; none where it has its own, or needs none.
+    fn way_out(&self, message: &Rendered, gateway: &str) -> Vec<(&'static str, String)> {
+        if !wants_way_out(message) {
+            return Vec::new();
+        }
         let purpose = Purpose::Unsubscribe {
             recipient: message.recipient.clone(),
             tenant_id: message.tenant_id,
         };
         let url = self.url(message, gateway, purpose);
         let Some(url) = url.filter(|url| url.starts_with("https://")) else {
-            return;
+            return Vec::new();
         };
         let value = match &self.unsubscribe_mailto {
             Some(address) => format!("<{url}>, <mailto:{address}>"),
             None => format!("<{url}>"),
         };
-        let mut options = (*message.options).clone();
-        options.headers.insert(LIST_UNSUBSCRIBE.into(), value);
         let one_click = "List-Unsubscribe=One-Click".to_owned();
-        options
-            .headers
-            .insert(LIST_UNSUBSCRIBE_POST.into(), one_click);
-        message.options = Arc::new(options);
+        vec![
+            (LIST_UNSUBSCRIBE, value),
+            (LIST_UNSUBSCRIBE_POST, one_click),
+        ]
     }
 
     fn is_tracked(&self, message: &Rendered) -> bool {
@@ -214,31 +220,48 @@ impl Gateway for Linked {
     }
 }
 
-/// Mails with links of ours differ by them, and go alone; the others go as they would without this.
+impl Linked {
+    /// `member` with its way out.
+    fn with_way_out<'a>(&self, member: &Member<'a>) -> Member<'a> {
+        let mut member = member.clone();
+        if member.message.channel == Channel::Email {
+            let way_out = self.links.way_out(member.message, self.name());
+            member.headers.extend(way_out);
+        }
+        member
+    }
+}
+
+/// The way out is a header field, which each mail of a call can have for itself. Links and pixels are in the content: mails
+/// that get these go alone. That costs no batch, since each provider that has a call for several counts opens and clicks
+/// itself.
 #[async_trait]
 impl Batch for Linked {
     fn most(&self) -> usize {
         self.inner.batch().map_or(2, Batch::most)
     }
 
-    fn carries(&self, message: &Rendered) -> bool {
-        let is_alike = message.channel != Channel::Email || self.links.leaves(message, self.tracks);
-        is_alike
-            && self
-                .inner
-                .batch()
-                .is_some_and(|batch| batch.carries(message))
+    fn carries(&self, member: &Member<'_>) -> bool {
+        let message = member.message;
+        let is_alike =
+            message.channel != Channel::Email || !self.links.rewrites(message, self.tracks);
+        let inner = self.inner.batch().filter(|_| is_alike);
+        inner.is_some_and(|batch| batch.carries(&self.with_way_out(member)))
     }
 
     async fn send_batch(
         &self,
-        messages: &[&Rendered],
+        members: &[Member<'_>],
         deadline: Instant,
     ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
+        let members: Vec<_> = members.iter().map(|m| self.with_way_out(m)).collect();
+        let is_uneven = |two: &[Member<'_>]| two[0].headers.len() != two[1].headers.len();
         match self.inner.batch() {
-            Some(batch) => batch.send_batch(messages, deadline).await,
-            // It found meanwhile that it cannot: they are sent again, alone.
-            None => Err(SendError::new(
+            Some(batch) if !members.windows(2).any(is_uneven) => {
+                batch.send_batch(&members, deadline).await
+            }
+            // One's address is too long for a link; or the gateway found meanwhile that it cannot: they are sent alone.
+            _ => Err(SendError::new(
                 Fault::Permanent(Blame::Message),
                 "batch_refused",
             )),

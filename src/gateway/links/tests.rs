@@ -216,9 +216,12 @@ fn tracking_is_by_type_and_the_message_may_say_otherwise() {
     assert!(!is_marked(Newsletter, Some(true), false));
 }
 
-/// Keeps what it is handed.
+/// Keeps what it is handed, and the header fields that each mail of a call has of its own.
 #[derive(Default)]
-struct Kept(Mutex<Vec<Rendered>>);
+struct Kept(
+    Mutex<Vec<Rendered>>,
+    Mutex<Vec<Vec<(&'static str, String)>>>,
+);
 
 #[async_trait]
 impl Gateway for Kept {
@@ -237,6 +240,31 @@ impl Gateway for Kept {
     async fn send(&self, message: &Rendered, _: Instant) -> Result<Accepted, SendError> {
         self.0.lock().expect("a lock").push(message.clone());
         Ok(Accepted::default())
+    }
+
+    fn batch(&self) -> Option<&dyn Batch> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Batch for Kept {
+    fn most(&self) -> usize {
+        10
+    }
+
+    fn carries(&self, member: &Member<'_>) -> bool {
+        member.message.subject.as_deref() != Some("alone")
+    }
+
+    async fn send_batch(
+        &self,
+        members: &[Member<'_>],
+        _: Instant,
+    ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
+        let own = members.iter().map(|member| member.headers.clone());
+        self.1.lock().expect("a lock").extend(own);
+        Ok(members.iter().map(|_| Ok(Accepted::default())).collect())
     }
 }
 
@@ -261,4 +289,92 @@ async fn a_linked_gateway_is_its_inner_one_but_for_mails() {
     assert_eq!(kept[0].options.headers.len(), 2);
     assert_eq!(kept[1].html, text.html);
     assert!(kept[1].options.headers.is_empty());
+}
+
+fn linked(tracks: bool) -> (Arc<Kept>, Linked) {
+    let kept = Arc::new(Kept::default());
+    let linked = Linked::new(Arc::clone(&kept) as _, Arc::new(links()), tracks);
+    (kept, linked)
+}
+
+/// Links and pixels are in the content, and who gets another one's is counted as that one.
+#[test]
+fn mails_share_a_call_unless_links_of_ours_are_in_their_content() {
+    use MessageType::{Newsletter, Transactional};
+    let html = r#"<a href="https://example.org/">"#;
+    let carries = |message: Rendered, tracks| {
+        let (_, linked) = linked(tracks);
+        linked
+            .batch()
+            .expect("a call")
+            .carries(&Member::from(&message))
+    };
+    let tracking = |message_type, tracking| {
+        with_options(mail(message_type, html), |o| o.tracking = Some(tracking))
+    };
+    assert!(carries(mail(Newsletter, html), false), "a header only");
+    assert!(!carries(mail(Newsletter, html), true), "counted links");
+    assert!(!carries(mail(Newsletter, "<p>no link"), true), "a pixel");
+    assert!(carries(tracking(Newsletter, false), true));
+    assert!(!carries(tracking(Transactional, true), true));
+    assert!(carries(mail(Transactional, html), true), "nothing of ours");
+    let mut text = mail(Newsletter, html);
+    text.html = None;
+    assert!(carries(text, true), "nothing to rewrite");
+    let mut sms = mail(Newsletter, html);
+    sms.channel = Channel::Sms;
+    assert!(carries(sms, true), "no mail");
+    let mut alone = mail(Newsletter, html);
+    alone.subject = Some("alone".into());
+    assert!(!carries(alone, false), "its gateway decides, too");
+}
+
+/// One way out for all would unsubscribe the wrong one.
+#[tokio::test]
+async fn each_mail_of_a_call_has_a_way_out_of_its_own() {
+    let (kept, linked) = linked(false);
+    let batch = linked.batch().expect("a call");
+    let two = [
+        mail(MessageType::Newsletter, "x"),
+        mail(MessageType::Newsletter, "x"),
+    ];
+    let members = two.each_ref().map(Member::from);
+    let answers = batch.send_batch(&members, Instant::now()).await;
+    assert_eq!(answers.expect("sent").len(), 2);
+    {
+        let kept = kept.1.lock().expect("a lock");
+        for (own, message) in kept.iter().zip(&two) {
+            let alone = linked.links.mark(message, "kept", false);
+            let own = own
+                .iter()
+                .map(|(name, value)| ((*name).into(), value.clone()));
+            assert_eq!(
+                own.collect::<std::collections::BTreeMap<String, String>>(),
+                alone.options.headers
+            );
+        }
+        assert_ne!(kept[0], kept[1]);
+    }
+
+    // What cannot have a link goes out without, and so alone.
+    let mut long = mail(MessageType::Newsletter, "x");
+    long.recipient = format!("{}@example.org", "x".repeat(3000));
+    let members = [Member::from(&two[0]), Member::from(&long)];
+    let refused = batch.send_batch(&members, Instant::now()).await;
+    let fault = Fault::Permanent(Blame::Message);
+    assert_eq!(
+        refused.expect_err("uneven").fault,
+        fault,
+        "they are taken apart"
+    );
+
+    // Without anything of ours there is nothing of their own.
+    let two = [mail(MessageType::Alert, "x"), mail(MessageType::Alert, "x")];
+    let members = two.each_ref().map(Member::from);
+    batch
+        .send_batch(&members, Instant::now())
+        .await
+        .expect("sent");
+    let kept = kept.1.lock().expect("a lock");
+    assert!(kept[2..].iter().all(Vec::is_empty) && kept.len() == 4);
 }

@@ -2,7 +2,8 @@
 //!
 //! Our message id travels as the variable `postroad_id`, which events return among `user-variables`, and recipients
 //! may see in the mail's header; tags are Mailgun's, which takes ten of 128 ASCII characters. Mails that share their
-//! content go out by one call, with the id among the variables of each recipient.
+//! content go out by one call, with the id, and the header fields that a mail has of its own, among the variables of each
+//! recipient.
 //!
 //! # Reasons
 //!
@@ -34,7 +35,7 @@ use reqwest::header::AUTHORIZATION;
 use self::config::Config;
 pub use self::config::{Region, Settings};
 use super::check::{self, Checked, Wrong};
-use super::{Batch, Gateway, http, mime};
+use super::{Batch, Gateway, Member, http, mime};
 use crate::model::message::{Attachment, Channel, Rendered};
 use crate::model::outcome::{Accepted, SendError};
 
@@ -112,21 +113,21 @@ impl Batch for Mailgun {
     }
 
     /// Not with copies, nor with inline images, nor where the text says `%recipient…`: only in a batch is that a variable.
-    fn carries(&self, message: &Rendered) -> bool {
+    fn carries(&self, member: &Member<'_>) -> bool {
         let is_inline = |file: &Attachment| file.content_id.is_some();
-        mime::goes_to_one(message)
-            && !message.options.attachments.iter().any(is_inline)
-            && !send::has_variables(message)
+        mime::goes_to_one(member.message)
+            && !member.message.options.attachments.iter().any(is_inline)
+            && !send::has_variables(member)
     }
 
     /// All have the same external id: what tells them apart in events is `postroad_id`, and the recipient.
     async fn send_batch(
         &self,
-        messages: &[&Rendered],
+        members: &[Member<'_>],
         deadline: Instant,
     ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
-        let recipients = mime::Recipients::read(messages);
-        let Some((first, _)) = recipients.readable.first() else {
+        let recipients = mime::Recipients::read(members)?;
+        let Some(first) = recipients.readable.first().map(|first| first.message) else {
             return Ok(recipients.answers([]));
         };
         let request = send::batch_request(&self.client, &self.config, first, &recipients.readable)?;

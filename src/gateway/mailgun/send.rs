@@ -2,9 +2,11 @@
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder};
+use serde_json::{Map, Value};
 
 use super::config::Config;
-use crate::gateway::mime::{self, Fields, File, Mailbox};
+use crate::gateway::Member;
+use crate::gateway::mime::{self, Fields, File, Mailbox, Recipient};
 use crate::model::message::Rendered;
 use crate::model::outcome::{Blame, Fault, SendError};
 
@@ -43,37 +45,58 @@ pub(super) fn request(
     posted(client, config, pairs, fields)
 }
 
-/// The request that sends each of `messages`, whose content is that of `first`, to its recipient. The variables of the
-/// recipients hold the ids, and keep the recipients from seeing each other (User Manual, "Batch sending").
+/// The request that sends the content of `first` to each of `recipients`. Their variables hold the ids and their own header
+/// fields, and keep the recipients from seeing each other (User Manual, "Batch sending").
 pub(super) fn batch_request(
     client: &Client,
     config: &Config,
     first: &Rendered,
-    messages: &[(&Rendered, mime::Address)],
+    recipients: &[Recipient<'_>],
 ) -> Result<RequestBuilder, SendError> {
     let fields = Fields::read(first, config.from.as_ref())?;
-    let mut pairs = by_fields(&fields, messages.iter().map(|(_, to)| to));
+    let mut pairs = by_fields(&fields, recipients.iter().map(|recipient| &recipient.to));
     pairs.extend(parameters(config, first, &fields));
     pairs.push((ID.into(), "%recipient.postroad_id%".into()));
-    let variables: serde_json::Map<String, serde_json::Value> = messages
+    let mut variables: Vec<Map<String, Value>> = recipients
         .iter()
-        .map(|(message, to)| {
-            let own = serde_json::json!({ "postroad_id": message.message_id.to_string() });
-            (to.to_string(), own)
+        .map(|r| {
+            Map::from_iter([(
+                "postroad_id".into(),
+                r.message.message_id.to_string().into(),
+            )])
         })
         .collect();
-    let variables = serde_json::Value::Object(variables).to_string();
+    let names = recipients.first().into_iter().flat_map(|r| &r.headers);
+    for (nth, (name, value)) in names.enumerate() {
+        let own = recipients.iter().map(|r| r.headers.get(nth));
+        let own = own.map(|own| own.map_or("", |(_, value)| value.as_str()));
+        if own.clone().all(|own| own == value) {
+            pairs.push((format!("h:{name}"), value.clone()));
+            continue;
+        }
+        let variable = name.to_ascii_lowercase().replace('-', "_");
+        pairs.push((format!("h:{name}"), format!("%{VARIABLE}.{variable}%")));
+        for (variables, own) in variables.iter_mut().zip(own) {
+            variables.insert(variable.clone(), own.into());
+        }
+    }
+    let addresses = recipients.iter().map(|recipient| recipient.to.to_string());
+    let variables = variables.into_iter().map(Value::Object);
+    let variables = Value::Object(addresses.zip(variables).collect()).to_string();
     pairs.push(("recipient-variables".into(), variables));
     posted(client, config, pairs, fields)
 }
 
 /// Whether Mailgun would put a recipient's variable in what stands here literally.
-pub(super) fn has_variables(message: &Rendered) -> bool {
+pub(super) fn has_variables(member: &Member<'_>) -> bool {
+    let Member { message, headers } = member;
     let options = &message.options;
     let texts = [&message.subject, &message.body, &message.html];
     let texts = texts.into_iter().flatten().map(AsRef::as_ref);
     let parties = options.from.iter().chain(&options.reply_to);
-    let more = options.headers.values().chain(&options.tags).chain(parties);
+    let own = headers.iter().map(|(_, value)| value);
+    let more = options.headers.values().chain(own);
+    let more = more.chain(&options.tags).chain(parties);
     let is_variable = |rest: &str| {
         let name = rest.get(..VARIABLE.len());
         name.is_some_and(|name| name.eq_ignore_ascii_case(VARIABLE))

@@ -13,7 +13,7 @@ mod parties;
 mod parts;
 
 pub(super) use address::{Invalid, mailbox, sender};
-pub(super) use batch::Recipients;
+pub(super) use batch::{Recipient, Recipients};
 pub(super) use fields::{Fields, goes_to_one};
 pub(super) use header::ascii;
 pub(super) use lettre::Address;

@@ -31,7 +31,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use self::config::Config;
 pub use self::config::Settings;
 use super::check::{self, Checked, Wrong};
-use super::{Batch, Gateway, http, mime};
+use super::{Batch, Gateway, Member, http, mime};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, Fault, SendError};
 
@@ -108,21 +108,21 @@ impl Batch for Sendgrid {
         send::PERSONALIZATIONS_MAX
     }
 
-    fn carries(&self, message: &Rendered) -> bool {
-        mime::goes_to_one(message)
+    fn carries(&self, member: &Member<'_>) -> bool {
+        mime::goes_to_one(member.message)
     }
 
     /// All have the same external id: what tells them apart in events is `postroad_id`, and the recipient.
     async fn send_batch(
         &self,
-        messages: &[&Rendered],
+        members: &[Member<'_>],
         deadline: Instant,
     ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
-        let recipients = mime::Recipients::read(messages);
-        let Some((first, _)) = recipients.readable.first() else {
+        let recipients = mime::Recipients::read(members)?;
+        let Some(first) = recipients.readable.first() else {
             return Ok(recipients.answers([]));
         };
-        let body = send::batch_body(&self.config, first, &recipients.readable)?;
+        let body = send::batch_body(&self.config, first.message, &recipients.readable)?;
         let accepted = self.post(body, deadline).await?;
         Ok(recipients.answers(iter::repeat_with(|| Ok(accepted.clone()))))
     }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::config::Config;
-use crate::gateway::mime::{self, Fields, File, Mailbox, Parties};
+use crate::gateway::mime::{self, Fields, File, Mailbox, Parties, Recipient};
 use crate::model::message::Rendered;
 use crate::model::outcome::{Blame, Fault, SendError};
 
@@ -39,6 +39,8 @@ struct Personalization<'a> {
     cc: Vec<Address<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     bcc: Vec<Address<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<&'a str, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     custom_args: Option<CustomArgs>,
 }
@@ -96,18 +98,33 @@ pub(super) fn body(config: &Config, message: &Rendered) -> Result<Vec<u8>, SendE
     written(&mail)
 }
 
-/// The body of the request that sends each of `messages`, whose content is that of `first`, to its recipient.
+/// The body of the request that sends the content of `first` to each of `recipients`.
+///
+/// Where these have header fields of their own, each personalization names all of its mail's: whether they would be added
+/// to those of the call or take their place, the reference does not say.
 pub(super) fn batch_body(
     config: &Config,
     first: &Rendered,
-    messages: &[(&Rendered, mime::Address)],
+    recipients: &[Recipient<'_>],
 ) -> Result<Vec<u8>, SendError> {
-    let fields = Fields::read(first, config.from.as_ref())?;
-    let personalizations = messages.iter().map(|(message, to)| Personalization {
-        custom_args: Some(CustomArgs::of(message)),
-        ..to_recipient(to)
+    let mut fields = Fields::read(first, config.from.as_ref())?;
+    let has_own = recipients.iter().any(|r| !r.headers.is_empty());
+    let common = match has_own {
+        true => std::mem::take(&mut fields.headers),
+        false => Vec::new(),
+    };
+    let personalizations = recipients.iter().map(|recipient| Personalization {
+        headers: headers(common.iter().chain(&recipient.headers)),
+        custom_args: Some(CustomArgs::of(recipient.message)),
+        ..to_recipient(&recipient.to)
     });
     written(&mail(config, first, &fields, personalizations.collect()))
+}
+
+fn headers<'a>(fields: impl Iterator<Item = &'a (&'a str, String)>) -> BTreeMap<&'a str, &'a str> {
+    fields
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect()
 }
 
 /// A mail without custom arguments of its own.
@@ -120,7 +137,6 @@ fn mail<'a>(
     let plain = fields.text.map(|text| ("text/plain", text));
     let html = fields.html.map(|html| ("text/html", html));
     let content = plain.into_iter().chain(html); // in this order, or it is refused
-    let headers = fields.headers.iter();
     let categories = fields
         .tags
         .iter()
@@ -134,9 +150,7 @@ fn mail<'a>(
             .map(|(kind, value)| Content { kind, value })
             .collect(),
         attachments: fields.files.iter().map(attachment).collect(),
-        headers: headers
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect(),
+        headers: headers(fields.headers.iter()),
         categories: categories.copied().take(CATEGORIES_MAX).collect(),
         custom_args: None,
         ip_pool_name: message.ip_pool.as_deref().map(|pool| config.ip_pool(pool)),
@@ -164,6 +178,7 @@ fn to_recipient(recipient: &mime::Address) -> Personalization<'_> {
         }],
         cc: Vec::new(),
         bcc: Vec::new(),
+        headers: BTreeMap::new(),
         custom_args: None,
     }
 }

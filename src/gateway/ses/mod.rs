@@ -7,7 +7,8 @@
 //! configuration set: the setting `ip_pools` says which.
 //!
 //! Mails that share their content go out by one call (`SendBulkEmail`), as a template that has nothing to replace. A
-//! content with `{{` in it would have, so its mails go out one by one.
+//! content with `{{` in it would have, so its mails go out one by one. What header fields a mail has of its own are its
+//! entry's `ReplacementHeaders`, which SES adds to those of the template.
 //!
 //! # Reasons
 //!
@@ -42,7 +43,7 @@ use self::config::Config;
 pub use self::config::Settings;
 use super::check::{self, Checked, Wrong};
 use super::http::{self, Answer};
-use super::{Batch, Gateway, mime};
+use super::{Batch, Gateway, Member, mime};
 use crate::model::message::{Channel, Rendered};
 use crate::model::outcome::{Accepted, Blame, Fault, SendError};
 
@@ -135,18 +136,18 @@ impl Batch for Ses {
     }
 
     /// Not with copies, nor with files, nor where the text says `{{`, which SES would take for a replacement.
-    fn carries(&self, message: &Rendered) -> bool {
-        mime::goes_to_one(message) && send::is_literal_template(message)
+    fn carries(&self, member: &Member<'_>) -> bool {
+        mime::goes_to_one(member.message) && send::is_literal_template(member)
     }
 
     /// Each has its own external id.
     async fn send_batch(
         &self,
-        messages: &[&Rendered],
+        members: &[Member<'_>],
         deadline: Instant,
     ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
-        let recipients = mime::Recipients::read(messages);
-        let Some((first, _)) = recipients.readable.first() else {
+        let recipients = mime::Recipients::read(members)?;
+        let Some(first) = recipients.readable.first().map(|first| first.message) else {
             return Ok(recipients.answers([]));
         };
         let body = send::batch_body(&self.config, first, &recipients.readable)?;

@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::config::Config;
-use crate::gateway::mime::{self, Fields, Mailbox};
+use crate::gateway::Member;
+use crate::gateway::mime::{self, Fields, Mailbox, Recipient};
 use crate::model::message::Rendered;
 use crate::model::outcome::{Blame, Fault, SendError};
 
@@ -79,6 +80,9 @@ struct Entry<'a> {
     destination: Destination<'a>,
     /// All of its tags: whether they would be added to those of all entries, the reference does not say.
     replacement_tags: Vec<Tag>,
+    /// Beside those of the template.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replacement_headers: Vec<Header<'a>>,
 }
 
 #[derive(Serialize)]
@@ -170,25 +174,30 @@ pub(super) fn body(config: &Config, message: &Rendered) -> Result<Vec<u8>, SendE
     serde_json::to_vec(&request).map_err(|_| refused("rejected"))
 }
 
-/// The body of the request that sends each of `messages`, whose content is that of `first`, to its recipient.
+/// The body of the request that sends the content of `first` to each of `recipients`.
 pub(super) fn batch_body(
     config: &Config,
     first: &Rendered,
-    messages: &[(&Rendered, mime::Address)],
+    recipients: &[Recipient<'_>],
 ) -> Result<Vec<u8>, SendError> {
     let fields = Fields::read(first, config.from.as_ref())?;
     let refused = |reason| SendError::new(Fault::Permanent(Blame::Message), reason);
-    let is_ascii = |(_, to): &(&Rendered, mime::Address)| to.user().is_ascii();
-    if needs_raw(&fields) || fields.parties.needs_smtputf8() || !messages.iter().all(is_ascii) {
-        return Err(refused("smtputf8_required")); // by itself each is told what it is
+    let fits = |recipient: &Recipient<'_>| {
+        recipient.to.user().is_ascii()
+            && fields.headers.len() + recipient.headers.len() <= HEADERS_MAX
+            && recipient.headers.iter().all(|(_, value)| is_simple(value))
+    };
+    if needs_raw(&fields) || fields.parties.needs_smtputf8() || !recipients.iter().all(fits) {
+        return Err(refused("batch_refused")); // by itself each is told what it is, or goes as it can
     }
-    let entries = messages.iter().map(|(message, to)| Entry {
+    let entries = recipients.iter().map(|recipient| Entry {
         destination: Destination {
-            to_addresses: [to.as_ref()],
+            to_addresses: [recipient.to.as_ref()],
             cc_addresses: Vec::new(),
             bcc_addresses: Vec::new(),
         },
-        replacement_tags: tags(message, &fields),
+        replacement_tags: tags(recipient.message, &fields),
+        replacement_headers: headers(&recipient.headers),
     });
     let request = SendBulkEmail {
         from_email_address: mime::ascii(&fields.parties.from),
@@ -201,7 +210,7 @@ pub(super) fn batch_body(
                     html: fields.html,
                 },
                 template_data: "{}",
-                headers: headers(&fields),
+                headers: headers(&fields.headers),
             },
         },
         bulk_email_entries: entries.collect(),
@@ -210,29 +219,35 @@ pub(super) fn batch_body(
     serde_json::to_vec(&request).map_err(|_| refused("rejected"))
 }
 
-/// Whether SES would make of `message` as a template what it would make of it as a mail: only without `{{`, with which
+/// Whether SES would make of `member` as a template what it would make of it as a mail: only without `{{`, with which
 /// a replacement begins, within a template's size, and without what needs `Raw` content.
-pub(super) fn is_literal_template(message: &Rendered) -> bool {
+pub(super) fn is_literal_template(member: &Member<'_>) -> bool {
+    let Member { message, headers } = member;
     let options = &message.options;
     let texts = [&message.subject, &message.body, &message.html];
     let texts = || texts.into_iter().flatten().map(AsRef::as_ref);
     let mut values = options.headers.iter();
     options.attachments.is_empty()
-        && options.headers.len() <= HEADERS_MAX
+        && options.headers.len() + headers.len() <= HEADERS_MAX
         && !values.any(|(name, value)| name.contains("{{") || value.contains("{{"))
+        && !headers.iter().any(|(_, value)| value.contains("{{"))
         && texts().map(str::len).sum::<usize>() <= TEMPLATE_MAX
         && !texts().any(|text: &str| text.contains("{{"))
 }
 
 fn needs_raw(fields: &Fields<'_>) -> bool {
-    let is_long = |(_, value): &(&str, String)| value.len() > HEADER_VALUE_MAX || value.is_empty();
     !fields.files.is_empty()
         || fields.headers.len() > HEADERS_MAX
-        || fields.headers.iter().any(is_long)
+        || !fields.headers.iter().all(|(_, value)| is_simple(value))
 }
 
-fn headers<'a>(fields: &'a Fields<'_>) -> Vec<Header<'a>> {
-    let headers = fields.headers.iter();
+/// Whether it can be the value of a header field without being `Raw`.
+fn is_simple(value: &str) -> bool {
+    (1..=HEADER_VALUE_MAX).contains(&value.len())
+}
+
+fn headers<'a>(fields: &'a [(&'a str, String)]) -> Vec<Header<'a>> {
+    let headers = fields.iter();
     headers
         .map(|(name, value)| Header { name, value })
         .collect()
@@ -249,7 +264,7 @@ fn simple<'a>(fields: &'a Fields<'_>) -> Content<'a> {
             text: fields.text.map(text),
             html: fields.html.map(text),
         },
-        headers: headers(fields),
+        headers: headers(&fields.headers),
     }
 }
 

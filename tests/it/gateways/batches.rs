@@ -1,6 +1,6 @@
 //! Several messages by one call: what SES, SendGrid and Mailgun get, and what their answers mean for each message.
 
-use postroad::gateway::Gateway;
+use postroad::gateway::{Gateway, Member};
 use postroad::model::outcome::{Accepted, Blame, Fault, SendError};
 use serde_json::{Value, json};
 
@@ -28,8 +28,8 @@ async fn send(
     deadline: Instant,
 ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
     let batch = gateway.batch().expect("a call for several");
-    let messages: Vec<&Rendered> = messages.iter().collect();
-    batch.send_batch(&messages, deadline).await
+    let members: Vec<Member<'_>> = messages.iter().map(Member::from).collect();
+    batch.send_batch(&members, deadline).await
 }
 
 fn full() -> Rendered {
@@ -438,8 +438,26 @@ async fn what_would_not_go_out_as_it_is_goes_alone() {
             let carried = gateway
                 .batch()
                 .expect("a call for several")
-                .carries(&message);
+                .carries(&Member::from(&message));
             assert_eq!(carried, expected, "{} {what}", gateway.name());
         }
     }
+}
+
+/// Mailgun and its like tell recipients apart by their addresses: two that are one would get one id.
+#[tokio::test]
+async fn two_spellings_of_one_address_do_not_share_a_call() -> anyhow::Result<()> {
+    let double = HttpDouble::start().await;
+    let twins = ["ada@b\u{fc}cher.example", "Ada@xn--bcher-kva.example"];
+    for gateway in gateways(&double).await {
+        let error = send(&*gateway, &shared(&mail(), &twins), later()).await;
+        let error = error.expect_err(gateway.name());
+        assert_eq!(
+            (error.fault, error.reason),
+            (MESSAGE, "recipient_twice"),
+            "they are taken apart"
+        );
+    }
+    assert!(double.requests().is_empty());
+    Ok(())
 }

@@ -294,3 +294,40 @@ async fn a_gateway_that_gets_bulk_sends_only_comes_back() -> anyhow::Result<()> 
     assert_eq!(site.db.value::<i64>(not_sent).await?, 0);
     Ok(())
 }
+
+/// Newsletters are what calls for several are for, and each of them carries a link of its own.
+#[tokio::test]
+async fn newsletters_with_our_links_go_out_in_few_calls() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let double = HttpDouble::answering(202, "").await;
+    site.newsletter(300, ", html => '<a href=\"https://example.org/\">News</a>'")
+        .await?;
+    let config = format!(
+        "[server]\npublic_url = 'https://road.example'\n[tracking]\nsecret = '0123456789abcdef0123456789abcdef'\n{}",
+        gateway("sendgrid", &double)
+    );
+    let _worker = site.worker("worker", &config)?;
+    site.db.wait_until_idle().await?;
+    assert_eq!(site.events().await?, counts([("sent sendgrid", 300)]));
+    let asked = personalizations(&double);
+    assert_eq!(asked.iter().sum::<usize>(), 300);
+    assert!(asked.len() <= 100, "{asked:?}");
+    let mut ways_out = Vec::new();
+    for request in double.requests() {
+        let body = request.json();
+        for mail in body["personalizations"].as_array().into_iter().flatten() {
+            let header = |of: &Value| {
+                of["headers"]["List-Unsubscribe"]
+                    .as_str()
+                    .map(str::to_owned)
+            };
+            let way_out = header(mail).or_else(|| header(&body)).expect("a way out");
+            assert!(way_out.starts_with("<https://road.example/u/"), "{way_out}");
+            ways_out.push(way_out);
+        }
+    }
+    ways_out.sort();
+    ways_out.dedup();
+    assert_eq!(ways_out.len(), 300, "each its own");
+    Ok(())
+}
