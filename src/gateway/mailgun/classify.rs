@@ -40,6 +40,20 @@ pub(super) fn judge(answer: &Answer) -> Result<Accepted, SendError> {
         .with_text(text))
 }
 
+/// Whether `answer` refuses so many recipients at once, and not what they are sent: what a new domain or an account on
+/// probation hears ("Domain … is not allowed to send large batches yet", 403; "Only 10 recipients per request is allowed
+/// on probation", 400; "Too many recipients; max is 1000", 400).
+pub(super) fn is_too_many(answer: &Answer) -> bool {
+    let body = serde_json::from_slice::<Body>(&answer.body).unwrap_or_default();
+    let text = body.message.unwrap_or_default().to_ascii_lowercase();
+    let words = [
+        "large batches",
+        "recipients per request",
+        "too many recipients",
+    ];
+    matches!(answer.status.as_u16(), 400 | 403) && words.iter().any(|words| text.contains(words))
+}
+
 /// Whose fault the words of an error tell: Mailgun has no codes (User Manual, "Sending messages" and "Errors").
 fn fault(answer: &Answer, body: &Body, text: &str) -> Option<(Fault, &'static str)> {
     const GATEWAY: Fault = Fault::Gateway { retry_after: None };

@@ -3,7 +3,7 @@
 //! Our message id travels as the variable `postroad_id`, which events return among `user-variables`, and recipients
 //! may see in the mail's header; tags are Mailgun's, which takes ten of 128 ASCII characters. Mails that share their
 //! content go out by one call, with the id, and the header fields that a mail has of its own, among the variables of each
-//! recipient.
+//! recipient. A new domain may not send to many at once: then the calls get smaller, down to one mail each.
 //!
 //! # Reasons
 //!
@@ -26,6 +26,7 @@ mod send;
 pub mod webhook;
 
 use std::iter;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use async_trait::async_trait;
@@ -35,15 +36,18 @@ use reqwest::header::AUTHORIZATION;
 use self::config::Config;
 pub use self::config::{Region, Settings};
 use super::check::{self, Checked, Wrong};
+use super::http::Answer;
 use super::{Batch, Gateway, Member, http, mime};
 use crate::model::message::{Attachment, Channel, Rendered};
-use crate::model::outcome::{Accepted, SendError};
+use crate::model::outcome::{Accepted, Blame, Fault, SendError};
 
 /// Hands mails to Mailgun for one domain.
 pub struct Mailgun {
     name: String,
     config: Config,
     client: reqwest::Client,
+    /// So many mails it takes by one call, as far as it is known.
+    most: AtomicUsize,
 }
 
 impl Mailgun {
@@ -57,6 +61,7 @@ impl Mailgun {
             name: name.into(),
             config: Config::new(settings)?,
             client: http::client()?,
+            most: AtomicUsize::new(send::BATCH_MAX),
         })
     }
 }
@@ -102,14 +107,15 @@ impl Gateway for Mailgun {
     }
 
     fn batch(&self) -> Option<&dyn Batch> {
-        self.config.batch.then_some(self as &dyn Batch)
+        let may = self.config.batch && self.most.load(Ordering::Relaxed) > 1;
+        may.then_some(self as &dyn Batch)
     }
 }
 
 #[async_trait]
 impl Batch for Mailgun {
     fn most(&self) -> usize {
-        send::BATCH_MAX
+        self.most.load(Ordering::Relaxed).max(2)
     }
 
     /// Not with copies, nor with inline images, nor where the text says `%recipient…`: only in a batch is that a variable.
@@ -131,7 +137,20 @@ impl Batch for Mailgun {
             return Ok(recipients.answers([]));
         };
         let request = send::batch_request(&self.client, &self.config, first, &recipients.readable)?;
-        let accepted = self.call(request, deadline).await?;
+        let answer = self.answer(request, deadline).await?;
+        if classify::is_too_many(&answer) {
+            // Fewer may go: half as many now, until Mailgun takes them or each goes alone. It stays so until a restart.
+            let most = recipients.readable.len() / 2;
+            if self.most.fetch_min(most, Ordering::Relaxed) == send::BATCH_MAX {
+                tracing::warn!(
+                    gateway = self.name,
+                    "Mailgun does not take large batches of this domain yet: calls get smaller"
+                );
+            }
+            let fault = Fault::Permanent(Blame::Message);
+            return Err(SendError::new(fault, "batch_refused"));
+        }
+        let accepted = classify::judge(&answer)?;
         Ok(recipients.answers(iter::repeat_with(|| Ok(accepted.clone()))))
     }
 }
@@ -142,8 +161,16 @@ impl Mailgun {
         request: RequestBuilder,
         deadline: Instant,
     ) -> Result<Accepted, SendError> {
+        classify::judge(&self.answer(request, deadline).await?)
+    }
+
+    async fn answer(
+        &self,
+        request: RequestBuilder,
+        deadline: Instant,
+    ) -> Result<Answer, SendError> {
         let request = request.header(AUTHORIZATION, self.config.authorization.clone());
         let answer = http::call(request, deadline).await?;
-        classify::judge(&answer.without(&[&self.config.key]))
+        Ok(answer.without(&[&self.config.key]))
     }
 }

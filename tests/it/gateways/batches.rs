@@ -461,3 +461,53 @@ async fn two_spellings_of_one_address_do_not_share_a_call() -> anyhow::Result<()
     assert!(double.requests().is_empty());
     Ok(())
 }
+
+/// What is refused is the number: the next call has fewer, and one alone needs no batch.
+#[tokio::test]
+async fn mailgun_gets_smaller_batches_when_it_refuses_large_ones() -> anyhow::Result<()> {
+    let double = HttpDouble::start().await;
+    let mailgun = mailgun::mailgun(&double);
+    let most = || mailgun.batch().map(|batch| batch.most());
+    assert_eq!(most(), Some(1000));
+    // So many mails, what Mailgun says, whose fault that is, and so many may go together from then on.
+    let cases = [
+        (
+            8,
+            (403, "Domain x is not allowed to send large batches yet"),
+            MESSAGE,
+            Some(4),
+        ),
+        (
+            4,
+            (
+                400,
+                "Rejected: Only 10 recipients per request is allowed on probation.",
+            ),
+            MESSAGE,
+            Some(2),
+        ),
+        (
+            2,
+            (403, "Domain x is not allowed to send: inactive"),
+            GATEWAY,
+            Some(2),
+        ),
+        (
+            2,
+            (403, "Domain x is not allowed to send large batches yet"),
+            MESSAGE,
+            None,
+        ),
+    ];
+    for (_, (status, text), ..) in cases {
+        double.answer(status, &[], json!({ "message": text }).to_string());
+    }
+    for (count, (_, text), fault, expected) in cases {
+        let recipients: Vec<String> = (0..count).map(|n| format!("r{n}@example.org")).collect();
+        let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
+        let error = send(&mailgun, &shared(&mail(), &recipients), later()).await;
+        assert_eq!(error.expect_err(text).fault, fault, "{text}");
+        assert_eq!(most(), expected, "{text}");
+    }
+    Ok(())
+}

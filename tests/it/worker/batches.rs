@@ -331,3 +331,34 @@ async fn newsletters_with_our_links_go_out_in_few_calls() -> anyhow::Result<()> 
     assert_eq!(ways_out.len(), 300, "each its own");
     Ok(())
 }
+
+/// Mailgun refuses large batches of new domains: that is no reason to stop using it, nor to send nothing.
+#[tokio::test]
+async fn a_domain_that_may_not_send_to_many_at_once_sends_to_fewer() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let double = HttpDouble::start().await;
+    let to = |request: &Request| {
+        let form = request.form();
+        form.iter().filter(|(name, _)| name == "to").count()
+    };
+    double.answer_by(move |request: &Request| match to(request) > 3 {
+        true => (
+            403,
+            r#"{"message": "Domain mg.example.org is not allowed to send large batches yet"}"#
+                .into(),
+        ),
+        false => (200, r#"{"id": "<a@mg.example.org>"}"#.into()),
+    });
+    site.newsletter(100, "").await?;
+    let _worker = site.worker("worker", &gateway("mailgun", &double))?;
+    site.db.wait_until_idle().await?;
+    assert_eq!(site.events().await?, counts([("sent mailgun", 100)]));
+    let asked: Vec<usize> = double.requests().iter().map(to).collect();
+    let taken: Vec<usize> = asked.iter().copied().filter(|mails| *mails <= 3).collect();
+    assert_eq!(taken.iter().sum::<usize>(), 100);
+    assert!(taken.iter().any(|mails| *mails > 1), "{asked:?}");
+    let faults =
+        "select count(*) from postroad.health_log where gateway = 'mailgun' and state = 'open'";
+    assert_eq!(site.db.value::<i64>(faults).await?, 0);
+    Ok(())
+}
