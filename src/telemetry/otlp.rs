@@ -80,7 +80,7 @@ impl Settings {
     }
 }
 
-/// One call of a gateway.
+/// One call of a gateway, or one message's part in a call for several.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// The trace.
@@ -96,7 +96,9 @@ pub struct Span {
     /// When it ended.
     pub ended: SystemTime,
     /// Further facts; no address, body or secret.
-    pub attributes: [(&'static str, String); 4],
+    pub attributes: Vec<(&'static str, String)>,
+    /// The call that a message shared with others, in the same trace.
+    pub call: Option<u64>,
     /// Why it failed, if it did.
     pub error: Option<&'static str>,
 }
@@ -192,15 +194,18 @@ fn json(service_name: &str, spans: &[Span]) -> Value {
             let mut attributes = vec![text("messaging.system", "postroad")];
             attributes.extend(span.attributes.iter().map(|(key, value)| text(key, value)));
             attributes.extend(span.error.map(|reason| text("error.type", reason)));
+            let link = |id| json!({"traceId": format!("{:032x}", span.trace_id), "spanId": format!("{id:016x}")});
+            let links: Vec<Value> = span.call.map(link).into_iter().collect();
             json!({
                 "traceId": format!("{:032x}", span.trace_id),
                 "spanId": format!("{:016x}", span.span_id),
                 "parentSpanId": format!("{:016x}", span.parent_id),
                 "name": format!("send {}", span.name),
-                "kind": 3, // client
+                "kind": if span.call.is_some() { 1 } else { 3 }, // internal; client: only the call leaves the house
                 "startTimeUnixNano": nanos(span.began),
                 "endTimeUnixNano": nanos(span.ended),
                 "attributes": attributes,
+                "links": links,
                 "status": if span.error.is_some() { json!({"code": 2}) } else { json!({}) },
             })
         })

@@ -15,6 +15,7 @@ use futures_util::FutureExt as _;
 use super::deliver::{self, Next, Ready, domain_of};
 use super::routing::Routing;
 use super::settings::PoolPolicy;
+use super::traced;
 use crate::gateway::registry::Registry;
 use crate::gateway::{Batch, Gateway, Member};
 use crate::model::outcome::{Accepted, Fault, SendError};
@@ -157,8 +158,9 @@ async fn send(
     policy: &PoolPolicy,
 ) -> Result<Vec<Result<Accepted, SendError>>, SendError> {
     let deadline = Instant::now() + policy.send_timeout;
-    let members: Vec<_> = messages.iter().map(|r| Member::from(&r.message)).collect();
-    let sending = AssertUnwindSafe(batch.send_batch(&members, deadline)).catch_unwind();
+    let messages: Vec<_> = messages.iter().map(|ready| &ready.message).collect();
+    let sending = traced::send_batch(batch, gateway, &messages, deadline);
+    let sending = AssertUnwindSafe(sending).catch_unwind();
     sending.await.unwrap_or_else(|_| {
         // As with a message alone: a bug of the gateway, and how far it came nobody knows.
         tracing::error!(gateway, "the gateway panicked");
@@ -181,11 +183,11 @@ fn judge(
     answer: Result<Accepted, SendError>,
     policy: &PoolPolicy,
 ) -> Next {
+    traced::note(gateway, &ready.message, &answer);
     let error = match answer {
         Ok(accepted) => return Next::Done(deliver::sent(&ready, gateway, accepted, policy).into()),
         Err(error) => error,
     };
-    tracing::debug!(message_id = %ready.message.message_id, gateway, %error, "not accepted");
     let route = ready.route.get_or_insert_default();
     if !route.is_empty() {
         route.remove(0);

@@ -183,3 +183,98 @@ async fn the_log_has_message_and_trace_but_no_address() -> anyhow::Result<()> {
     assert!(!text.contains("user0@example.org"), "{text}");
     Ok(())
 }
+
+/// Newsletters that share a call share its span; who follows one message finds the call by the link.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_for_several_is_a_span_that_each_message_links_to() -> anyhow::Result<()> {
+    let directory = Directory::new()?;
+    let db = TestDb::new().await?;
+    let (provider, collector) = (
+        HttpDouble::answering(202, "").await,
+        HttpDouble::start().await,
+    );
+    let query = format!(
+        "select postroad.enqueue_bulk('email',
+           (select jsonb_agg('reader' || n || '@example.org') from generate_series(1, 60) as n),
+           subject => 'Hello', body => 'News', message_type => 'newsletter',
+           options => '{{\"traceparent\": \"00-{TRACE}-b7ad6b7169203331-01\"}}')"
+    );
+    db.client.batch_execute(&query).await?;
+    let config = format!(
+        "[telemetry]\notlp_endpoint = '{}'\n[gateways.sendgrid]\ntype = 'sendgrid'\napi_key = 's3cret'\napi_url = '{}'\nfrom = 'post@example.org'\n",
+        collector.url(),
+        provider.url()
+    );
+    let _node = Node::start(&directory, &db.url, "node", &["worker"], &config)?;
+    db.wait_until_idle().await?;
+    let mut spans: Vec<serde_json::Value> = Vec::new();
+    let of_message = |span: &&serde_json::Value| span.to_string().contains("messaging.message.id");
+    until("each message has its span", async || {
+        let requests = collector.requests();
+        let bodies = requests.iter().map(|request| request.json());
+        let exported = bodies.flat_map(|body| {
+            let spans = &body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+            spans.as_array().cloned().unwrap_or_default()
+        });
+        spans = exported.collect();
+        Ok(spans.iter().filter(of_message).count() >= 60)
+    })
+    .await?;
+    for span in &spans {
+        assert_eq!(
+            (&span["traceId"], &span["parentSpanId"]),
+            (&TRACE.into(), &"b7ad6b7169203331".into())
+        );
+    }
+    let mut several = 0;
+    for request in provider.requests() {
+        let mails = request.json()["personalizations"]
+            .as_array()
+            .map_or(0, Vec::len);
+        let traceparent = request.header("traceparent").to_owned();
+        let own = spans.iter().filter(|span| {
+            traceparent
+                == format!(
+                    "00-{TRACE}-{}-01",
+                    span["spanId"].as_str().unwrap_or_default()
+                )
+        });
+        let own: Vec<_> = own.collect();
+        assert_eq!(
+            own.len(),
+            1,
+            "a call carries its own span on: {traceparent}"
+        );
+        assert_eq!(own[0]["kind"], 3);
+        let linked = spans.iter().filter(|span| {
+            span["links"][0]["spanId"] == own[0]["spanId"] && span["links"][0]["traceId"] == TRACE
+        });
+        let linked: Vec<_> = linked.collect();
+        if mails < 2 {
+            assert!(
+                linked.is_empty() && of_message(&own[0]),
+                "a message alone is its call"
+            );
+            continue;
+        }
+        several += 1;
+        assert_eq!(linked.len(), mails);
+        assert!(
+            linked
+                .iter()
+                .all(|span| of_message(span) && span["kind"] == 1)
+        );
+        let count = own[0]["attributes"].as_array().and_then(|all| {
+            all.iter()
+                .find(|one| one["key"] == "messaging.batch.message_count")
+        });
+        assert_eq!(
+            count.map(|count| &count["value"]["stringValue"]),
+            Some(&mails.to_string().into())
+        );
+        assert!(!of_message(&own[0]), "it is of no message alone");
+    }
+    assert!(several > 0, "some shared a call");
+    assert!(!format!("{spans:?}").contains("@example.org"));
+    Ok(())
+}
