@@ -140,7 +140,14 @@ pub(super) async fn deliver(
             let half = messages.len().div_ceil(2);
             return apart(messages, half);
         }
-        Err(error) => iter::repeat_n(error, messages.len()).map(Err).collect(),
+        Err(error) => {
+            // One call that failed is one fault, however many messages it was for.
+            call.answered(None, &Err(error.clone()));
+            let judged = messages.into_iter();
+            return judged
+                .map(|ready| judge(ready, gateway.name(), Err(error.clone()), policy))
+                .collect();
+        }
     };
     let left_out = iter::repeat_with(|| Err(SendError::new(Fault::Unknown, "answer_garbled")));
     let answers = answers.into_iter().chain(left_out);
