@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
+use postroad::db::calls::Announced;
+use postroad::db::listen::session;
+use postroad::model::message::Priority;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::*;
+use crate::support::wait::until;
 
 /// A worker that wakes up after its messages went to another must not send what it still has in memory.
 #[tokio::test]
@@ -118,6 +124,32 @@ async fn a_late_completion_withdraws_the_message_that_was_queued_again() -> anyh
     site.db.wait_until_idle().await?;
     assert_eq!(site.db.status(id).await?, "sent");
     assert_eq!(site.record.sends(), [id]);
+    Ok(())
+}
+
+/// Its own heartbeat tells it, also when it has nothing to claim: under its old id it must start no send.
+#[tokio::test]
+async fn a_session_that_was_taken_for_dead_registers_anew() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let (keeper, mut session) = session(
+        db.database.clone(),
+        vec![Priority::P4],
+        Announced::default(),
+    );
+    let shutdown = CancellationToken::new();
+    let keeping = tokio::spawn(keeper.run(shutdown.clone()));
+    let old = session.wait_live().await.context("a registered worker")?;
+    db.client
+        .batch_execute("delete from postroad.worker_sessions")
+        .await?;
+    until("it has another id", async || {
+        let live = session.live();
+        Ok(live.is_some_and(|live| live.worker_id != old.worker_id))
+    })
+    .await?;
+    assert!(old.is_dead() && !old.is_fresh());
+    shutdown.cancel();
+    keeping.await?;
     Ok(())
 }
 
