@@ -222,6 +222,37 @@ async fn a_login_is_a_cookie_that_only_our_own_page_uses() -> anyhow::Result<()>
     Ok(())
 }
 
+/// A page elsewhere that could log its visitor in would have them act under a key of its own.
+#[tokio::test]
+async fn another_page_can_neither_log_in_nor_out() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let served = Served::start(&db, false).await?;
+    let admin = key(&db, "roles => '{admin}'").await?;
+    let logout = || {
+        let request = served
+            .client
+            .post(format!("http://{}/ui/logout", served.address));
+        request
+            .header("content-type", "application/json")
+            .body("{}")
+    };
+    for request in [served.login(&admin), logout()] {
+        let answer = request
+            .header("sec-fetch-site", "cross-site")
+            .send()
+            .await?;
+        assert_eq!(answer.status(), 403);
+        assert_eq!(answer.headers().get("set-cookie"), None);
+    }
+    for request in [served.login(&admin), logout()] {
+        let answer = request.header("sec-fetch-site", "same-origin").send();
+        let answer = answer.await?;
+        assert_eq!(answer.status(), 200);
+        assert!(answer.headers().contains_key("set-cookie"));
+    }
+    Ok(())
+}
+
 /// In development there is no key; a page elsewhere that has its name resolve to this machine must not get in.
 #[tokio::test]
 async fn the_open_page_is_for_this_machine_by_its_own_name() -> anyhow::Result<()> {
