@@ -111,6 +111,14 @@ async fn every_route_is_open_to_its_roles_and_to_nobody_else() -> anyhow::Result
         claims[name] = value;
         signed(&claims)
     };
+    let without = |name: &str| {
+        let mut claims = claims("ada", &all, Some(7));
+        claims
+            .as_object_mut()
+            .and_then(|claims| claims.remove(name))
+            .expect("a claim");
+        signed(&claims)
+    };
     let another_secret = hmac::Key::new(hmac::HMAC_SHA256, &[9; 40]);
     let good = signed(&claims("ada", &all, Some(7)));
     let (body_of_good, _) = good.rsplit_once('.').expect("a signature");
@@ -128,6 +136,10 @@ async fn every_route_is_open_to_its_roles_and_to_nobody_else() -> anyhow::Result
             "a token not valid yet",
             with("nbf", json!(9_000_000_000_u64)),
         ),
+        ("a token without audience", without("aud")),
+        ("a token without issuer", without("iss")),
+        ("a token without end", without("exp")),
+        ("a token without subject", without("sub")),
         ("a token without tenant", signed(&claims("ada", &all, None))),
         (
             "another secret",
