@@ -58,8 +58,25 @@ async fn a_statement_without_a_filter_sees_the_callers_tenant_alone() -> anyhow:
     }
     // Nor can it write for another, or go around the policy by a partition.
     bound.batch_execute("set postroad.tenant = '7'").await?;
-    let raised = bound.raised("insert into postroad.suppression_list (address, tenant_id, reason) values ('x', 8, 'x')").await?;
-    assert_eq!(raised.code, "42501");
+    let theirs = "select message_id from postroad.messages where tenant_id = 8 limit 1";
+    let theirs = db.client.row(theirs).await?;
+    for statement in [
+        "insert into postroad.suppression_list (address, tenant_id, reason) values ('x', 8, 'x')",
+        "insert into postroad.audit_log (tenant_id, who, action, target) values (8, 'x', 'x', 'x')",
+        "insert into postroad.api_keys (tenant_id, created_by, name, prefix, hash, roles) values (8, 'x', 'x', 'x', 'x', '{sender}')",
+        &format!(
+            "insert into postroad.message_queue (seq, message_id, priority) values (1, '{theirs}', 4)"
+        ),
+        &format!(
+            "insert into postroad.delivery_events (message_id, event_type) values ('{theirs}', 'cancelled')"
+        ),
+        "update postroad.suppression_list set tenant_id = 8",
+        "update postroad.api_keys set tenant_id = null",
+    ] {
+        let raised = bound.raised(statement).await?;
+        let is_policy = raised.message.contains("row-level security");
+        assert!(is_policy, "{statement}: {}", raised.message);
+    }
     assert_eq!(bound.row("with gone as (delete from postroad.message_queue returning 1) select count(*) from gone").await?, "1");
     for table in [
         "messages_default",
