@@ -11,10 +11,10 @@ async fn completing_twice_writes_once() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     let id = db.enqueue_to("a@x.org", "").await?;
     let (lease, _) = db.claim(4, 1).await?;
-    for outcome in [
-        Outcome::new(&lease, &id, "sent"),
-        Outcome::new(&lease, &id, "sent"),
-    ] {
+    // While its lease lasts, and when it is gone.
+    for finished in [false, false, true, true] {
+        let mut outcome = Outcome::new(&lease, &id, "sent");
+        outcome.finished = finished;
         db.complete(&outcome).await?;
     }
     assert_eq!(
