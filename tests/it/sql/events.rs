@@ -56,6 +56,29 @@ async fn register(client: &Client, consumer: &str, more: &str) -> anyhow::Result
         .await
 }
 
+/// Two copies of an app read under one name: what one of them acknowledges must be what both of them saw.
+#[tokio::test]
+async fn two_readers_of_one_name_get_the_same_batch() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let first = db.connect_as("postroad_consumer").await?;
+    let second = db.connect_as("postroad_consumer").await?;
+    let pid = second.row("select pg_backend_pid()").await?;
+    register(&first, "billing", "").await?;
+    db.enqueue_to("a@x.org", "").await?;
+    first.batch_execute("begin").await?;
+    let opened = read(&first, "billing", 1000).await?;
+    assert_eq!(opened.1.len(), 1);
+    db.enqueue_to("b@x.org", "").await?;
+    let waiting = tokio::spawn(async move { read(&second, "billing", 1000).await });
+    db.waits(&pid).await?;
+    first.batch_execute("commit").await?;
+    assert_eq!(waiting.await??, opened);
+
+    assert_eq!(ack(&first, "billing", &opened.0).await?, "t");
+    assert_eq!(drain(&first, "billing", 1000).await?.len(), 1);
+    Ok(())
+}
+
 /// An app that crashes between reading and acknowledging must see the same again; one that acknowledged, nothing twice.
 #[tokio::test]
 async fn each_consumer_gets_each_event_once_and_the_same_batch_until_it_acknowledges()
