@@ -126,6 +126,16 @@ mod tests {
         assert_eq!(backoff.ceiling(i16::MAX), 60 * MINUTE);
     }
 
+    /// What failed together would come back together, and fail together again.
+    #[test]
+    fn delays_are_spread_from_nothing_to_the_ceiling() {
+        let backoff = Backoff::List(vec![MINUTE]);
+        let delays: Vec<_> = (0..200).map(|_| backoff.delay(1, None)).collect();
+        assert!(delays.iter().all(|delay| *delay <= MINUTE));
+        assert!(delays.iter().any(|delay| *delay < MINUTE / 4));
+        assert!(delays.iter().any(|delay| *delay > MINUTE * 3 / 4));
+    }
+
     /// A provider that says when is believed, within bounds.
     #[test]
     fn retry_after_is_a_lower_bound_up_to_an_hour() {

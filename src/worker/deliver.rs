@@ -344,3 +344,67 @@ fn detail(code: Option<&str>, text: Option<&str>, cost: Option<(usize, f64)>) ->
     }
     (!object.is_empty()).then(|| JsonText(serde_json::Value::Object(object).to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::backoff::Backoff;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// How long a new message waits after a fault of the only gateway.
+    fn wait(retry_after: Option<Duration>) -> Duration {
+        let policy = PoolPolicy {
+            send_timeout: SECOND,
+            max_attempts: 1,
+            backoff: Backoff::List(vec![60 * SECOND]),
+            rules: Arc::default(),
+        };
+        let message = Rendered {
+            message_id: Uuid::now_v7(),
+            channel: Channel::Email,
+            message_type: MessageType::Transactional,
+            priority: Priority::P4,
+            attempt: 1,
+            recipient: "ada@example.org".into(),
+            subject: None,
+            body: None,
+            html: None,
+            data: None,
+            options: no_options(),
+            ip_pool: None,
+            tenant_id: None,
+        };
+        let ready = Ready {
+            message,
+            lease_id: Uuid::now_v7(),
+            chosen: None,
+            on_unknown: OnUnknown::Resend,
+            route: None,
+            last: None,
+            at_most: usize::MAX,
+        };
+        let error = SendError::new(Fault::Gateway { retry_after }, "throttled");
+        let outcome = judge(&ready, "x", error, &policy);
+        assert!(!outcome.counted);
+        outcome.retry_after.expect("another attempt")
+    }
+
+    /// A provider may write any date; one that is far off would be a message that never comes back.
+    #[test]
+    fn a_gateways_retry_after_is_a_lower_bound_up_to_an_hour() {
+        assert_eq!(wait(Some(600 * SECOND)), 600 * SECOND);
+        assert_eq!(wait(Some(7200 * SECOND)), 3600 * SECOND);
+        assert!(wait(Some(SECOND)) > SECOND);
+    }
+
+    /// What an outage stopped must not come back all at once.
+    #[test]
+    fn what_no_gateway_took_comes_back_apart() {
+        let waits: Vec<_> = (0..200).map(|_| wait(None)).collect();
+        let (least, most) = (SECOND * 15 / 2, SECOND * 15);
+        assert!(waits.iter().all(|wait| (least..=most).contains(wait)));
+        assert!(waits.iter().any(|wait| *wait < SECOND * 9));
+        assert!(waits.iter().any(|wait| *wait > SECOND * 13));
+    }
+}

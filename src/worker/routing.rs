@@ -431,3 +431,37 @@ impl Drop for Call<'_> {
             .remove(&self.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::outcome::Blame;
+
+    /// A list of dead addresses is no outage, and a destination that defers us is none of the others.
+    #[test]
+    fn only_its_own_faults_shut_a_gateway_and_transient_ones_a_domain() {
+        let transient = Fault::Transient { retry_after: None };
+        let own = Fault::Gateway { retry_after: None };
+        for (fault, is_in_order, takes_domain) in [
+            (Fault::Permanent(Blame::Recipient), true, true),
+            (Fault::Permanent(Blame::Message), true, true),
+            (transient, true, false),
+            (own, false, false),
+            (Fault::Unknown, false, false),
+        ] {
+            let routing = Routing::default();
+            for _ in 0..10 {
+                let domain = Some("one.example");
+                let call = routing.begin("x", Channel::Email, Priority::P4, domain);
+                call.ended(&Err(SendError::new(fault, "test")));
+            }
+            let takes = |domain| {
+                let now = Instant::now();
+                routing.known().is_good("x", Some(domain), now)
+            };
+            assert_eq!(routing.is_in_order("x"), is_in_order, "{fault:?}");
+            assert_eq!(takes("one.example"), takes_domain, "{fault:?}");
+            assert_eq!(takes("two.example"), is_in_order, "{fault:?}");
+        }
+    }
+}
