@@ -143,6 +143,34 @@ async fn a_fault_of_the_gateway_goes_to_the_next_one_in_the_same_attempt() -> an
     Ok(())
 }
 
+/// What may have gone out would go out twice; what a recipient or the message is to blame for, no gateway mends.
+#[tokio::test]
+async fn other_faults_than_the_gateways_are_not_taken_to_the_next_one() -> anyhow::Result<()> {
+    for (answer, event) in [
+        ("unknown", "unknown"),
+        ("permanent", "failed"),
+        ("recipient", "bounced"),
+    ] {
+        let site = Site::new().await?;
+        let (first, second) = (Record::new(&site.directory, "first"), &site.record);
+        let config = format!(
+            "[channels]\nemail = [\"first\", \"second\"]\n{}{}",
+            first.stub("first", &format!("answer = \"{answer}\"")),
+            second.stub("second", "")
+        );
+        let _worker = site.worker("worker", &config)?;
+        let id = site
+            .db
+            .enqueue(1, "options => '{\"on_unknown\": \"hold\"}'")
+            .await?[0];
+        site.db.wait_until_idle().await?;
+        assert_eq!((first.sends(), second.sends()), (vec![id], vec![]));
+        let history = site.history(id).await?;
+        assert_eq!(history, [format!("{event} 1 first stub_{answer}")]);
+    }
+    Ok(())
+}
+
 /// An outage of all gateways must not use up what attempts a message has.
 #[tokio::test]
 async fn an_outage_of_all_gateways_is_waited_for_without_counting_attempts() -> anyhow::Result<()> {
