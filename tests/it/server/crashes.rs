@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::support::db::TestDb;
@@ -45,12 +46,12 @@ async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() -> anyhow::
     let ids = db.enqueue(EVENTS, "").await?;
     let directory = Directory::new()?;
     let (first, address) = serve(&directory, &db, "first").await?;
-    let place = Arc::new(Mutex::new(address));
+    let (moved, place) = watch::channel(address);
     let left: VecDeque<_> = ids.iter().copied().collect();
     let left = Arc::new(Mutex::new(left));
     let mut clients = JoinSet::new();
     for _ in 0..8 {
-        let (left, place) = (Arc::clone(&left), Arc::clone(&place));
+        let (left, mut place) = (Arc::clone(&left), place.clone());
         clients.spawn(async move {
             let mut sender = None;
             let mut lost = 0;
@@ -58,10 +59,10 @@ async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() -> anyhow::
                 let Some(id) = left.lock().expect("a list").pop_front() else {
                     return lost;
                 };
-                let address = *place.lock().expect("an address");
+                let server = *place.borrow();
                 let posted = async {
                     if sender.is_none() {
-                        sender = Some(Sender::connect(address).await?);
+                        sender = Some(Sender::connect(server).await?);
                     }
                     let sender = sender.as_mut().expect("a connection");
                     let body =
@@ -74,7 +75,9 @@ async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() -> anyhow::
                     sender = None;
                     lost += 1;
                     left.lock().expect("a list").push_back(id);
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    if server == address {
+                        let _ = place.wait_for(|place| *place != address).await;
+                    }
                 }
             }
         });
@@ -91,8 +94,8 @@ async fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() -> anyhow::
         (1..i64::from(EVENTS)).contains(&stored),
         "{stored}: it was to be killed in the middle"
     );
-    let (_second, address) = serve(&directory, &db, "second").await?;
-    *place.lock().expect("an address") = address;
+    let (_second, other) = serve(&directory, &db, "second").await?;
+    moved.send_replace(other);
     let mut lost = 0;
     while let Some(client) = clients.join_next().await {
         lost += client?;
