@@ -1,5 +1,7 @@
 //! API keys: made, shown once, used, revoked.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::Api;
@@ -26,8 +28,15 @@ async fn a_revoked_key_ends_within_two_seconds_while_it_is_in_use() -> anyhow::R
         .client
         .rows("select postroad.revoke_api_key(1)")
         .await?;
-    let took = until("the key has ended", async || Ok(ask().await? == 401)).await?;
-    assert!(took.as_secs_f64() < 2.5, "it took {took:?}");
+    let revoked = Instant::now();
+    until("the key has ended", async || {
+        let began = revoked.elapsed();
+        let has_ended = ask().await? == 401;
+        let is_late = began > Duration::from_secs(2);
+        anyhow::ensure!(has_ended || !is_late, "let in by a call {began:?} later");
+        Ok(has_ended)
+    })
+    .await?;
     Ok(())
 }
 

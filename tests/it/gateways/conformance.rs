@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use postroad::gateway::registry::{GatewaySettings, Registry};
 use postroad::gateway::{Gateway, file, stub};
@@ -354,14 +354,13 @@ async fn an_error_shows_neither_address_nor_body_nor_secret() -> anyhow::Result<
 #[tokio::test]
 async fn a_gateway_keeps_the_deadline_when_nothing_answers() -> anyhow::Result<()> {
     for (subject, fault) in silent().await? {
-        let deadline = soon();
-        let result = subject
-            .gateway
-            .send(&subject.message(subject.channels[0]), deadline)
-            .await;
-        let late = Instant::now().saturating_duration_since(deadline);
+        let message = subject.message(subject.channels[0]);
+        let result = tokio::select! {
+            biased;
+            result = subject.gateway.send(&message, soon()) => result,
+            _ = subject.gateway.send(&message, later()) => panic!("{}: not by its deadline", subject.gateway.name()),
+        };
         assert_eq!(result.expect_err("no answer").fault, fault);
-        assert!(late < Duration::from_secs(2), "{late:?} late");
     }
     Ok(())
 }

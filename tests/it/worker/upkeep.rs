@@ -1,6 +1,6 @@
 //! What every process does beside its role, and what only one of them may.
 
-use std::time::Duration;
+use uuid::Uuid;
 
 use super::*;
 use crate::support::wait::until;
@@ -14,7 +14,7 @@ async fn when_the_elected_maintainer_is_killed_another_takes_over() -> anyhow::R
     until("one is elected", async || Ok(elected(&first))).await?;
     let second = site.node("second", &["maintain"], "")?;
     let _worker = site.accepting("worker")?;
-    let floor_rises = async || -> anyhow::Result<Duration> {
+    let floor_rises = async || {
         site.db.enqueue(5, "priority => 'P1'").await?;
         let condition = "(select last_value from postroad.queue_floor_p1) >= (select last_value from postroad.queue_seq_p1)";
         site.db.wait_until(condition).await
@@ -22,9 +22,8 @@ async fn when_the_elected_maintainer_is_killed_another_takes_over() -> anyhow::R
     floor_rises().await?;
     assert!(!elected(&second), "two are elected");
     first.kill();
-    let waited = floor_rises().await?;
+    floor_rises().await?;
     assert!(elected(&second));
-    assert!(waited.as_secs() < 10, "{waited:?}");
     Ok(())
 }
 
@@ -104,29 +103,34 @@ async fn a_rescue_that_fails_does_not_keep_others_from_being_rescued() -> anyhow
     Ok(())
 }
 
-/// Due times do not come in order: one that is committed after a later one was promoted is not passed over for long.
+/// Due times are not committed in their order: one that comes after later ones were promoted is not passed over.
 #[tokio::test]
-async fn a_due_message_that_is_committed_late_is_promoted_at_once() -> anyhow::Result<()> {
-    let site = Site::new().await?;
-    let _maintain = site.maintain()?;
-    let late = site.db.connect().await?;
-    let enqueue = |ms: u32| {
-        format!(
-            "select postroad.enqueue('email', 'u@example.org', body => 'x',
-             scheduled_for => clock_timestamp() + interval '{ms} ms')"
-        )
+async fn a_due_message_that_is_committed_late_is_promoted_next() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let ids = db
+        .enqueue(2, "scheduled_for => clock_timestamp() + interval '1 h'")
+        .await?;
+    let due = async |id: &Uuid, at: &str| {
+        let update =
+            format!("update postroad.scheduled set due_at = {at} where message_id = '{id}'");
+        db.client.batch_execute(&update).await
     };
-    late.batch_execute("begin").await?;
-    late.batch_execute(&enqueue(100)).await?;
-    site.db.client.batch_execute(&enqueue(200)).await?;
-    site.db
-        .wait_until("count(*) = 1 from postroad.message_queue")
-        .await?;
-    late.batch_execute("commit").await?;
-    let waited = site
-        .db
-        .wait_until("count(*) = 2 from postroad.message_queue")
-        .await?;
-    assert!(waited < Duration::from_secs(2), "{waited:?}");
+    due(&ids[0], "clock_timestamp()").await?;
+    let promote =
+        "select promoted, reached::text, reached <= clock_timestamp() - interval '2 seconds'
+        from postroad.promote_due(4::smallint)";
+    let row = db.client.query_one(promote, &[]).await?;
+    let (promoted, reached): (i32, String) = (row.get(0), row.get(1));
+    assert_eq!((promoted, row.get(2)), (1, true), "{reached}");
+
+    let promote = format!("select promoted from postroad.promote_due(4::smallint, '{reached}')");
+    due(
+        &ids[1],
+        &format!("timestamptz '{reached}' - interval '1 us'"),
+    )
+    .await?;
+    assert_eq!(db.value::<i32>(&promote).await?, 0, "before its place");
+    due(&ids[1], &format!("'{reached}'")).await?;
+    assert_eq!(db.value::<i32>(&promote).await?, 1);
     Ok(())
 }

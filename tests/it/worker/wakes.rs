@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use futures_util::future::poll_fn;
 use tokio_postgres::AsyncMessage;
@@ -10,8 +9,8 @@ use tokio_postgres::AsyncMessage;
 use super::*;
 use crate::support::wait::until;
 
-/// A poll that a test would notice.
-const RARE: &str = "[worker.pools.P3]\npoll = \"30s\"\n[worker.pools.P4]\npoll = \"30s\"\n";
+/// A poll that no test waits for: what is found was notified.
+const RARE: &str = "[worker.pools.P3]\npoll = \"1h\"\n[worker.pools.P4]\npoll = \"1h\"\n";
 
 /// Enqueues so many messages in transactions of their own.
 const MANY: &str = "do $$ begin for n in 1..2000 loop
@@ -71,14 +70,8 @@ async fn an_idle_worker_is_woken_long_before_its_poll() -> anyhow::Result<()> {
     let _worker = site.worker("worker", &format!("{RARE}{}", site.record.stub("stub", "")))?;
     for n in 1..=5 {
         site.asleep(4).await?;
-        let started = Instant::now();
         site.db.enqueue(1, "").await?;
         site.record.wait_for(n).await?;
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            started.elapsed()
-        );
     }
     Ok(())
 }
@@ -190,7 +183,7 @@ async fn an_idle_node_is_woken_beside_a_saturated_one() -> anyhow::Result<()> {
     let hanging = Record::new(&site.directory, "hanging");
     let _saturated = only("saturated", &hanging, "hang = true", "500ms")?;
     site.asleep(4).await?;
-    let _idle = only("idle", &site.record, "", "60s")?;
+    let _idle = only("idle", &site.record, "", "1h")?;
     // The first one claims twice a second; one that has not for long is the other, asleep.
     site.db
         .wait_until(
@@ -202,13 +195,7 @@ async fn an_idle_node_is_woken_beside_a_saturated_one() -> anyhow::Result<()> {
     site.db.client.batch_execute(notify).await?;
     site.db.enqueue(100, "").await?;
     hanging.wait_for(2).await?;
-    let started = Instant::now();
     site.record.wait_for(1).await?;
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
     // And from here on it is notified.
     site.asleep(4).await?;
     let sent = site.record.sends().len();
@@ -217,13 +204,7 @@ async fn an_idle_node_is_woken_beside_a_saturated_one() -> anyhow::Result<()> {
         .batch_execute("reset postroad.notify")
         .await?;
     site.db.enqueue(1, "").await?;
-    let started = Instant::now();
     site.record.wait_for(sent + 1).await?;
-    assert!(
-        started.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        started.elapsed()
-    );
     Ok(())
 }
 
@@ -243,12 +224,6 @@ async fn a_worker_that_connects_again_looks_for_what_it_may_have_missed() -> any
                and l.database = (select d.oid from pg_database as d where d.datname = current_database())",
         )
         .await?;
-    let started = Instant::now();
     site.record.wait_for(1).await?;
-    assert!(
-        started.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        started.elapsed()
-    );
     Ok(())
 }
