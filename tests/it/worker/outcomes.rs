@@ -3,6 +3,8 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::support::http_double::HttpDouble;
+use crate::support::smtp_sink::{Answer, SmtpSink, Stage};
 use crate::support::wait::until;
 
 /// Delays that a test can wait for.
@@ -380,5 +382,50 @@ async fn an_emergency_goes_out_at_once_behind_campaigns_that_hang() -> anyhow::R
     let ended = "select count(*) from postroad.delivery_events as e
         join postroad.messages as m using (message_id) where m.priority = 3";
     assert_eq!(site.db.value::<i64>(ended).await?, 0, "they hang on");
+    Ok(())
+}
+
+/// The sessions that a server takes are counted for each priority: a campaign that hangs in the only one of its own must
+/// not keep an alarm out.
+#[tokio::test]
+async fn an_emergency_has_sessions_of_its_own() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let sink = SmtpSink::start().at(Stage::Dot, 1, Answer::Hang).await?;
+    let config = format!(
+        "[worker]\nsend_timeout = \"1h\"\n[gateways.only]\ntype = 'smtp'\nconnections = 1\n\
+         url = 'smtp://127.0.0.1:{}?tls=none'\nfrom = 'a@example.org'\n",
+        sink.port()
+    );
+    let _worker = site.worker("worker", &config)?;
+    site.db.enqueue(1, "priority => 'P3'").await?;
+    until("it hangs", async || Ok(sink.count("DATA") == 1)).await?;
+    let alarm = site.db.enqueue(1, "message_type => 'emergency'").await?[0];
+    until("the alarm is out", async || Ok(!sink.mails().is_empty())).await?;
+    site.db
+        .wait_until(&format!(
+            "(select status from postroad.status('{alarm}')) = 'sent'"
+        ))
+        .await?;
+    assert_eq!(sink.sessions(), 2);
+    Ok(())
+}
+
+/// An outcome that Postgres refuses would be written again for ever, and with it those beside it.
+#[tokio::test]
+async fn an_id_that_cannot_be_stored_is_left_out() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let provider = HttpDouble::answering(201, r#"{"sid": "SM\u0000", "status": "queued"}"#).await;
+    let config = format!(
+        "[gateways.twilio]\ntype = 'twilio'\naccount_sid = 'AC1'\nauth_token = 'x'\nfrom = '+15005550006'\napi_url = '{}'\n",
+        provider.url()
+    );
+    let _worker = site.worker("worker", &config)?;
+    let statement = "select postroad.enqueue('sms', '+14155550100', body => 'x')";
+    site.db.client.batch_execute(statement).await?;
+    site.db.wait_until_idle().await?;
+    let stored =
+        "select event_type || coalesce(external_id, ' without id') from postroad.delivery_events";
+    assert_eq!(site.db.value::<String>(stored).await?, "sent without id");
+    assert_eq!(provider.requests().len(), 1);
     Ok(())
 }
