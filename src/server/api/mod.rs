@@ -1,6 +1,7 @@
 //! The HTTP API, `/api/v1`: a request is checked here, and answered by the SQL function that its row of `api_routes`
 //! names, in one statement.
 
+mod answering;
 mod bulk;
 mod callers;
 mod encoding;
@@ -8,7 +9,9 @@ mod jwks;
 mod jwt;
 mod key;
 mod limiter;
+mod once;
 mod problem;
+mod reading;
 mod roles;
 pub mod settings;
 mod table;
@@ -19,27 +22,25 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use deadpool_postgres::Pool;
-use hyper::header::{
-    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY,
-};
-use hyper::{HeaderMap, Method, StatusCode};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Method, StatusCode};
 use ring::digest::{SHA256, digest};
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use settings::Settings;
 
 use super::request::Request;
-use super::respond::{self, Refusal, Response};
+use super::respond::{Refusal, Response};
 use super::route::{Handler, Route};
 use crate::db::http::{self, Answer, Call, Recalled};
 use crate::db::pool::Database;
+use answering::{limit_headers, respond_with};
 use bulk::Lines;
 use callers::{Caller, Callers};
-use limiter::Taken;
-use problem::{PROBLEM_JSON, Problem};
+use once::{Once, idempotency_key};
+use problem::Problem;
+use reading::{check_json, is_gzip, is_ndjson, parameters};
 use roles::Roles;
 use table::{Endpoint, Found, PREFIX, Tables};
 
@@ -53,10 +54,7 @@ const STREAM_STATEMENT: &str = "set local statement_timeout = '10min'";
 
 const JSON: &str = "application/json";
 
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const IDEMPOTENCY_REPLAY: HeaderName = HeaderName::from_static("idempotency-replay");
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Answers the calls of the API.
 pub struct Api {
@@ -404,141 +402,5 @@ impl Handler for OpenApi {
             body: table.openapi.to_vec(),
         };
         Ok(respond_with(&request.headers, answer))
-    }
-}
-
-/// A call that is to run once.
-struct Once<'a> {
-    key: Option<&'a str>,
-    /// What of the call the fingerprint stands for, beside the body.
-    seed: String,
-    is_replay: bool,
-}
-
-impl Once<'_> {
-    /// The answer that was given before; `None` when the call is to run now.
-    fn recalled(&mut self, recalled: Recalled) -> Result<Option<Answer>, Problem> {
-        match recalled {
-            Recalled::New => Ok(None),
-            Recalled::Known(answer) => {
-                self.is_replay = true;
-                Ok(Some(answer))
-            }
-            Recalled::Running => {
-                let detail = "a call with this key is running; ask again when it has been answered";
-                let problem = Problem::new(StatusCode::CONFLICT, "call_is_running", detail);
-                Err(problem.about("Idempotency-Key").with(RETRY_AFTER, 1.into()))
-            }
-            Recalled::Reused | Recalled::Seen => {
-                let detail = "the key came with another call before";
-                Err(
-                    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key_reused", detail)
-                        .about("Idempotency-Key"),
-                )
-            }
-        }
-    }
-}
-
-/// The idempotency key of a request, where it has one: 1 to 255 visible ASCII characters.
-fn idempotency_key(request: &Request) -> Result<Option<String>, Problem> {
-    let wrong = || {
-        Problem::bad_request("must be 1 to 255 visible ASCII characters, once")
-            .about("Idempotency-Key")
-    };
-    if !request.headers.contains_key(IDEMPOTENCY_KEY) {
-        return Ok(None);
-    }
-    let key = request.header(IDEMPOTENCY_KEY).ok_or_else(wrong)?;
-    match (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => Ok(Some(key.to_owned())),
-        false => Err(wrong()),
-    }
-}
-
-/// What SQL gets of path and query: strings by name, as JSON.
-fn parameters(path: Vec<(&str, String)>, query: Option<&str>) -> Result<String, Problem> {
-    let query = query.unwrap_or_default();
-    if path.is_empty() && query.is_empty() {
-        return Ok("{}".into());
-    }
-    let mut parameters = Map::new();
-    for (name, value) in path {
-        parameters.insert(name.to_owned(), Value::String(value));
-    }
-    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let known = parameters.insert(name.to_string(), Value::String(value.into_owned()));
-        if known.is_some() {
-            return Err(Problem::bad_request("is given twice").about(&name));
-        }
-    }
-    Ok(Value::Object(parameters).to_string())
-}
-
-/// Sees whether it is JSON, without keeping any of it. Postgres would see too, but quote it in its log.
-fn check_json(body: &[u8]) -> Result<(), Problem> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Problem::bad_request("the body is not UTF-8").at("#"))?;
-    let checked: Result<IgnoredAny, _> = serde_json::from_str(text);
-    checked.map(drop).map_err(|error| {
-        let place = format!(
-            "the body is no JSON at line {}, column {}",
-            error.line(),
-            error.column()
-        );
-        Problem::bad_request(place).at("#")
-    })
-}
-
-fn is_gzip(request: &Request) -> Result<bool, Problem> {
-    encoding::is_gzip(&request.headers).map_err(|()| {
-        let detail = "of encodings, gzip alone is taken";
-        Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_encoding",
-            detail,
-        )
-        .about("Content-Encoding")
-    })
-}
-
-fn is_ndjson(request: &Request) -> bool {
-    let given = request.header(CONTENT_TYPE.as_str()).unwrap_or_default();
-    let media_type = given.split(';').next().unwrap_or_default().trim();
-    [
-        "application/x-ndjson",
-        "application/ndjson",
-        "application/jsonl",
-    ]
-    .iter()
-    .any(|known| media_type.eq_ignore_ascii_case(known))
-}
-
-fn respond_with(request_headers: &HeaderMap, answer: Answer) -> Response {
-    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let content_type = match status.as_u16() {
-        400.. => PROBLEM_JSON,
-        _ => JSON,
-    };
-    let deflated = encoding::deflated(request_headers, &answer.body);
-    let is_deflated = deflated.is_some();
-    let mut response = respond::whole(status, content_type, deflated.unwrap_or(answer.body));
-    let headers = response.headers_mut();
-    headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    if is_deflated {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    response
-}
-
-/// What the caller may still ask (draft-ietf-httpapi-ratelimit-headers).
-fn limit_headers(headers: &mut HeaderMap, taken: &Taken) {
-    let seconds = taken.wait.as_secs_f64().ceil() as u64;
-    let policy = format!("\"caller\";q={};w=1", taken.limit);
-    let limit = format!("\"caller\";r={};t={seconds}", taken.remaining);
-    for (name, value) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, limit)] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            headers.insert(name, value);
-        }
     }
 }
