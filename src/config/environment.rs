@@ -10,53 +10,49 @@ struct Known {
     name: &'static str,
     /// It is configured when one of these is set; one that ends in `_ENABLED`, when it says so.
     any_of: &'static [&'static str],
-    /// Setting, variable, and what the variable holds. Of two variables for a setting the later one wins.
-    settings: &'static [(&'static str, &'static str, Kind)],
+    settings: Settings,
 }
 
-enum Kind {
-    Text,
-    Integer,
-}
+/// Each setting with its variable. Of two variables for a setting the later one wins.
+type Settings = &'static [(&'static str, &'static str)];
+
+/// Settings that are whole numbers; the others are text.
+const INTEGERS: [&str; 1] = ["port"];
 
 const KNOWN: &[Known] = &[
     Known {
         name: "smtp",
         any_of: &["SMTP_URL", "SMTP_HOST"],
         settings: &[
-            ("url", "SMTP_URL", Kind::Text),
-            ("host", "SMTP_HOST", Kind::Text),
-            ("port", "SMTP_PORT", Kind::Integer),
-            ("username", "SMTP_USERNAME", Kind::Text),
-            ("password", "SMTP_PASSWORD", Kind::Text),
-            ("from", "MAIL_FROM", Kind::Text),
+            ("url", "SMTP_URL"),
+            ("host", "SMTP_HOST"),
+            ("port", "SMTP_PORT"),
+            ("username", "SMTP_USERNAME"),
+            ("password", "SMTP_PASSWORD"),
+            ("from", "MAIL_FROM"),
         ],
     },
     Known {
         name: "twilio",
         any_of: &["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"],
         settings: &[
-            ("account_sid", "TWILIO_ACCOUNT_SID", Kind::Text),
-            ("auth_token", "TWILIO_AUTH_TOKEN", Kind::Text),
-            ("from", "TWILIO_FROM_NUMBER", Kind::Text),
-            (
-                "messaging_service_sid",
-                "TWILIO_MESSAGING_SERVICE_SID",
-                Kind::Text,
-            ),
-            ("api_url", "TWILIO_API_URL", Kind::Text),
+            ("account_sid", "TWILIO_ACCOUNT_SID"),
+            ("auth_token", "TWILIO_AUTH_TOKEN"),
+            ("from", "TWILIO_FROM_NUMBER"),
+            ("messaging_service_sid", "TWILIO_MESSAGING_SERVICE_SID"),
+            ("api_url", "TWILIO_API_URL"),
         ],
     },
     Known {
         name: "bandwidth",
         any_of: &["BANDWIDTH_ACCOUNT_ID", "BANDWIDTH_API_TOKEN"],
         settings: &[
-            ("account_id", "BANDWIDTH_ACCOUNT_ID", Kind::Text),
-            ("api_token", "BANDWIDTH_API_TOKEN", Kind::Text),
-            ("api_secret", "BANDWIDTH_API_SECRET", Kind::Text),
-            ("application_id", "BANDWIDTH_APPLICATION_ID", Kind::Text),
-            ("from", "BANDWIDTH_FROM_NUMBER", Kind::Text),
-            ("api_url", "BANDWIDTH_API_URL", Kind::Text),
+            ("account_id", "BANDWIDTH_ACCOUNT_ID"),
+            ("api_token", "BANDWIDTH_API_TOKEN"),
+            ("api_secret", "BANDWIDTH_API_SECRET"),
+            ("application_id", "BANDWIDTH_APPLICATION_ID"),
+            ("from", "BANDWIDTH_FROM_NUMBER"),
+            ("api_url", "BANDWIDTH_API_URL"),
         ],
     },
     Known {
@@ -64,185 +60,142 @@ const KNOWN: &[Known] = &[
         // Not the keys: they are often there for another of OVH's services.
         any_of: &["OVH_SMS_SERVICE", "OVH_SMS_SENDER"],
         settings: &[
-            ("application_key", "OVH_APPLICATION_KEY", Kind::Text),
-            ("application_secret", "OVH_APPLICATION_SECRET", Kind::Text),
-            ("consumer_key", "OVH_CONSUMER_KEY", Kind::Text),
-            ("service", "OVH_SMS_SERVICE", Kind::Text),
-            ("sender", "OVH_SMS_SENDER", Kind::Text),
-            ("api_url", "OVH_API_URL", Kind::Text),
+            ("application_key", "OVH_APPLICATION_KEY"),
+            ("application_secret", "OVH_APPLICATION_SECRET"),
+            ("consumer_key", "OVH_CONSUMER_KEY"),
+            ("service", "OVH_SMS_SERVICE"),
+            ("sender", "OVH_SMS_SENDER"),
+            ("api_url", "OVH_API_URL"),
         ],
     },
     Known {
         name: "webhook",
         any_of: &["WEBHOOK_SIGNING_SECRET"],
-        settings: &[("secret", "WEBHOOK_SIGNING_SECRET", Kind::Text)],
+        settings: &[("secret", "WEBHOOK_SIGNING_SECRET")],
     },
     Known {
         name: "fcm",
         any_of: &["GOOGLE_APPLICATION_CREDENTIALS", "FCM_SERVER_KEY"],
         settings: &[
-            (
-                "credentials_file",
-                "GOOGLE_APPLICATION_CREDENTIALS",
-                Kind::Text,
-            ),
-            ("project_id", "FCM_PROJECT_ID", Kind::Text),
-            ("api_url", "FCM_API_URL", Kind::Text),
-            ("server_key", "FCM_SERVER_KEY", Kind::Text),
+            ("credentials_file", "GOOGLE_APPLICATION_CREDENTIALS"),
+            ("project_id", "FCM_PROJECT_ID"),
+            ("api_url", "FCM_API_URL"),
+            ("server_key", "FCM_SERVER_KEY"),
         ],
     },
     Known {
         name: "apns",
         any_of: &["APNS_KEY_FILE"],
         settings: &[
-            ("key_file", "APNS_KEY_FILE", Kind::Text),
-            ("key_id", "APNS_KEY_ID", Kind::Text),
-            ("team_id", "APNS_TEAM_ID", Kind::Text),
-            ("topic", "APNS_TOPIC", Kind::Text),
-            ("environment", "APNS_ENVIRONMENT", Kind::Text),
-            ("api_url", "APNS_API_URL", Kind::Text),
+            ("key_file", "APNS_KEY_FILE"),
+            ("key_id", "APNS_KEY_ID"),
+            ("team_id", "APNS_TEAM_ID"),
+            ("topic", "APNS_TOPIC"),
+            ("environment", "APNS_ENVIRONMENT"),
+            ("api_url", "APNS_API_URL"),
         ],
     },
     Known {
         name: "webpush",
         any_of: &["WEBPUSH_VAPID_PRIVATE_KEY"],
         settings: &[
-            ("vapid_private_key", "WEBPUSH_VAPID_PRIVATE_KEY", Kind::Text),
-            ("vapid_subject", "WEBPUSH_VAPID_SUBJECT", Kind::Text),
+            ("vapid_private_key", "WEBPUSH_VAPID_PRIVATE_KEY"),
+            ("vapid_subject", "WEBPUSH_VAPID_SUBJECT"),
         ],
     },
     Known {
         name: "postal",
         any_of: &["POSTAL_API_KEY", "POSTAL_SERVER_KEY"],
         settings: &[
-            ("api_url", "POSTAL_API_URL", Kind::Text),
-            ("api_key", "POSTAL_SERVER_KEY", Kind::Text),
-            ("api_key", "POSTAL_API_KEY", Kind::Text),
-            ("from", "MAIL_FROM", Kind::Text),
-            ("from", "POSTAL_FROM_ADDRESS", Kind::Text),
+            ("api_url", "POSTAL_API_URL"),
+            ("api_key", "POSTAL_SERVER_KEY"),
+            ("api_key", "POSTAL_API_KEY"),
+            ("from", "MAIL_FROM"),
+            ("from", "POSTAL_FROM_ADDRESS"),
         ],
     },
     Known {
         name: "ses",
         any_of: &["SES_FROM_ADDRESS"], // not AWS's own: they may be there for other ends
         settings: &[
-            ("access_key_id", "AWS_ACCESS_KEY_ID", Kind::Text),
-            ("secret_access_key", "AWS_SECRET_ACCESS_KEY", Kind::Text),
-            ("session_token", "AWS_SESSION_TOKEN", Kind::Text),
-            ("region", "AWS_DEFAULT_REGION", Kind::Text),
-            ("region", "AWS_REGION", Kind::Text),
-            ("api_url", "SES_API_URL", Kind::Text),
-            ("configuration_set", "SES_CONFIGURATION_SET", Kind::Text),
-            ("from", "SES_FROM_ADDRESS", Kind::Text),
+            ("access_key_id", "AWS_ACCESS_KEY_ID"),
+            ("secret_access_key", "AWS_SECRET_ACCESS_KEY"),
+            ("session_token", "AWS_SESSION_TOKEN"),
+            ("region", "AWS_DEFAULT_REGION"),
+            ("region", "AWS_REGION"),
+            ("api_url", "SES_API_URL"),
+            ("configuration_set", "SES_CONFIGURATION_SET"),
+            ("from", "SES_FROM_ADDRESS"),
         ],
     },
     Known {
         name: "sendgrid",
         any_of: &["SENDGRID_API_KEY"],
         settings: &[
-            ("api_key", "SENDGRID_API_KEY", Kind::Text),
-            ("api_url", "SENDGRID_API_URL", Kind::Text),
-            ("from", "MAIL_FROM", Kind::Text),
+            ("api_key", "SENDGRID_API_KEY"),
+            ("api_url", "SENDGRID_API_URL"),
+            ("from", "MAIL_FROM"),
         ],
     },
     Known {
         name: "mailgun",
         any_of: &["MAILGUN_API_KEY"],
         settings: &[
-            ("api_key", "MAILGUN_API_KEY", Kind::Text),
-            ("domain", "MAILGUN_DOMAIN", Kind::Text),
-            ("region", "MAILGUN_REGION", Kind::Text),
-            ("api_url", "MAILGUN_API_URL", Kind::Text),
-            ("from", "MAIL_FROM", Kind::Text),
+            ("api_key", "MAILGUN_API_KEY"),
+            ("domain", "MAILGUN_DOMAIN"),
+            ("region", "MAILGUN_REGION"),
+            ("api_url", "MAILGUN_API_URL"),
+            ("from", "MAIL_FROM"),
         ],
     },
     Known {
         name: "sns",
         any_of: &["SNS_ENABLED"], // not AWS's own: they may be there for other ends
         settings: &[
-            ("access_key_id", "AWS_ACCESS_KEY_ID", Kind::Text),
-            ("secret_access_key", "AWS_SECRET_ACCESS_KEY", Kind::Text),
-            ("session_token", "AWS_SESSION_TOKEN", Kind::Text),
-            ("region", "AWS_DEFAULT_REGION", Kind::Text),
-            ("region", "AWS_REGION", Kind::Text),
-            ("api_url", "SNS_API_URL", Kind::Text),
+            ("access_key_id", "AWS_ACCESS_KEY_ID"),
+            ("secret_access_key", "AWS_SECRET_ACCESS_KEY"),
+            ("session_token", "AWS_SESSION_TOKEN"),
+            ("region", "AWS_DEFAULT_REGION"),
+            ("region", "AWS_REGION"),
+            ("api_url", "SNS_API_URL"),
         ],
     },
 ];
 
-/// The endpoints to which providers post: each is configured when what proves a request is set.
-const KNOWN_WEBHOOKS: &[Known] = &[
-    Known {
-        name: "postal",
-        any_of: &["POSTAL_WEBHOOK_PUBLIC_KEY", "POSTAL_JWKS_URL"],
-        settings: &[
-            ("public_keys", "POSTAL_WEBHOOK_PUBLIC_KEY", Kind::Text),
-            ("jwks_url", "POSTAL_JWKS_URL", Kind::Text),
+/// The endpoints to which providers post: each is configured when one of its variables is set, which hold what proves a
+/// request.
+const KNOWN_WEBHOOKS: &[(&str, Settings)] = &[
+    (
+        "postal",
+        &[
+            ("public_keys", "POSTAL_WEBHOOK_PUBLIC_KEY"),
+            ("jwks_url", "POSTAL_JWKS_URL"),
         ],
-    },
-    Known {
-        name: "ses",
-        any_of: &["SNS_TOPIC_ARNS"],
-        settings: &[("topic_arns", "SNS_TOPIC_ARNS", Kind::Text)],
-    },
-    Known {
-        name: "sendgrid",
-        any_of: &["SENDGRID_WEBHOOK_PUBLIC_KEY"],
-        settings: &[("public_keys", "SENDGRID_WEBHOOK_PUBLIC_KEY", Kind::Text)],
-    },
-    Known {
-        name: "mailgun",
-        any_of: &["MAILGUN_WEBHOOK_SIGNING_KEY"],
-        settings: &[("signing_keys", "MAILGUN_WEBHOOK_SIGNING_KEY", Kind::Text)],
-    },
-    Known {
-        name: "sns",
-        any_of: &["SNS_TOPIC_ARNS"],
-        settings: &[("topic_arns", "SNS_TOPIC_ARNS", Kind::Text)],
-    },
-    Known {
-        name: "smtp",
-        any_of: &["SMTP_WEBHOOK_TOKEN"],
-        settings: &[("token", "SMTP_WEBHOOK_TOKEN", Kind::Text)],
-    },
-    Known {
-        name: "twilio",
-        any_of: &["TWILIO_AUTH_TOKEN"],
-        settings: &[("auth_token", "TWILIO_AUTH_TOKEN", Kind::Text)],
-    },
-    Known {
-        name: "bandwidth",
-        any_of: &["BANDWIDTH_CALLBACK_USERNAME", "BANDWIDTH_CALLBACK_PASSWORD"],
-        settings: &[
-            ("username", "BANDWIDTH_CALLBACK_USERNAME", Kind::Text),
-            ("password", "BANDWIDTH_CALLBACK_PASSWORD", Kind::Text),
+    ),
+    ("ses", &[("topic_arns", "SNS_TOPIC_ARNS")]),
+    (
+        "sendgrid",
+        &[("public_keys", "SENDGRID_WEBHOOK_PUBLIC_KEY")],
+    ),
+    (
+        "mailgun",
+        &[("signing_keys", "MAILGUN_WEBHOOK_SIGNING_KEY")],
+    ),
+    ("sns", &[("topic_arns", "SNS_TOPIC_ARNS")]),
+    ("smtp", &[("token", "SMTP_WEBHOOK_TOKEN")]),
+    ("twilio", &[("auth_token", "TWILIO_AUTH_TOKEN")]),
+    (
+        "bandwidth",
+        &[
+            ("username", "BANDWIDTH_CALLBACK_USERNAME"),
+            ("password", "BANDWIDTH_CALLBACK_PASSWORD"),
         ],
-    },
-    Known {
-        name: "ovh",
-        any_of: &["OVH_CALLBACK_SECRET"],
-        settings: &[("secret", "OVH_CALLBACK_SECRET", Kind::Text)],
-    },
-    Known {
-        name: "fcm",
-        any_of: &["FCM_WEBHOOK_TOKEN"],
-        settings: &[("token", "FCM_WEBHOOK_TOKEN", Kind::Text)],
-    },
-    Known {
-        name: "apns",
-        any_of: &["APNS_WEBHOOK_TOKEN"],
-        settings: &[("token", "APNS_WEBHOOK_TOKEN", Kind::Text)],
-    },
-    Known {
-        name: "webpush",
-        any_of: &["WEBPUSH_WEBHOOK_TOKEN"],
-        settings: &[("token", "WEBPUSH_WEBHOOK_TOKEN", Kind::Text)],
-    },
-    Known {
-        name: "generic",
-        any_of: &["POSTROAD_WEBHOOK_SECRET"],
-        settings: &[("secret", "POSTROAD_WEBHOOK_SECRET", Kind::Text)],
-    },
+    ),
+    ("ovh", &[("secret", "OVH_CALLBACK_SECRET")]),
+    ("fcm", &[("token", "FCM_WEBHOOK_TOKEN")]),
+    ("apns", &[("token", "APNS_WEBHOOK_TOKEN")]),
+    ("webpush", &[("token", "WEBPUSH_WEBHOOK_TOKEN")]),
+    ("generic", &[("secret", "POSTROAD_WEBHOOK_SECRET")]),
 ];
 
 /// A variable that, when it says `false`, leaves out what the environment says of a channel.
@@ -310,7 +263,19 @@ pub(super) fn add_gateways(
             off.extend(switch.gateways);
         }
     }
-    add("gateways", KNOWN, &off, gateways, variable)
+    for known in KNOWN {
+        let mut configured = false;
+        for name in known.any_of {
+            configured |= match variable(name) {
+                Some(text) if name.ends_with("_ENABLED") => yes_or_no(name, &text)?,
+                text => text.is_some(),
+            };
+        }
+        if configured && !off.contains(&known.name) {
+            add("gateways", known.name, known.settings, gateways, variable)?;
+        }
+    }
+    Ok(())
 }
 
 /// The same for the endpoints to which providers post.
@@ -322,44 +287,41 @@ pub(super) fn add_webhooks(
     webhooks: &mut Table,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), ConfigError> {
-    add("webhooks", KNOWN_WEBHOOKS, &[], webhooks, variable)
+    for (name, settings) in KNOWN_WEBHOOKS {
+        if settings.iter().any(|(_, name)| variable(name).is_some()) {
+            add("webhooks", name, settings, webhooks, variable)?;
+        }
+    }
+    Ok(())
 }
 
+/// Adds the table `place.name`, unless there is one.
 fn add(
     place: &str,
-    known: &[Known],
-    off: &[&str],
+    name: &str,
+    settings: Settings,
     tables: &mut Table,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(), ConfigError> {
-    for known in known {
-        let mut configured = false;
-        for name in known.any_of {
-            configured |= match variable(name) {
-                Some(text) if name.ends_with("_ENABLED") => yes_or_no(name, &text)?,
-                text => text.is_some(),
-            };
-        }
-        if !configured || off.contains(&known.name) || tables.contains_key(known.name) {
-            continue;
-        }
-        let mut table = Table::new();
-        table.insert("type".into(), known.name.into());
-        for (setting, name, kind) in known.settings {
-            let Some(text) = variable(name) else { continue };
-            let value = match kind {
-                Kind::Text => Value::String(text),
-                Kind::Integer => Value::Integer(text.trim().parse().map_err(|_| {
-                    ConfigError::new(
-                        format!("{place}.{}.{setting}", known.name),
-                        format!("the environment variable {name} must be a whole number"),
-                    )
-                })?),
-            };
-            table.insert((*setting).into(), value);
-        }
-        tables.insert(known.name.into(), table.into());
+    if tables.contains_key(name) {
+        return Ok(());
     }
+    let mut table = Table::new();
+    table.insert("type".into(), name.into());
+    for (setting, from) in settings {
+        let Some(text) = variable(from) else { continue };
+        let value = match INTEGERS.contains(setting) {
+            false => Value::String(text),
+            true => Value::Integer(text.trim().parse().map_err(|_| {
+                ConfigError::new(
+                    format!("{place}.{name}.{setting}"),
+                    format!("the environment variable {from} must be a whole number"),
+                )
+            })?),
+        };
+        table.insert((*setting).into(), value);
+    }
+    tables.insert(name.into(), table.into());
     Ok(())
 }
 
