@@ -24,6 +24,7 @@ mod report;
 mod single;
 mod smtp;
 mod snapshot;
+mod suppressions;
 mod wal;
 mod webhooks;
 mod worker;
@@ -44,7 +45,7 @@ use report::Report;
 const SUBJECT_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The subjects, by the letter that `--only` takes.
-const SUBJECTS: [(char, &str); 14] = [
+const SUBJECTS: [(char, &str); 15] = [
     ('a', "single enqueue"),
     ('b', "bulk enqueue"),
     ('c', "drain"),
@@ -57,6 +58,7 @@ const SUBJECTS: [(char, &str); 14] = [
     ('j', "failover"),
     ('k', "HTTP gateway"),
     ('l', "SMTP"),
+    ('m', "suppression checks by length of the list"),
     ('w', "webhooks"),
     ('x', "POST /messages"),
 ];
@@ -143,6 +145,7 @@ impl Bench {
             'j' => failover::measure(self).await,
             'k' => http::measure(self).await,
             'l' => smtp::measure(self).await,
+            'm' => suppressions::measure(self).await,
             'w' => webhooks::measure(self).await,
             _ => api::measure(self).await,
         }

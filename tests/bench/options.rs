@@ -21,6 +21,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     rounds: Option<u8>,
 
+    /// Entries of the long suppression list, for m [default: 10000000, quick: 200000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(20_000..=100_000_000))]
+    list: Option<i64>,
+
     /// A setting of Postgres to try, such as jit=off; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) set: Vec<(String, String)>,
@@ -40,6 +44,7 @@ Subjects:
   b  bulk enqueue/s              e  worker memory                h  claims at 10 M waiting
   c  drain/s                     f  P0 latency, idle and behind  i  notifications
   j  failover under 1,000/s      k  HTTP gateway of 50 ms        l  SMTP beside smtp-source
+  m  suppression checks beside a list of 10 M, and its import
   w  webhook events/s, answers, and a kill -9 in the middle
   x  POST /messages/s, beside the same by SQL
 
@@ -60,10 +65,10 @@ impl Options {
         match options
             .only
             .iter()
-            .find(|c| !matches!(c, 'a'..='l' | 'w' | 'x'))
+            .find(|c| !matches!(c, 'a'..='m' | 'w' | 'x'))
         {
             Some(unknown) => {
-                eprintln!("bench: --only takes letters from a to l, w and x; got {unknown}");
+                eprintln!("bench: --only takes letters from a to m, w and x; got {unknown}");
                 Err(ExitCode::from(2))
             }
             None => Ok(options),
@@ -76,6 +81,11 @@ impl Options {
 
     pub(crate) fn rounds(&self) -> usize {
         usize::from(self.rounds.unwrap_or(if self.quick { 1 } else { 3 }))
+    }
+
+    /// How long the long suppression list is.
+    pub(crate) fn list(&self) -> i64 {
+        self.list.unwrap_or(self.size(10_000_000, 200_000))
     }
 
     /// A size: the full one, or the quick one.
