@@ -7308,6 +7308,68 @@ COMMENT ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause
 gateway''s name.';
 
 --
+-- Name: report_limited_callers(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.report_limited_callers(callers jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return postroad.tell_rate_limits((
+    select jsonb_agg(jsonb_build_object(
+      'kind', case when c.caller like 'key:%' then 'api_key' else 'token' end,
+      'name', case when c.caller like 'key:%' then substr(c.caller, 5) else left(encode(sha256(convert_to(c.caller, 'UTF8')), 'hex'), 16) end,   -- the subject of a token may be an address
+      'tenant_id', c.tenant_id,
+      'limit', c."limit",
+      'window_seconds', 1,
+      'retry_after_seconds', c.retry_after_seconds,
+      'lasting_seconds', c.lasting_seconds))
+    from jsonb_to_recordset(callers) as c (
+      caller text, tenant_id bigint, "limit" bigint, retry_after_seconds double precision, lasting_seconds double precision)
+  ));
+end;
+$$;
+
+--
+-- Name: FUNCTION report_limited_callers(callers jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.report_limited_callers(callers jsonb) IS 'Tells that callers of the HTTP API got 429: a system event rate_limit_exceeded for each, at most once a minute, however many servers there are. callers: [{"caller": key:12 or jwt:subject,
+"tenant_id", "limit" a second, "retry_after_seconds", "lasting_seconds"}]. Of a token the event has a part of the SHA-256 of jwt:subject. Returns how many events there were.';
+
+--
+-- Name: report_throttled(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.report_throttled(throttled jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return postroad.tell_rate_limits((
+    select jsonb_agg(jsonb_build_object(
+      'kind', case when t.domain is null then 'gateway' else 'domain' end,
+      'name', coalesce(t.domain, t.gateway),
+      'gateway', t.gateway,
+      'reason', t.reason,
+      'code', t.code,
+      'retry_after_seconds', t.retry_after_seconds,
+      'lasting_seconds', t.lasting_seconds))
+    from jsonb_to_recordset(throttled) as t (
+      gateway text, domain text, reason text, code text, retry_after_seconds double precision, lasting_seconds double precision)
+  ));
+end;
+$$;
+
+--
+-- Name: FUNCTION report_throttled(throttled jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.report_throttled(throttled jsonb) IS 'Tells that gateways throttle us: a system event rate_limit_exceeded for each gateway, or each gateway and destination domain, at most once a minute. throttled: [{"gateway", "domain"
+(where it is the destination''s limit), "reason", "code" (the provider''s), "retry_after_seconds", "lasting_seconds"}]. Returns how many events there were.';
+
+--
 -- Name: request_problem(text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -8692,6 +8754,51 @@ $$;
 
 COMMENT ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) IS 'The oldest batch of stored requests of these gateways that waits for at least min_age, locked until the end of the transaction, in which finish_webhooks is to be called.
 No row when none waits, or others have them all.';
+
+--
+-- Name: tell_rate_limits(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.tell_rate_limits(excesses jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  excess record;
+  this text;
+  told integer := 0;
+begin
+  for excess in
+    select e.kind, e.name, e.gateway, e.tenant_id, e.reason, e.code, e."limit", e.window_seconds, e.retry_after_seconds,
+      clock_timestamp() - make_interval(secs => coalesce(e.lasting_seconds, 0)) as first_seen_at
+    from jsonb_to_recordset(excesses) as e (
+      kind text, name text, gateway text, tenant_id bigint, reason text, code text,
+      "limit" bigint, window_seconds double precision, retry_after_seconds double precision, lasting_seconds double precision)
+    order by e.kind, e.name, e.gateway           -- locks are taken in one order
+  loop
+    this := excess.kind || ':' || excess.name;
+    perform pg_advisory_xact_lock(1886351222, hashtext(this));       -- another node may be telling the same: its row is seen below
+    if not exists (
+      select from postroad.system_events as s
+      where s.occurred_at > clock_timestamp() - interval '1 minute'
+        and s.kind = 'rate_limit_exceeded'
+        and s.subject = this
+        and s.detail ->> 'gateway' is not distinct from excess.gateway
+    ) then
+      perform postroad.emit_system_event('rate_limit_exceeded', this, jsonb_strip_nulls(to_jsonb(excess)));
+      told := told + 1;
+    end if;
+  end loop;
+  return told;
+end;
+$$;
+
+--
+-- Name: FUNCTION tell_rate_limits(excesses jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.tell_rate_limits(excesses jsonb) IS 'Emits system events rate_limit_exceeded, one a limit and minute, whichever node saw it. excesses: [{"kind": "api_key", "token", "gateway" or "domain", "name": its id, never
+an address, "gateway" (of a domain), "tenant_id", "reason", "code", "limit" in each "window_seconds", "retry_after_seconds", "lasting_seconds": how long it has been exceeded}]. Returns how many it emitted.';
 
 --
 -- Name: timeline(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -13246,6 +13353,20 @@ REVOKE ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, ca
 GRANT ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) TO postroad_worker;
 
 --
+-- Name: FUNCTION report_limited_callers(callers jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.report_limited_callers(callers jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.report_limited_callers(callers jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION report_throttled(throttled jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.report_throttled(throttled jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.report_throttled(throttled jsonb) TO postroad_worker;
+
+--
 -- Name: FUNCTION request_problem(method text, path text, call jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13500,6 +13621,13 @@ GRANT ALL ON FUNCTION postroad.take_probe(gateway text) TO postroad_worker;
 REVOKE ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_webhook;
 GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION tell_rate_limits(excesses jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.tell_rate_limits(excesses jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.tell_rate_limits(excesses jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION timeline(message_id uuid); Type: ACL; Schema: postroad; Owner: -

@@ -145,6 +145,22 @@ pub async fn check_api_key(client: &Object, hash: &[u8]) -> Result<KeyRow, DbErr
     })
 }
 
+/// Tells that callers exceed their limits; how many of them nobody had told of in the last minute.
+///
+/// # Errors
+///
+/// See [`routes`].
+pub async fn report_limited_callers(
+    client: &Object,
+    callers: &serde_json::Value,
+) -> Result<i32, DbError> {
+    let statement = client
+        .prepare_cached("select postroad.report_limited_callers($1)")
+        .await?;
+    let row = client.query_one(&statement, &[callers]).await?;
+    Ok(row.try_get(0)?)
+}
+
 /// The call of an endpoint, as JSON texts.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {

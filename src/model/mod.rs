@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod bounce;
 pub mod duration;
 pub mod event;
+pub mod excess;
 pub mod health;
 pub mod link;
 pub mod message;

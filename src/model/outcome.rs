@@ -69,6 +69,11 @@ impl SendError {
         }
     }
 
+    /// Whether a limit was exceeded: too many messages in too short a time, or a day's quota.
+    pub fn is_throttled(&self) -> bool {
+        matches!(self.reason, "throttled" | "quota_exceeded")
+    }
+
     /// Adds the provider's own code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {

@@ -7,9 +7,10 @@ use deadpool_postgres::Pool;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::routing::Routing;
+use super::routing::{Routing, Throttled, Throttler};
 use crate::db::listen::Session;
 use crate::db::{DbError, calls};
+use crate::model::excess::Excess;
 
 /// How often it looks for gateways that stalled, and for changes to tell.
 const LOOK: Duration = Duration::from_millis(250);
@@ -33,6 +34,7 @@ pub(super) async fn run(
             () = shutdown.cancelled() => break,
         };
         routing.look();
+        tell_throttles(&routing, &db).await;
         let is_time = notified || asked.is_none_or(|at| at.elapsed() >= ASK);
         if let Err(error) = share(&routing, &db, &session, is_time).await {
             // Each node routes by what it saw itself meanwhile.
@@ -45,7 +47,41 @@ pub(super) async fn run(
             write(&routing, &db).await;
         }
     }
+    tell_throttles(&routing, &db).await;
     write(&routing, &db).await;
+}
+
+/// Tells who throttles us. What cannot be told now is told later.
+async fn tell_throttles(routing: &Routing, db: &Pool) {
+    let untold = routing.untold_throttles();
+    if untold.is_empty() {
+        return;
+    }
+    let telling = async {
+        let client = db.get().await?;
+        calls::report_throttled(&client, &throttles(&untold)).await
+    };
+    match timeout(WRITE, telling).await {
+        Ok(Ok(_)) => routing.throttles_told(&untold),
+        Ok(Err(error)) => tracing::debug!(%error, "that gateways throttle could not be told"),
+        Err(_) => tracing::debug!("that gateways throttle could not be told in time"),
+    }
+}
+
+/// As `report_throttled` takes them.
+fn throttles(untold: &[(Throttler, Excess<Throttled>)]) -> serde_json::Value {
+    let throttles = untold.iter().map(|(throttler, excess)| {
+        let throttled = &excess.detail;
+        serde_json::json!({
+            "gateway": throttler.gateway,
+            "domain": throttler.domain,
+            "reason": throttled.reason,
+            "code": throttled.code,
+            "retry_after_seconds": throttled.retry_after.map(|after| after.as_secs_f64()),
+            "lasting_seconds": excess.lasting.as_secs_f64(),
+        })
+    });
+    throttles.collect()
 }
 
 async fn share(routing: &Routing, db: &Pool, session: &Session, asks: bool) -> Result<(), DbError> {

@@ -5,6 +5,7 @@ mod answers;
 mod audit;
 mod bounds;
 mod cursors;
+mod excess;
 mod keys;
 mod once;
 mod streams;

@@ -12,6 +12,7 @@ mod panics;
 mod poison;
 mod routes;
 mod shutdown;
+mod throttled;
 mod traces;
 mod upkeep;
 mod wakes;

@@ -69,6 +69,22 @@ pub async fn report_breaker(
     Ok(())
 }
 
+/// Tells who throttles us; how many of them nobody had told of in the last minute.
+///
+/// # Errors
+///
+/// When the call failed; it may be called again.
+pub async fn report_throttled(
+    client: &Object,
+    throttled: &serde_json::Value,
+) -> Result<i32, DbError> {
+    let statement = client
+        .prepare_cached("select postroad.report_throttled($1)")
+        .await?;
+    let row = client.query_one(&statement, &[throttled]).await?;
+    Ok(row.try_get(0)?)
+}
+
 /// Whether this node is the one to probe a gateway.
 ///
 /// # Errors

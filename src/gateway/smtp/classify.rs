@@ -1,7 +1,9 @@
 //! What went wrong and when → whose fault it was.
 
 use super::wire::{Cause, Reply};
+use crate::model::bounce;
 use crate::model::outcome::{Blame, Fault, SendError};
+use crate::model::report::BounceClass;
 
 /// How far a mail had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,9 +64,14 @@ impl From<Failure> for SendError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(stage, reply) => {
-                let (fault, reason) = match relaying_denied(stage, &reply) {
-                    true => (MESSAGE, "policy_refused"),
-                    false => refused(stage, reply.code, reply.enhanced()),
+                let (fault, reason) = match refused(stage, reply.code, reply.enhanced()) {
+                    _ if relaying_denied(stage, &reply) => (MESSAGE, "policy_refused"),
+                    (fault, "service_closing" | "service_unavailable" | "try_later")
+                        if throttles(&reply) =>
+                    {
+                        (fault, "throttled")
+                    }
+                    judged => judged,
                 };
                 Self::new(fault, reason)
                     .with_code(reply.status())
@@ -91,6 +98,27 @@ fn relaying_denied(stage: Stage, reply: &Reply) -> bool {
         && matches!(reply.code, 550 | 551 | 553)
         && reply.enhanced().is_none()
         && reply.text().to_ascii_lowercase().contains("relay")
+}
+
+/// Whether we send too much, or too fast. A server that closes for a policy (4.7.z) does; of other policies the words
+/// must say so (`451 4.7.650 … temporarily rate limited`, `454 Throttling failure`). A greylist wants no less of us, it wants it later.
+fn throttles(reply: &Reply) -> bool {
+    if !matches!(reply.code, 421 | 450 | 451 | 452 | 454) {
+        return false;
+    }
+    let text = reply.text().to_ascii_lowercase();
+    if text.contains("greylist") || text.contains("graylist") {
+        return false;
+    }
+    match reply.enhanced() {
+        Some((7, _)) if reply.code == CLOSING => true,
+        Some((7, 500)) => true, // "Server busy" of Exchange Online
+        enhanced => {
+            let status = enhanced.map(|_| reply.status());
+            let bounce = bounce::classify(status.as_deref(), Some(reply.code), &text);
+            bounce.class == BounceClass::Throttled
+        }
+    }
 }
 
 /// By the reply's first digit, 4yz transient and 5yz permanent (RFC 5321, section 4.2.1), but what concerns

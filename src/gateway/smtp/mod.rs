@@ -16,6 +16,7 @@
 //! | `sender_refused` `sender_missing` | gateway | not from this address by this server |
 //! | `deadline_passed` | transient | before the final dot |
 //! | `connection_lost` | transient | while the mail was written, before the final dot |
+//! | `throttled` | gateway, transient | too much, too fast: 421 4.7.z to anything, other 4yz whose words say so |
 //! | `try_later` `mailbox_full` `too_many_recipients` | transient | 4yz, 5.2.2, 552 to `RCPT` |
 //! | `no_reply` `protocol_error` | unknown | after the final dot |
 //! | `mailbox_unavailable` `mailbox_disabled` `domain_takes_no_mail` | recipient | 5.1.1, 5.2.1, 5.1.2 and the like |

@@ -5,6 +5,7 @@ mod answering;
 mod bulk;
 mod callers;
 mod encoding;
+mod excess;
 mod jwks;
 mod jwt;
 mod key;
@@ -38,6 +39,7 @@ use crate::db::pool::Database;
 use answering::{limit_headers, respond_with};
 use bulk::Lines;
 use callers::{Caller, Callers};
+use excess::Teller;
 use once::{Once, idempotency_key};
 use problem::Problem;
 use reading::{check_json, is_gzip, is_ndjson, parameters};
@@ -61,6 +63,7 @@ pub struct Api {
     pool: Pool,
     tables: Arc<Tables>,
     callers: Callers,
+    teller: Arc<Teller>,
     max_body_bytes: usize,
     /// Streams hold a connection for as long as they last: they never have all of them.
     streams: Semaphore,
@@ -77,6 +80,7 @@ impl Api {
         Ok(Arc::new(Self {
             tables: Tables::new(pool.clone()),
             callers: Callers::new(pool.clone(), settings)?,
+            teller: Teller::new(pool.clone()),
             max_body_bytes: settings.max_body_bytes,
             streams: Semaphore::new((settings.connections / 4).max(1)),
             pool,
@@ -166,6 +170,7 @@ impl Api {
         let answered = match taken.is_granted {
             true => self.serve(request, endpoint, parameters, &caller).await,
             false => {
+                self.teller.refused(&caller, &taken);
                 let seconds = taken.wait.as_secs_f64().ceil() as u64;
                 let problem = Problem::new(
                     StatusCode::TOO_MANY_REQUESTS,
