@@ -107,6 +107,11 @@ impl Session {
             }
             let _ = write!(command, " SIZE={size}");
         }
+        if self.offers.dsn {
+            // A UUID needs no encoding (RFC 3461, section 4.4).
+            let id = mail.message_id.split('@').next().unwrap_or_default();
+            let _ = write!(command, " ENVID={id}");
+        }
         if mail.needs_smtputf8 {
             if !self.offers.smtputf8 {
                 let blame = match mail.recipient.user().is_ascii() {

@@ -5,8 +5,11 @@
 //! 'Content-Type: message/rfc822' -H 'Authorization: Bearer …' https://post.example.org/webhooks/smtp"`.
 //!
 //! Which message it is about, the returned mail says: its `Message-ID` is ours, `<message id>@<domain of the sender>`. The
-//! envelope sender of a mail is the address of its `From`, so that there is no VERP: a bounce that returns nothing of the
-//! mail, and does not refer to it by `In-Reply-To` or `References` either, stays unread in the inbox.
+//! envelope sender of a mail is the address of its `From`, so that there is no VERP. Where nothing of the mail is returned,
+//! the notification may name it: by `Original-Envelope-Id`, which is our message id (the gateway gives it as `ENVID`, RFC
+//! 3461), `X-Original-Message-ID`, as Gmail does, `In-Reply-To` or `References`. One that does none of it stays unread in the inbox.
+//!
+//! Anybody can mail such a report. That a message id cannot be guessed is what a forger fails at: whoever knows it has the mail.
 //!
 //! | what comes | event |
 //! |---|---|
@@ -16,12 +19,16 @@
 //! | feedback `abuse`, `fraud` | `complained` |
 //! | feedback `opt-out` | `unsubscribed` |
 //! | feedback `auth-failure`, `not-spam`, `virus`, `other` | none: nobody complained |
+//! | a bounce of qmail ([`qsbmf`]) | `bounced` |
 //! | an automatic reply (RFC 3834), any other mail | none |
+//!
+//! A bounce in the words of its server alone (`X-Failed-Recipients`, Exim before 4.83) stays unread in the inbox.
 
 mod arf;
 mod dsn;
 mod fields;
 mod mail;
+mod qsbmf;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -73,13 +80,21 @@ impl WebhookSource for Source {
         let delivery_status =
             find("message/delivery-status").or_else(|| find("message/global-delivery-status"));
         if let Some(status) = delivery_status {
-            return dsn::read(status, &About::find(&parts), stored);
+            let about = About::find(&parts, dsn::names_of_mail(&status.body));
+            return dsn::read(status, &about, stored);
         }
         if let Some(feedback) = find("message/feedback-report") {
-            return arf::read(feedback, &About::find(&parts), stored);
+            return arf::read(feedback, &About::find(&parts, Vec::new()), stored);
+        }
+        let first_text = parts.iter().find(|part| part.kind == "text/plain");
+        if let Some(text) = first_text.filter(|text| qsbmf::is_bounce(&text.body)) {
+            let returned = mail::message_id(qsbmf::split(&text.body).1);
+            let about = About::find(&parts, returned.into_iter().collect());
+            return qsbmf::read(&text.body, about.as_ref().ok_or_else(no_mail)?, stored);
         }
         match root.kind.as_str() {
             "multipart/report" => Err(Unreadable("a report of another kind".into())),
+            _ if root.is_bounce => Err(Unreadable("a bounce that is no report by RFC 3464".into())),
             _ => Ok(Vec::new()),
         }
     }
@@ -98,7 +113,8 @@ struct About {
 }
 
 impl About {
-    fn find(parts: &[Part<'_>]) -> Option<Self> {
+    /// `named` are ids by which the report itself calls the mail.
+    fn find(parts: &[Part<'_>], named: Vec<String>) -> Option<Self> {
         let root = parts.first()?;
         let returned = parts[1..].iter().filter(|part| {
             matches!(
@@ -113,11 +129,12 @@ impl About {
         // One of ours, if there is any; a mail may have been returned inside another.
         let ids: Vec<String> = returned
             .filter_map(|part| mail::message_id(&part.body))
+            .chain(named)
             .chain(root.answers.iter().cloned())
             .filter(|id| id.len() <= 255)
             .collect();
         let ours = |id: &&String| {
-            let (local, _) = id.split_once('@')?;
+            let local = id.split('@').next()?; // of an envelope id there is no more
             Uuid::try_parse(local).ok().filter(|_| local.len() == 36)
         };
         let found = ids.iter().find_map(|id| Some((ours(&id)?, id)));
@@ -136,8 +153,13 @@ impl About {
 
 /// The report about no mail that is known.
 fn no_mail() -> Unreadable {
-    Unreadable("the returned mail has no Message-ID".into())
+    Unreadable(
+        "the mail that it is about has no id, neither where it is returned nor in the report"
+            .into(),
+    )
 }
 
+#[cfg(test)]
+mod mailers;
 #[cfg(test)]
 mod tests;

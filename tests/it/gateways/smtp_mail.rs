@@ -384,6 +384,18 @@ async fn a_domain_that_is_not_ascii_becomes_a_labels() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A server that reports on mails may return nothing of them: it names them as we do (RFC 3461), if it knows how.
+#[tokio::test]
+async fn a_server_that_knows_dsn_is_given_the_message_id() -> anyhow::Result<()> {
+    let sink = SmtpSink::start().offering(&["DSN"]).await?;
+    let message = mail();
+    gateway(&sink).send(&message, later()).await?;
+    let envelope_id = format!("ENVID={}", message.message_id);
+    assert_eq!(sink.mails()[0].parameters.trim(), envelope_id);
+    assert!(!arrived(&message).await?.parameters.contains("ENVID"));
+    Ok(())
+}
+
 /// A local part has no ASCII form, so the server must know UTF-8 (RFC 6531).
 #[tokio::test]
 async fn a_local_part_that_is_not_ascii_needs_smtputf8() -> anyhow::Result<()> {

@@ -22,6 +22,8 @@ pub(super) struct Offers {
     pub(super) eight_bit_mime: bool,
     /// `SIZE`, and the limit in bytes if it names one (RFC 1870).
     pub(super) size: Option<u64>,
+    /// Notifications name the mail as we do (RFC 3461).
+    pub(super) dsn: bool,
     auth_plain: bool,
     auth_login: bool,
 }
@@ -36,6 +38,7 @@ impl Offers {
             match words.next() {
                 Some("STARTTLS") => offers.starttls = true,
                 Some("SMTPUTF8") => offers.smtputf8 = true,
+                Some("DSN") => offers.dsn = true,
                 Some("8BITMIME") => offers.eight_bit_mime = true,
                 Some("SIZE") => {
                     offers.size = Some(words.next().and_then(|n| n.parse().ok()).unwrap_or(0));

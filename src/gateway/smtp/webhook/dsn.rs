@@ -18,7 +18,7 @@ const RECIPIENTS_MAX: usize = 1000;
 
 /// What a notification says of one recipient.
 #[derive(Default)]
-struct Recipient {
+pub(super) struct Recipient {
     original: Option<String>,
     last: Option<String>,
     action: Option<String>,
@@ -43,6 +43,26 @@ pub(super) fn read(
     Ok(reports
         .filter_map(|(index, recipient)| recipient.report(index, about, stored))
         .collect())
+}
+
+/// How the notification itself calls the mail: what the sender gave as `ENVID` (RFC 3464, section 2.2.1), and what Gmail
+/// adds.
+pub(super) fn names_of_mail(body: &[u8]) -> Vec<String> {
+    const NAMES: [&str; 3] = [
+        "original-envelope-id",
+        "x-original-message-id",
+        "original-message-id",
+    ];
+    let named = fields::read(body)
+        .into_iter()
+        .filter_map(|line| match line {
+            Line::Field(name, value) if NAMES.contains(&name.as_str()) => {
+                let id = value.trim_matches(['<', '>', ' ']);
+                Some(id.to_owned()).filter(|id| !id.is_empty())
+            }
+            _ => None,
+        });
+    named.take(NAMES.len()).collect()
 }
 
 /// One group of fields a recipient. Some writers leave out the blank line between two groups.
@@ -75,6 +95,16 @@ fn recipients(body: &[u8]) -> Vec<Recipient> {
 }
 
 impl Recipient {
+    /// One whom a server gave up in its own words.
+    pub(super) fn failed(address: String, diagnostic: String) -> Self {
+        Self {
+            last: Some(address),
+            action: Some("failed".into()),
+            diagnostic: Some(diagnostic),
+            ..Self::default()
+        }
+    }
+
     fn set(&mut self, name: &str, value: String) {
         let field = match name {
             "original-recipient" => &mut self.original,
@@ -94,7 +124,12 @@ impl Recipient {
         self.last.is_some() || self.original.is_some()
     }
 
-    fn report(&self, index: usize, about: &About, stored: &Stored<'_>) -> Option<Report> {
+    pub(super) fn report(
+        &self,
+        index: usize,
+        about: &About,
+        stored: &Stored<'_>,
+    ) -> Option<Report> {
         // `5.1.1`, maybe with a comment behind it.
         let status = self
             .status

@@ -42,14 +42,35 @@ pub(super) fn read(body: &[u8]) -> Vec<Line> {
     lines
 }
 
-/// The address in `rfc822; ada@example.org`, or in what has no type. Brackets and comments fall away.
+/// The address in `rfc822; ada@example.org`, or in what has no type. Brackets and comments fall away. What a type `utf-8`
+/// escapes, since not every server may pass it on as it is, is written out (RFC 6533, section 3).
 pub(super) fn address(value: &str) -> Option<String> {
-    let value = value.split_once(';').map_or(value, |(_, address)| address);
+    let (kind, value) = value.split_once(';').unwrap_or(("", value));
     let value = value.split('(').next().unwrap_or_default().trim();
     let value = value.trim_matches(['<', '>', '"']).trim();
-    let is_address =
-        value.contains('@') && value.len() <= 320 && !value.contains(char::is_whitespace);
-    is_address.then(|| value.to_owned())
+    let value = match kind.trim().eq_ignore_ascii_case("utf-8") {
+        true => unescaped(value)?,
+        false => value.to_owned(),
+    };
+    let is_address = value.contains('@')
+        && value.len() <= 320
+        && !value.contains(|c: char| c.is_whitespace() || c.is_control());
+    is_address.then_some(value)
+}
+
+/// `jos\x{E9}@example.org` as `josé@example.org`; nothing when an escape is none.
+fn unescaped(text: &str) -> Option<String> {
+    let mut pieces = text.split("\\x{");
+    let mut written = pieces.next()?.to_owned();
+    for piece in pieces {
+        let (point, rest) = piece.split_once('}')?;
+        let is_point =
+            (2..=6).contains(&point.len()) && point.bytes().all(|b| b.is_ascii_hexdigit());
+        let point = u32::from_str_radix(point, 16).ok().filter(|_| is_point)?;
+        written.push(char::from_u32(point)?);
+        written.push_str(rest);
+    }
+    Some(written)
 }
 
 #[cfg(test)]
@@ -87,5 +108,29 @@ mod tests {
         for text in ["rfc822; ada", "", "rfc822; a b@x.org"] {
             assert_eq!(address(text), None, "{text}");
         }
+    }
+
+    /// A server that may not write an address as it is writes it with escapes.
+    #[test]
+    fn an_address_that_is_not_ascii_is_written_out() {
+        for text in [
+            "utf-8; jos\\x{E9}@x.org",
+            "UTF-8;<josé@x.org>",
+            "rfc822; josé@x.org",
+        ] {
+            assert_eq!(address(text).as_deref(), Some("josé@x.org"), "{text}");
+        }
+        for text in [
+            "utf-8; \\x{D800}@x.org",
+            "utf-8; \\x{0A}@x.org",
+            "utf-8; \\x{e9@x.org",
+            "utf-8; \\x{+9}@x.org",
+        ] {
+            assert_eq!(address(text), None, "{text}");
+        }
+        assert_eq!(
+            address("rfc822; a\\x{40}x@x.org").as_deref(),
+            Some("a\\x{40}x@x.org")
+        );
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Part<'a> {
     pub(super) answers: Vec<String>,
     /// `Date`, in Unix seconds.
     pub(super) date: Option<i64>,
+    /// It says for whom it failed: `X-Failed-Recipients`, which Exim writes.
+    pub(super) is_bounce: bool,
     /// Decoded. Of a multipart: as it stands.
     pub(super) body: Cow<'a, [u8]>,
 }
@@ -64,6 +66,7 @@ fn add_parts<'a>(piece: &'a [u8], depth: usize, parts: &mut Vec<Part<'a>>) {
                 message_id: None,
                 answers: Vec::new(),
                 date: None,
+                is_bounce: false,
                 body: body.into(),
             });
         }
@@ -89,6 +92,7 @@ fn add_parts<'a>(piece: &'a [u8], depth: usize, parts: &mut Vec<Part<'a>>) {
             .date()
             .filter(|date| date.is_valid())
             .map(|date| date.to_timestamp()),
+        is_bounce: head.header("X-Failed-Recipients").is_some(),
         body: match boundary {
             Some(_) => body.into(),
             None => decoded(&head, body),
