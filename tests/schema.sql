@@ -2388,9 +2388,12 @@ CREATE FUNCTION postroad.enqueue_rows(batch_id uuid, channel text, addresses tex
     SET jit TO 'off'
     AS $$
 declare
-  first_id constant text := postroad.uuid_v7();  -- the ids of a call count up from a random one (RFC 9562, section 6.2, method 2)
-  prefix constant text := left(first_id, 24);
-  start constant bigint := ('x00000' || right(first_id, 11))::bit(64)::bigint;
+  -- The ids of a call count up behind what all of them share, so that they lie together; what follows the count nobody can guess who knows another
+  -- one of them: whoever knows the id of a message is taken for one who has it (RFC 9562, section 6.2, method 2).
+  prefix constant text := left(postroad.uuid_v7()::text, 24);
+  secret constant text := gen_random_uuid();
+  noise bytea;
+  message_ids uuid[];
   average_kb constant smallint := postroad.size_kb(pg_column_size(data)::bigint / greatest(cardinality(data), 1));
   later constant boolean := coalesce(scheduled_for > clock_timestamp(), false);
   normalized text[];
@@ -2431,37 +2434,44 @@ begin
     ) as u;
   end if;
 
+  -- 32 bytes for each ten: a hash for each would cost twice as much as the rest of its id.
+  select string_agg(sha256(convert_to(secret || x, 'UTF8')), '') into noise
+  from generate_series(0, cardinality(normalized) / 10) as x;
+  message_ids := array(
+    select (prefix || lpad(to_hex(n & 16777215), 6, '0') || encode(substr(noise, 3 * n + 1, 3), 'hex'))::uuid
+    from generate_series(1, cardinality(normalized)) as n
+  );
+
   insert into postroad.messages (
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, content_id, batch_id, priority,
     channel, message_type, recipient, recipient_type, source_type, ip_pool, gateway, locale, data)
-  select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.tenant_id, u.id, enqueue_rows.source_id,
+  select u.message_id, enqueue_rows.tenant_id, u.id, enqueue_rows.source_id,
     enqueue_rows.scheduled_for, enqueue_rows.expires_at, enqueue_rows.batch_id, enqueue_rows.batch_id, enqueue_rows.priority,
     enqueue_rows.channel, enqueue_rows.message_type, u.address, u.type, enqueue_rows.source_type, enqueue_rows.ip_pool,
     enqueue_rows.gateway, coalesce(u.locale, enqueue_rows.locale), u.data
   from (                                         -- in the select list arrays are read as they are; in FROM they would be written out and read again
-    select unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale, unnest(enqueue_rows.data) as data,
-      generate_subscripts(normalized, 1) as nth
+    select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale,
+      unnest(enqueue_rows.data) as data
   ) as u
   where u.address is not null;
 
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
-    select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, 'suppressed', u.reason
-    from (select unnest(reasons) as reason, generate_subscripts(reasons, 1) as nth) as u
+    select u.message_id, 'suppressed', u.reason
+    from (select unnest(message_ids) as message_id, unnest(reasons) as reason) as u
     where u.reason is not null;
   end if;
 
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
-    select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
+    select u.message_id, enqueue_rows.scheduled_for, enqueue_rows.priority
+    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
     where u.address is not null
       and u.reason is null;
   else
     insert into postroad.message_queue (seq, message_id, priority, size_kb)
-    select postroad.next_seq(enqueue_rows.priority), (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.priority,
-      average_kb
-    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
+    select postroad.next_seq(enqueue_rows.priority), u.message_id, enqueue_rows.priority, average_kb
+    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
     where u.address is not null
       and u.reason is null;
   end if;
@@ -9062,7 +9072,7 @@ $$;
 -- Name: FUNCTION uuid_add(base uuid, steps bigint); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.uuid_add(base uuid, steps bigint) IS 'The UUID that many steps on, in its last 48 bits: the ids of a bulk send count up from a random one (RFC 9562, section 6.2, method 2).';
+COMMENT ON FUNCTION postroad.uuid_add(base uuid, steps bigint) IS 'The UUID that many steps on, in its last 48 bits.';
 
 --
 -- Name: uuid_at(timestamp with time zone); Type: FUNCTION; Schema: postroad; Owner: -

@@ -28,7 +28,7 @@ as $$
 $$;
 
 comment on function postroad.uuid_add is
-'The UUID that many steps on, in its last 48 bits: the ids of a bulk send count up from a random one (RFC 9562, section 6.2, method 2).';
+'The UUID that many steps on, in its last 48 bits.';
 
 create or replace function postroad.created_at(id uuid)
 returns timestamptz

@@ -221,3 +221,25 @@ async fn the_queue_knows_the_average_size_of_what_each_recipient_adds() -> anyho
     );
     Ok(())
 }
+
+/// Whoever gets one mail of a bulk send knows its id, and could report a bounce or a complaint of the others if theirs followed from it.
+#[tokio::test]
+async fn the_ids_of_a_bulk_send_do_not_follow_from_one_another() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let enqueue = "select queued from postroad.enqueue_bulk('email', (select jsonb_agg('u' || n || '@x.org') from generate_series(1, 1000) as n), body => 'x')";
+    assert_eq!(db.client.row(enqueue).await?, "1000");
+    let steps = "with step as (
+          select ('x' || right(m.message_id::text, 6))::bit(24)::integer - lag(('x' || right(m.message_id::text, 6))::bit(24)::integer) over (order by m.message_id) as width,
+            left(m.message_id::text, 30) > lag(left(m.message_id::text, 30)) over (order by m.message_id) as is_after
+          from postroad.messages as m
+        )
+        select count(distinct s.width) > 990, bool_and(s.is_after), bool_and(s.width = 1) from step as s where s.width is not null";
+    assert_eq!(
+        db.client.row(steps).await?,
+        "t|t|f",
+        "a count, and behind it what nobody can guess"
+    );
+    let order = "select string_agg(m.recipient, ' ' order by m.message_id) = (select string_agg('u' || n || '@x.org', ' ' order by n) from generate_series(1, 1000) as n) from postroad.messages as m";
+    assert_eq!(db.client.row(order).await?, "t", "they lie in their order");
+    Ok(())
+}
