@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Config, ConfigError};
 use crate::db::pool::Database;
-use crate::gateway::endpoints::{EndpointConfigError, Endpoints};
+use crate::gateway::endpoints::{EndpointConfigError, EndpointSettings, Endpoints};
 use crate::gateway::links::Links;
 use crate::gateway::registry::{GatewayConfigError, Registry};
 use crate::model::message::Priority;
@@ -170,6 +170,18 @@ fn check_maintain(config: &Config) -> Result<(), ConfigError> {
     if retention < DAY {
         let problem = "must be a day at least: providers send again for so long";
         return Err(ConfigError::new("maintain.webhook_retention", problem));
+    }
+    // What was stored is what tells a replay.
+    let outlives = |endpoint: &&EndpointSettings| {
+        let fresh = endpoint.source.freshness().unwrap_or_default();
+        fresh.saturating_add(Duration::from_secs(300)) > retention
+    };
+    if let Some((name, _)) = config.webhooks.iter().find(|(_, e)| outlives(e)) {
+        let problem = "must be shorter than maintain.webhook_retention by five minutes: a request that is fresh after it was forgotten could be replayed";
+        return Err(ConfigError::new(
+            format!("webhooks.{name}.freshness"),
+            problem,
+        ));
     }
     let ahead = config.maintain.partitions_ahead;
     if ahead < 1 {

@@ -214,6 +214,12 @@ fn each_rule_accepts_its_good_side_and_names_the_setting_on_the_other() {
         "maintain.webhook_retention = '36h'",
         "maintain.webhook_retention = '23h'",
     );
+    let mailgun = |fresh: &str| {
+        format!(
+            "maintain.webhook_retention = '36h'\n[webhooks.own]\ntype = 'mailgun'\nsigning_keys = 'k'\nfreshness = '{fresh}'"
+        )
+    };
+    both_sides("webhooks.own.freshness", &mailgun("35h"), &mailgun("36h"));
     both_sides("test.toml line 2", "", "[server]\nlisten = = 3");
 }
 

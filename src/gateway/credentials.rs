@@ -42,14 +42,17 @@ impl Settings {
     pub(super) fn credentials(&self) -> Result<Credentials, String> {
         let mut credentials = Credentials::default();
         let tokens = self.token.iter().chain(&self.previous_token);
-        if tokens.clone().any(|token| token.expose().is_empty()) {
-            return Err("has an empty token".into());
+        if tokens
+            .clone()
+            .any(|token| token.is_blank() || token.is_padded())
+        {
+            return Err("has a token that is empty, or has white space at an end".into());
         }
         for token in tokens {
             credentials.add_bearer(token);
         }
         match &self.password {
-            Some(password) if !self.username.is_empty() && !password.expose().is_empty() => {
+            Some(password) if !self.username.trim().is_empty() && !password.is_blank() => {
                 credentials.add_basic(&self.username, password);
             }
             None if self.username.is_empty() => {}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -65,6 +66,25 @@ impl SourceSettings {
         match self {
             Self::Sendgrid(_) | Self::Smtp(_) => MAX_BODY_BYTES * 8,
             _ => MAX_BODY_BYTES,
+        }
+    }
+
+    /// How old a request may be, by the time in it.
+    pub fn freshness(&self) -> Option<Duration> {
+        match self {
+            Self::Postal(settings) => Some(settings.freshness.0),
+            Self::Ses(settings) => Some(settings.freshness.0),
+            Self::Sns(settings) => Some(settings.freshness.0),
+            Self::Sendgrid(settings) => Some(settings.freshness.0),
+            Self::Mailgun(settings) => Some(settings.freshness.0),
+            Self::Generic(settings) => settings.freshness.map(|freshness| freshness.0),
+            Self::Smtp(_)
+            | Self::Twilio(_)
+            | Self::Bandwidth(_)
+            | Self::Ovh(_)
+            | Self::Fcm(_)
+            | Self::Apns(_)
+            | Self::Webpush(_) => None,
         }
     }
 

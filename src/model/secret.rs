@@ -15,6 +15,16 @@ impl Secret {
         Self(value.into())
     }
 
+    /// Whether it is empty, or white space alone: a secret that everybody knows.
+    pub fn is_blank(&self) -> bool {
+        self.0.trim().is_empty()
+    }
+
+    /// Whether it has white space at an end, as a file's last line has: it is not what the other side has.
+    pub fn is_padded(&self) -> bool {
+        self.0.trim().len() != self.0.len()
+    }
+
     /// The value itself, for the one place that needs it.
     pub fn expose(&self) -> &str {
         &self.0

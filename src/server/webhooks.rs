@@ -290,8 +290,9 @@ fn arrival(name: &str, request: &Request, body: Bytes, replay_key: Option<String
 fn without_secrets(query: &str) -> String {
     let names = ["secret", "token"];
     let pairs = query.split('&').filter(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        !names.contains(&name)
+        // By the name as sources read it: `%73ecret` is one, too.
+        let mut read = url::form_urlencoded::parse(pair.as_bytes());
+        !read.any(|(name, _)| names.contains(&&*name))
     });
     pairs.collect::<Vec<_>>().join("&")
 }
@@ -306,6 +307,7 @@ mod tests {
         for (query, kept) in [
             ("id=7&secret=hunter2&ptt=4", "id=7&ptt=4"),
             ("secret=hunter2", ""),
+            ("%73ecret=hunter2&id=7", "id=7"),
             ("secrets=1&a", "secrets=1&a"),
         ] {
             assert_eq!(without_secrets(query), kept);

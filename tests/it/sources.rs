@@ -1,5 +1,6 @@
 //! What providers post to us: which requests pass for theirs, and what is read from them.
 
+mod forgery;
 mod fuzz;
 mod mailgun;
 mod postal;

@@ -50,11 +50,11 @@ impl Source {
     ///
     /// What is wrong in the settings, without any secret in them.
     pub fn new(name: &str, settings: &WebhookSettings) -> Result<Self, String> {
-        let is_set = |secret: &&Secret| !secret.expose().is_empty();
+        let is_set = |secret: &&Secret| !secret.is_blank();
         let Some(password) = settings.password.as_ref().filter(is_set) else {
             return Err("needs password (BANDWIDTH_CALLBACK_PASSWORD)".into());
         };
-        if settings.username.is_empty() || settings.username.contains(':') {
+        if settings.username.trim().is_empty() || settings.username.contains(':') {
             return Err("needs username (BANDWIDTH_CALLBACK_USERNAME), without a colon".into());
         }
         let mut credentials = Credentials::default();

@@ -141,6 +141,9 @@ mod tests {
         for wrong in [
             "",
             "token = ''",
+            "token = ' '",
+            "token = \"new\\n\"",
+            "username = 'a'\npassword = ' '",
             "username = 'a'",
             "password = 'b'",
             "username = 'a'\npassword = ''",

@@ -126,16 +126,21 @@ pub(in crate::gateway) fn unix_digits(text: &str) -> Option<SystemTime> {
     is_digits.then(|| text.parse().ok().and_then(unix))?
 }
 
-/// Refuses what was not made within `window` around `now`: what is old, and what clocks make young.
+/// How far a provider's clock may be ahead of ours, however old its requests may be.
+const AHEAD_MAX: Duration = Duration::from_secs(300);
+
+/// Refuses what was made more than `window` before `now`, or more than five minutes after it: what is old, and what clocks
+/// make young.
 pub(in crate::gateway) fn check_fresh(
     made: SystemTime,
     now: SystemTime,
     window: Duration,
 ) -> Result<(), Refused> {
-    let apart = now
-        .duration_since(made)
-        .unwrap_or_else(|error| error.duration());
-    match apart <= window {
+    let is_fresh = match now.duration_since(made) {
+        Ok(age) => age <= window,
+        Err(ahead) => ahead.duration() <= window.min(AHEAD_MAX),
+    };
+    match is_fresh {
         true => Ok(()),
         false => Err(Refused::Forbidden("stale, or from a clock that is wrong")),
     }
@@ -203,6 +208,17 @@ mod tests {
             let refused = check_fresh(made, now, window);
             assert!(matches!(refused, Err(Refused::Forbidden(_))), "{refused:?}");
         }
+    }
+
+    /// A request that is dated a day ahead would be fresh for a day longer than what guards against replays is kept.
+    #[test]
+    fn a_day_is_for_what_is_old_and_not_for_clocks() {
+        let window = Duration::from_secs(86_400);
+        let made = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let (few, more) = (Duration::from_secs(300), Duration::from_secs(301));
+        assert!(check_fresh(made, made + window, window).is_ok());
+        assert!(check_fresh(made, made - few, window).is_ok());
+        assert!(check_fresh(made, made - more, window).is_err());
     }
 
     /// Providers change types between versions; a wrong one must not cost the event.

@@ -139,8 +139,8 @@ async fn sha1_counts_only_where_it_is_allowed_and_alone() {
 #[tokio::test]
 async fn what_is_stale_is_refused() {
     for (now, is_fresh) in [
-        (MADE - 3600, false), // and a fraction
-        (MADE - 3599, true),
+        (MADE - 300, false), // and a fraction
+        (MADE - 299, true),
         (MADE + 3600, true),
         (MADE + 3601, false),
     ] {

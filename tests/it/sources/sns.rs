@@ -35,7 +35,7 @@ pub(super) fn settings(topics: &[&str]) -> WebhookSettings {
     }
 }
 
-fn source(topics: &[&str], published: &Arc<Published>) -> Source {
+pub(super) fn source(topics: &[&str], published: &Arc<Published>) -> Source {
     let fetch = Arc::clone(published);
     Source::with_fetch("sns", &settings(topics), fetch).expect("settings that make sense")
 }
@@ -232,9 +232,9 @@ async fn what_is_stale_is_refused_before_anything_is_fetched() {
     let topic = topic_of(&vectors["sha256"]);
     let made = 1_659_043_448; // and 324 ms
     for (now, is_fresh) in [
-        (made - 3600, false),
+        (made - 300, false),
         (made + 3601, false),
-        (made - 3599, true),
+        (made - 299, true),
         (made + 3600, true),
     ] {
         let source = source(&[&topic], &published);

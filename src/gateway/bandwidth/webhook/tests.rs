@@ -53,6 +53,8 @@ fn settings_without_both_credentials_are_refused() {
         "username = 'a'",
         "password = 'hunter2'",
         "username = 'a'\npassword = ''",
+        "username = 'a'\npassword = ' \t'",
+        "username = ' '\npassword = 'hunter2'",
         "username = 'a:b'\npassword = 'hunter2'",
     ] {
         let error = Source::new("bandwidth", &toml::from_str(wrong).expect("settings"))

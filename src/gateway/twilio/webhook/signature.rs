@@ -34,14 +34,11 @@ impl Keys {
             .auth_token
             .iter()
             .chain(&settings.other_auth_tokens);
-        let is_empty =
-            |secret: &&_| -> bool { crate::model::secret::Secret::expose(secret).is_empty() };
-        if tokens
-            .clone()
-            .chain(settings.shared_keys.values())
-            .any(|s| is_empty(&s))
-        {
-            return Err("has an empty token or shared key".into());
+        let mut all = tokens.clone().chain(settings.shared_keys.values());
+        if all.any(|secret| secret.is_blank() || secret.is_padded()) {
+            return Err(
+                "has a token or shared key that is empty, or has white space at an end".into(),
+            );
         }
         let tokens: Vec<_> = tokens
             .map(|token| {

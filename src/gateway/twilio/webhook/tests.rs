@@ -213,6 +213,9 @@ fn settings_without_a_secret_are_refused() {
         "auth_token = ''",
         "auth_token = 'x'\nother_auth_tokens = ['']",
         "shared_keys = { SK1 = '' }",
+        "auth_token = '  '",
+        "auth_token = 'x '",
+        "shared_keys = { SK1 = \"x\\n\" }",
     ] {
         let settings = toml::from_str(wrong).expect("settings");
         assert!(Source::new("twilio", &settings).is_err(), "{wrong}");
