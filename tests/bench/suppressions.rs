@@ -221,7 +221,8 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
                 "µs",
                 long.microseconds,
             )
-            .floor(&short.microseconds),
+            .floor(&short.microseconds)
+            .note("10 M entries and their index take some 2 GB: a page that shared_buffers does not hold is what costs; try --set shared_buffers=4GB"),
         );
     }
     figures.push(
