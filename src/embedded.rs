@@ -8,6 +8,7 @@ mod binaries;
 mod launch;
 mod place;
 mod postmaster;
+mod room;
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
@@ -19,9 +20,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use binaries::{Binaries, OLDEST_MAJOR};
-use launch::{Answer, Server, answers, initdb, launch, log_tail, remove_unfinished, stop};
+use launch::{
+    Answer, Server, answers, initdb, launch, log_tail, logged, remove_unfinished, said_since, stop,
+};
 use place::{PORT, Place};
 use postmaster::Postmaster;
+use room::{Room, is_full, says_full};
 
 use crate::db::operate;
 use crate::db::pool::Database;
@@ -102,6 +106,16 @@ pub enum EmbeddedError {
         /// Its process id.
         pid: u32,
         /// Its log.
+        log: PathBuf,
+    },
+    /// Postgres cannot start since the disk is full.
+    #[error(
+        "the disk at {disk} is full, and postgres cannot start (see {log}); make room there, and start again"
+    )]
+    NoRoom {
+        /// Where the file system is mounted.
+        disk: PathBuf,
+        /// Postgres's log.
         log: PathBuf,
     },
     /// The shutdown signal came first.
@@ -188,31 +202,46 @@ impl Embedded {
         format!("PostgreSQL {major}.{minor}, data in {data}, log in {log}")
     }
 
-    /// Starts the server again when it ends, until `shutdown`.
+    /// Starts the server again when it ends, until `shutdown`. Where a full disk ended it, it waits for room.
     ///
     /// # Errors
     ///
     /// It ends again and again, or does not start.
     pub async fn supervise(&mut self, shutdown: &CancellationToken) -> Result<(), EmbeddedError> {
         let mut ends: Vec<Instant> = Vec::new();
+        let mut room = Room::default();
         loop {
+            let (started, log_bytes) = (Instant::now(), logged(&self.place.log));
             let status = tokio::select! {
                 status = self.server.ended(&self.place.data) => status,
                 () = shutdown.cancelled() => return Ok(()),
             };
-            ends.retain(|end| end.elapsed() < UNSTABLE_WITHIN);
-            ends.push(Instant::now());
-            if ends.len() >= UNSTABLE_STARTS {
-                let output = log_tail(&self.place.log);
-                return Err(EmbeddedError::Program {
-                    program: "postgres",
-                    output,
-                });
+            if started.elapsed() > UNSTABLE_WITHIN {
+                room.reset();
             }
             warn!("postgres ended ({status}); starting it again");
-            self.server = match launch(&self.place, &self.binaries, shutdown).await {
-                Err(EmbeddedError::Interrupted) => return Ok(()),
-                launched => launched?,
+            let said = said_since(&self.place.log, log_bytes);
+            let mut has_no_room = is_full(&self.place).await || ends_full(&said);
+            if !has_no_room {
+                ends.retain(|end| end.elapsed() < UNSTABLE_WITHIN);
+                ends.push(Instant::now());
+                if ends.len() >= UNSTABLE_STARTS {
+                    let output = log_tail(&self.place.log);
+                    return Err(EmbeddedError::Program {
+                        program: "postgres",
+                        output,
+                    });
+                }
+            }
+            self.server = loop {
+                if has_no_room && room.wait(&self.place, shutdown).await.is_err() {
+                    return Ok(());
+                }
+                match launch(&self.place, &self.binaries, shutdown).await {
+                    Err(EmbeddedError::Interrupted) => return Ok(()),
+                    Err(EmbeddedError::NoRoom { .. }) => has_no_room = true,
+                    launched => break launched?,
+                }
             };
         }
     }
@@ -240,6 +269,12 @@ impl Embedded {
             .await
             .map_err(refused)
     }
+}
+
+/// Whether the server ended for want of room: an error of a statement that found none is no end.
+fn ends_full(said: &str) -> bool {
+    said.lines()
+        .any(|line| (line.contains("PANIC:") || line.contains("FATAL:")) && says_full(line))
 }
 
 /// The URL of the private Postgres that runs under `root` now, if one does.

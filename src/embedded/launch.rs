@@ -17,6 +17,7 @@ use tracing::{debug, info};
 use super::binaries::Binaries;
 use super::place::{PORT, Place};
 use super::postmaster::Postmaster;
+use super::room::{disk_of, says_full};
 use super::{EmbeddedError, MAINTENANCE, NAME, TRANSITION, failed};
 
 /// What the name of data begins with until it is whole.
@@ -24,6 +25,9 @@ const UNFINISHED: &str = "pgdata.new-";
 
 /// A log that is longer is put aside at a start, in the place of the one before.
 const LOG_MAX_BYTES: u64 = 16 << 20;
+
+/// How much of the log is looked through for the cause of an end.
+const SAID_MAX_BYTES: u64 = 1 << 20;
 
 /// A server that is up.
 pub(super) enum Server {
@@ -144,11 +148,17 @@ pub(super) async fn launch(
             debug!("removing {} of a server that is gone", file.display());
             let _ = fs::remove_file(file);
         }
-        let logged = fs::metadata(&place.log).map_or(0, |log| log.len());
+        let logged = logged(&place.log);
         match spawn(place, binaries, shutdown).await? {
             Ok(child) => return Ok(Server::Child(child)),
             Err(_) if still_in_use(&place.log, logged) && Instant::now() < deadline => {
                 pause(shutdown).await?
+            }
+            Err(_) if says_full(&said_since(&place.log, logged)) => {
+                return Err(EmbeddedError::NoRoom {
+                    disk: disk_of(&place.data),
+                    log: place.log.clone(),
+                });
             }
             Err(status) => {
                 let output = format!("{status}; {}", log_tail(&place.log));
@@ -255,13 +265,17 @@ pub(super) async fn stop(
     })
 }
 
-/// One of the programs, as the server's user, deaf to the terminal's Ctrl-C.
+/// One of Postgres's programs.
 fn command(place: &Place, binaries: &Binaries, program: &str) -> Command {
-    let mut command = Command::new(binaries.program(program));
+    let mut command = command_as(place, &binaries.program(program));
+    command.kill_on_drop(program != "postgres");
     command
-        .process_group(0)
-        .current_dir(&place.home)
-        .kill_on_drop(program != "postgres");
+}
+
+/// A program, as the server's user, deaf to the terminal's Ctrl-C.
+pub(super) fn command_as(place: &Place, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.process_group(0).current_dir(&place.home);
     for (name, _) in env::vars_os() {
         if name.to_string_lossy().starts_with("PG") {
             command.env_remove(name);
@@ -328,18 +342,29 @@ pub(super) async fn answers(sockets: &Path, port: u16, database: &str) -> Answer
 /// Whether a start failed because processes of the server before it have not ended yet; `logged` bytes were in the log
 /// before it. Those processes may write to it as well, so the last lines are not enough.
 fn still_in_use(log: &Path, logged: u64) -> bool {
+    let text = said_since(log, logged);
+    text.contains("still in use") || text.contains("already exists")
+}
+
+/// How long the log is.
+pub(super) fn logged(log: &Path) -> u64 {
+    fs::metadata(log).map_or(0, |log| log.len())
+}
+
+/// What came into the log since it was so long; of much, the end.
+pub(super) fn said_since(log: &Path, logged: u64) -> String {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
-        if file.metadata()?.len() >= logged {
-            file.seek(SeekFrom::Start(logged))?;
-        } // else it was put aside, and is all new
+        let length = file.metadata()?.len();
+        let end = length.saturating_sub(SAID_MAX_BYTES);
+        // One that is shorter now was put aside, and is all new.
+        let from = if length >= logged { logged } else { 0 };
+        file.seek(SeekFrom::Start(from.max(end)))?;
         let mut bytes = Vec::new();
-        file.take(LOG_MAX_BYTES).read_to_end(&mut bytes)?;
+        file.take(SAID_MAX_BYTES).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    text.contains("still in use") || text.contains("already exists")
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
 }
 
 /// The last lines of the server's log.

@@ -93,6 +93,7 @@ impl Claimer {
         let (mut contents, mut more_contents) = (Contents::default(), Contents::default());
         let mut is_deep = false;
         let mut empty_looks = 0;
+        let mut failures = 0;
         let mut gate_at: Option<Instant> = None;
         while let Some(live) = self.ready(&mut keys, &shutdown).await {
             // P1's depth is asked for before a claim. A pause stops the claim itself: it is asked for while there is nothing
@@ -156,9 +157,13 @@ impl Claimer {
                         live.invalidate();
                     }
                     tracing::warn!(priority = %self.priority, %error, "a claim failed; it is tried again");
-                    self.pause(Duration::from_millis(250), &shutdown).await;
+                    self.pause(failed_pause(self.priority, failures), &shutdown)
+                        .await;
+                    failures += 1;
+                    continue;
                 }
             }
+            failures = 0;
         }
         keys.hold(None, self.priority).await;
     }
@@ -299,6 +304,18 @@ impl Claimer {
     }
 }
 
+/// How long a pool waits after a claim that failed, after so many before it: each one writes to Postgres in vain, which a
+/// full disk makes worse. P0 waits for a second at most.
+fn failed_pause(priority: Priority, failures: u32) -> Duration {
+    let longest = match priority {
+        Priority::P0 => Duration::from_secs(1),
+        _ => Duration::from_secs(4),
+    };
+    Duration::from_millis(250)
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(longest)
+}
+
 fn prepare(mut row: ClaimedRow, contents: &Contents) -> Claimed {
     let own = std::mem::take(&mut row.content);
     let channel = row.channel.as_deref().and_then(|name| name.parse().ok());
@@ -365,5 +382,18 @@ impl Keys {
             Ok(false) => {}
             Err(_) => self.live = None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that is full for an hour is not asked four times a second by each pool; P0 still goes on first.
+    #[test]
+    fn claims_that_fail_again_and_again_become_rarer() {
+        let pauses = |priority| [0, 1, 4, 40].map(|n| failed_pause(priority, n).as_millis());
+        assert_eq!(pauses(Priority::P3), [250, 500, 4000, 4000]);
+        assert_eq!(pauses(Priority::P0), [250, 500, 1000, 1000]);
     }
 }

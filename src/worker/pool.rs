@@ -386,6 +386,7 @@ impl<'a> Running<'a> {
         Some(Box::pin(async move {
             let lease_ids: Vec<Uuid> = held.iter().map(|h| h.ready.lease_id).collect();
             let message_ids: Vec<Uuid> = held.iter().map(|h| h.ready.message.message_id).collect();
+            let mut delay = Duration::from_millis(250);
             loop {
                 let intended = async {
                     let client = db.get().await?;
@@ -397,7 +398,8 @@ impl<'a> Running<'a> {
                         tracing::warn!(%error, "intents could not be recorded; they are tried again")
                     }
                 }
-                sleep(Duration::from_millis(250)).await;
+                sleep(delay).await;
+                delay = (delay * 2).min(Duration::from_secs(2));
             }
         }))
     }

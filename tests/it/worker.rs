@@ -7,6 +7,7 @@ mod counters;
 mod crashes;
 mod failover;
 mod frozen;
+mod full_disk;
 mod outcomes;
 mod panics;
 mod poison;
@@ -18,6 +19,7 @@ mod upkeep;
 mod wakes;
 
 use tokio_postgres::Client;
+use uuid::Uuid;
 
 use crate::support::db::TestDb;
 use crate::support::node::{Node, Record};

@@ -8,6 +8,7 @@ pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod scratch;
 pub(crate) mod signed;
+pub(crate) mod small_disk;
 pub(crate) mod smtp_sink;
 pub(crate) mod sql;
 pub(crate) mod wait;

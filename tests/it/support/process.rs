@@ -49,6 +49,11 @@ impl Directory {
         Ok(fs::write(path, text)?)
     }
 
+    /// What a file in it says; nothing when there is none.
+    pub(crate) fn read(&self, name: &str) -> String {
+        read(&self.path.join(name))
+    }
+
     /// The server's process id; none when it is stopped.
     pub(crate) fn postgres_pid(&self) -> Option<String> {
         let file = self.path.join(".postroad/pgdata/postmaster.pid");

@@ -15,7 +15,7 @@ const TERMINATE: &str = "select count(pg_terminate_backend(a.pid)) from pg_stat_
 
 impl Site {
     /// The messages that are recorded as sent.
-    async fn recorded(&self) -> anyhow::Result<BTreeSet<Uuid>> {
+    pub(super) async fn recorded(&self) -> anyhow::Result<BTreeSet<Uuid>> {
         let query =
             "select distinct message_id from postroad.delivery_events where event_type = 'sent'";
         let rows = self.db.client.query(query, &[]).await?;
@@ -23,7 +23,7 @@ impl Site {
     }
 
     /// None is lost; a second send only of what may be resent, and of nothing that was recorded.
-    async fn check(
+    pub(super) async fn check(
         &self,
         held: &[Uuid],
         resent: &[Uuid],
