@@ -180,6 +180,7 @@ pub async fn run(
         let methods = [Method::POST, Method::GET];
         router = router.with(Route::new(&methods, pattern, Arc::clone(&webhooks)));
     }
+    drop(webhooks); // the router has the inbox: with it ends what reads it
     let mut recording: Option<BoxFuture<'static, ()>> = None;
     if let Some(keys) = links {
         let (routes, writing) = links::routes(keys, &database);

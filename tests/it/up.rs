@@ -39,6 +39,8 @@ fn up_comes_up_and_an_interrupt_stops_all_of_it() -> anyhow::Result<()> {
         assert_eq!(fields.split_whitespace().nth(2), Some(postgres.as_str()));
     }
     assert_eq!(up.end("-INT")?, Some(0));
+    let log = directory.read("up.log");
+    assert!(!log.contains("in time"), "something was given up on: {log}");
     assert_eq!(
         directory.postgres_pid(),
         None,
