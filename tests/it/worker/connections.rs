@@ -1,13 +1,17 @@
 //! Postgres goes away under load, or only its connections: workers come back by themselves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use anyhow::Context as _;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::*;
 use crate::support::db::PrivateServer;
 use crate::support::proxy::Proxy;
+use crate::support::smtp_sink::{Answer, SmtpSink, Stage};
+use crate::support::wait::until;
 
 /// All connections of our processes.
 const TERMINATE: &str = "select count(pg_terminate_backend(a.pid)) from pg_stat_activity as a
@@ -29,7 +33,18 @@ impl Site {
         resent: &[Uuid],
         recorded: &BTreeSet<Uuid>,
     ) -> anyhow::Result<()> {
-        let counts = self.record.counts();
+        self.check_counts(&self.record.counts(), held, resent, recorded)
+            .await
+    }
+
+    /// The same, by how often each was sent.
+    async fn check_counts(
+        &self,
+        counts: &BTreeMap<Uuid, usize>,
+        held: &[Uuid],
+        resent: &[Uuid],
+        recorded: &BTreeSet<Uuid>,
+    ) -> anyhow::Result<()> {
         let statuses = self.db.statuses(resent).await?;
         assert_eq!(statuses.get("sent"), Some(&resent.len()), "{statuses:?}");
         let mut unknown = 0;
@@ -85,6 +100,52 @@ async fn postgres_crashing_under_load_loses_and_doubles_nothing() -> anyhow::Res
     resent.extend(site.db.enqueue(50, "").await?);
     site.db.wait_until_idle().await?;
     site.check(&held, &resent, &recorded).await?;
+    site.registered(2).await?;
+    Ok(())
+}
+
+/// The same with all roles in both processes, and a relay that counts the mails.
+#[tokio::test]
+async fn postgres_crashing_under_load_loses_and_doubles_no_mail() -> anyhow::Result<()> {
+    let server = PrivateServer::start().await?;
+    let directory = Directory::new()?;
+    let mut site = Site {
+        db: TestDb::at(&server.url).await?,
+        record: Record::new(&directory, "record"),
+        directory,
+    };
+    let latency = Answer::Slow(Duration::from_millis(20));
+    let sink = SmtpSink::start().on(Stage::Dot, latency).await?;
+    let config = format!(
+        "[gateways.smtp]\ntype = \"smtp\"\nurl = \"smtp://127.0.0.1:{}\"\nfrom = \"post@example.org\"\n",
+        sink.port()
+    );
+    let _one = site.node("one", &["run"], &config)?;
+    let _two = site.node("two", &["run"], &config)?;
+    site.registered(2).await?;
+    let mut held = site.db.enqueue(300, "message_type => 'campaign'").await?;
+    let mut resent = site.db.enqueue(300, "").await?;
+    for round in 1..=2 {
+        let enough = round * 150;
+        until("mails came", async || Ok(sink.mails().len() >= enough)).await?;
+        server.crash()?;
+        site.db.reconnect().await?;
+        held.extend(site.db.enqueue(50, "message_type => 'campaign'").await?);
+        resent.extend(site.db.enqueue(50, "").await?);
+    }
+    let recorded = site.recorded().await?;
+    site.db.wait_until_idle().await?;
+    let mut counts = BTreeMap::new();
+    for mail in sink.mails() {
+        let text = String::from_utf8_lossy(&mail.data).into_owned();
+        let all = held.iter().chain(&resent);
+        let named = all
+            .copied()
+            .find(|id| text.contains(&format!("Message-ID: <{id}@")));
+        *counts.entry(named.context("whose mail?")?).or_default() += 1;
+    }
+    site.check_counts(&counts, &held, &resent, &recorded)
+        .await?;
     site.registered(2).await?;
     Ok(())
 }
