@@ -1617,7 +1617,7 @@ declare
   reader postroad.consumers;
   counted bigint;
 begin
-  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
+  if not exists (select from postroad.event_ticks as t where t.at between clock_timestamp() - interval '1 minute' and clock_timestamp()) then
     insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
   end if;
   if not postroad.has_news('_counters') then
@@ -1828,41 +1828,6 @@ $$;
 COMMENT ON FUNCTION postroad.day_of(message_id uuid) IS 'The day (UTC) of a UUIDv7: that of its partition.';
 
 --
--- Name: dead_workers(); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.dead_workers() RETURNS SETOF bigint
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  if clock_timestamp() - pg_postmaster_start_time() < '5 seconds' then
-    return;                                      -- workers are still connecting again
-  end if;
-  return query
-  with held as materialized (
-    select h.worker_id from postroad.held_worker_ids() as h (worker_id)
-  )
-  select w.worker_id
-  from postroad.worker_sessions as w
-  where w.worker_id not in (select h.worker_id from held as h)
-    or w.heartbeat_at < clock_timestamp() - interval '15 seconds'
-  union
-  select l.worker_id                             -- a claim that committed after its worker was rescued
-  from postroad.leases as l
-  where not exists (select from postroad.worker_sessions as w where w.worker_id = l.worker_id)
-    and l.worker_id not in (select h.worker_id from held as h);
-end;
-$$;
-
---
--- Name: FUNCTION dead_workers(); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.dead_workers() IS 'Workers whose advisory lock is free, or whose heartbeat is older than 15 s. A worker that is in two looks one second apart is dead: see rescue. None in the first
-5 s of a server: workers are still connecting again.';
-
---
 -- Name: dispatch_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1890,7 +1855,7 @@ begin
     set seen = postroad.event_snapshot(), seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null,
       batch_key = null, split_last = null
     where c.consumer = '_webhooks'
-      and c.seen_at < clock_timestamp() - interval '1 second';
+      and c.seen_at not between clock_timestamp() - interval '1 second' and clock_timestamp();
     return 0;
   end if;
   select b.* into reader from postroad.open_batch('_webhooks', max_count) as b;
@@ -3165,6 +3130,44 @@ COMMENT ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], e
 False, and nothing recorded, when others ended these batches; serialization_failure when they ended some of them.';
 
 --
+-- Name: follow_clock(interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.follow_clock(back interval) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  messages integer;
+  deliveries integer;
+begin
+  if back < '0' then
+    raise exception 'back must not be negative, got %', back
+      using errcode = 'PR001';
+  end if;
+  -- What a caller of enqueue set is a time of day, and stays; retries, snoozes and what a rescue set apart are so long after something.
+  update postroad.scheduled as s
+  set due_at = s.due_at - back
+  where s.due_at > clock_timestamp()
+    and s.due_at < clock_timestamp() + back + interval '1 day'
+    and s.due_at is distinct from (select r.scheduled_for from postroad.record_of(s.message_id) as r);
+  get diagnostics messages = row_count;
+  update postroad.webhook_outbox as o
+  set due_at = o.due_at - back
+  where o.due_at > clock_timestamp();
+  get diagnostics deliveries = row_count;
+  return messages + deliveries;
+end;
+$$;
+
+--
+-- Name: FUNCTION follow_clock(back interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.follow_clock(back interval) IS 'The server''s clock was put back by so much: what waits for a time that was reckoned by the clock before it (retries, snoozes, deliveries to endpoints) is due that much earlier, so that it
+waits no longer than it was to. Messages wait on for the time that enqueue was given. Returns how many it moved. Raises PR001 when back is negative.';
+
+--
 -- Name: follow_events(uuid[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3531,7 +3534,7 @@ begin
     or postroad.has_events(reader.seen, present, reader.event_types) then
     return true;
   end if;
-  if coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '10 seconds' then
+  if coalesce(reader.read_at, reader.registered_at) not between clock_timestamp() - interval '10 seconds' and clock_timestamp() then
     update postroad.consumers as c
     set seen = present, seen_at = clock_timestamp(), read_at = clock_timestamp()
     where c.consumer = reader.consumer
@@ -5330,6 +5333,42 @@ $$;
 
 COMMENT ON FUNCTION postroad.listen_events() IS 'Listens on postroad_events, and says so: without a listener nobody looks whether there is something to notify of. A notification comes within some 300 ms of a commit, without a
 payload, while a maintainer runs; then call read_events. For as long as the session lasts; call it once a session, not through a pooler of transactions.';
+
+--
+-- Name: look_at_workers(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.look_at_workers() RETURNS TABLE(worker_id bigint, is_gone boolean, heartbeat_at timestamp with time zone, is_silent boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- A start in the future is one before the clock was put back.
+  if clock_timestamp() - pg_postmaster_start_time() between '0' and '5 seconds' then
+    return;                                      -- workers are still connecting again
+  end if;
+  return query
+  with held as materialized (
+    select h.worker_id from postroad.held_worker_ids() as h (worker_id)
+  )
+  select w.worker_id, w.worker_id not in (select h.worker_id from held as h), w.heartbeat_at,
+    w.heartbeat_at not between clock_timestamp() - interval '15 seconds' and clock_timestamp()
+  from postroad.worker_sessions as w
+  union all
+  select distinct l.worker_id, true, null::timestamptz, false      -- a claim that committed after its worker was rescued
+  from postroad.leases as l
+  where not exists (select from postroad.worker_sessions as w where w.worker_id = l.worker_id)
+    and l.worker_id not in (select h.worker_id from held as h);
+end;
+$$;
+
+--
+-- Name: FUNCTION look_at_workers(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.look_at_workers() IS 'All workers, and of each whether its advisory lock is free (gone), and whether its heartbeat is older than 15 s, or in the future (silent). One that is gone in two looks one second
+apart is dead: see rescue. A silent one may be alive, for the clock may have been put forward or back: it is dead when its heartbeat has not changed in the looks of
+10 s. None in the first 5 s of a server: workers are still connecting again.';
 
 --
 -- Name: message_json(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7456,10 +7495,10 @@ $$;
 COMMENT ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) IS 'Puts a message back at the end of its queue; false when it is there already.';
 
 --
--- Name: rescue(bigint); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: rescue(bigint, timestamp with time zone); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.rescue(worker_id bigint) RETURNS integer
+CREATE FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -7472,11 +7511,11 @@ begin
   delete from postroad.worker_sessions as w                   -- from here on it claims nothing
   where w.worker_id = rescue.worker_id
     and (
-      w.heartbeat_at < clock_timestamp() - interval '15 seconds'
+      w.heartbeat_at = rescue.heartbeat_at
       or w.worker_id not in (select h.id from postroad.held_worker_ids() as h (id))
     );
   if not found and exists (select from postroad.worker_sessions as w where w.worker_id = rescue.worker_id) then
-    return 0;                                                 -- its heart beat again since it was looked at
+    return 0;                                                 -- its heart beat since it was looked at
   end if;
   select count(*) into suspects
   from postroad.leases as l, postroad.unsent_of(l) as u
@@ -7497,10 +7536,11 @@ end;
 $$;
 
 --
--- Name: FUNCTION rescue(worker_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION rescue(worker_id bigint, heartbeat_at timestamp with time zone); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.rescue(worker_id bigint) IS 'Takes a dead worker''s leases and requeues what has no outcome. Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.';
+COMMENT ON FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone) IS 'Takes a dead worker''s leases and requeues what has no outcome: one whose advisory lock is free, or, given the heartbeat that its caller saw for too long, one that has no later one.
+Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.';
 
 --
 -- Name: rescue_lease(uuid, interval); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7946,7 +7986,9 @@ CREATE FUNCTION postroad.routing_state() RETURNS TABLE(gateway text, is_paused b
 begin
   return query
   select coalesce(s.gateway, x.key), x.key is not null, coalesce(s.is_open, false),
-    greatest(extract(epoch from s.open_until - clock_timestamp()) * 1000, 0)::bigint, s.weight
+    -- A breaker is open for a minute at most before a probe: what says more was written before the clock was put back.
+    case when s.open_until between clock_timestamp() and clock_timestamp() + interval '1 minute'
+      then extract(epoch from s.open_until - clock_timestamp()) * 1000 else 0 end::bigint, s.weight
   from postroad.gateway_states as s
   full join (select p.key from postroad.pauses as p where p.scope = 'gateway') as x on x.key = s.gateway;
 end;
@@ -8713,8 +8755,8 @@ begin
   set probe_until = clock_timestamp() + interval '3 seconds'       -- then another node may, if this one had no message for it
   where s.gateway = take_probe.gateway
     and s.is_open
-    and s.open_until <= clock_timestamp()
-    and (s.probe_until is null or s.probe_until < clock_timestamp());
+    and s.open_until not between clock_timestamp() and clock_timestamp() + interval '1 minute'
+    and (s.probe_until is null or s.probe_until not between clock_timestamp() and clock_timestamp() + interval '3 seconds');
   return found;
 end;
 $$;
@@ -8740,7 +8782,7 @@ begin
   select b.batch_id, b.gateway, b.inbox_ids into taken
   from postroad.webhook_batches as b
   where b.gateway = any (gateways)
-    and b.created_at <= clock_timestamp() - min_age
+    and b.created_at not between clock_timestamp() - min_age and clock_timestamp()      -- in the future: the clock was put back since
   order by b.batch_id
   limit 1
   for update skip locked;
@@ -12408,13 +12450,6 @@ REVOKE ALL ON FUNCTION postroad.day_of(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.day_of(message_id uuid) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION dead_workers(); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.dead_workers() FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.dead_workers() TO postroad_worker;
-
---
 -- Name: FUNCTION dispatch_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -12587,6 +12622,13 @@ GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO
 REVOKE ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_webhook;
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION follow_clock(back interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.follow_clock(back interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.follow_clock(back interval) TO postroad_worker;
 
 --
 -- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -12994,6 +13036,13 @@ GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_consumer;
 GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION look_at_workers(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.look_at_workers() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.look_at_workers() TO postroad_worker;
+
+--
 -- Name: FUNCTION message_json(message_id uuid); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13391,11 +13440,11 @@ REVOKE ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, atte
 GRANT ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION rescue(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION rescue(worker_id bigint, heartbeat_at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.rescue(worker_id bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.rescue(worker_id bigint) TO postroad_worker;
+REVOKE ALL ON FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone) TO postroad_worker;
 
 --
 -- Name: FUNCTION rescue_lease(lease_id uuid, apart interval); Type: ACL; Schema: postroad; Owner: -

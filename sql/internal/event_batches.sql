@@ -14,7 +14,7 @@ begin
     or postroad.has_events(reader.seen, present, reader.event_types) then
     return true;
   end if;
-  if coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '10 seconds' then
+  if coalesce(reader.read_at, reader.registered_at) not between clock_timestamp() - interval '10 seconds' and clock_timestamp() then
     update postroad.consumers as c
     set seen = present, seen_at = clock_timestamp(), read_at = clock_timestamp()
     where c.consumer = reader.consumer

@@ -12,7 +12,7 @@ declare
   reader postroad.consumers;
   counted bigint;
 begin
-  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
+  if not exists (select from postroad.event_ticks as t where t.at between clock_timestamp() - interval '1 minute' and clock_timestamp()) then
     insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
   end if;
   if not postroad.has_news('_counters') then

@@ -1,35 +1,36 @@
-create or replace function postroad.dead_workers()
-returns setof bigint
+create or replace function postroad.look_at_workers()
+returns table (worker_id bigint, is_gone boolean, heartbeat_at timestamptz, is_silent boolean)
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  if clock_timestamp() - pg_postmaster_start_time() < '5 seconds' then
+  -- A start in the future is one before the clock was put back.
+  if clock_timestamp() - pg_postmaster_start_time() between '0' and '5 seconds' then
     return;                                      -- workers are still connecting again
   end if;
   return query
   with held as materialized (
     select h.worker_id from postroad.held_worker_ids() as h (worker_id)
   )
-  select w.worker_id
+  select w.worker_id, w.worker_id not in (select h.worker_id from held as h), w.heartbeat_at,
+    w.heartbeat_at not between clock_timestamp() - interval '15 seconds' and clock_timestamp()
   from postroad.worker_sessions as w
-  where w.worker_id not in (select h.worker_id from held as h)
-    or w.heartbeat_at < clock_timestamp() - interval '15 seconds'
-  union
-  select l.worker_id                             -- a claim that committed after its worker was rescued
+  union all
+  select distinct l.worker_id, true, null::timestamptz, false      -- a claim that committed after its worker was rescued
   from postroad.leases as l
   where not exists (select from postroad.worker_sessions as w where w.worker_id = l.worker_id)
     and l.worker_id not in (select h.worker_id from held as h);
 end;
 $$;
 
-comment on function postroad.dead_workers is
-$$Workers whose advisory lock is free, or whose heartbeat is older than 15 s. A worker that is in two looks one second apart is dead: see rescue. None in the first
-5 s of a server: workers are still connecting again.$$;
+comment on function postroad.look_at_workers is
+$$All workers, and of each whether its advisory lock is free (gone), and whether its heartbeat is older than 15 s, or in the future (silent). One that is gone in two looks one second
+apart is dead: see rescue. A silent one may be alive, for the clock may have been put forward or back: it is dead when its heartbeat has not changed in the looks of
+10 s. None in the first 5 s of a server: workers are still connecting again.$$;
 
-revoke all on function postroad.dead_workers from public;
-grant execute on function postroad.dead_workers to postroad_worker;
+revoke all on function postroad.look_at_workers from public;
+grant execute on function postroad.look_at_workers to postroad_worker;
 
 create or replace function postroad.held_worker_ids()
 returns setof bigint
@@ -46,7 +47,10 @@ $$;
 
 comment on function postroad.held_worker_ids is 'The keys of all advisory locks of this database that are held: those of worker sessions among them.';
 
-create or replace function postroad.rescue(worker_id bigint)
+create or replace function postroad.rescue(
+  worker_id    bigint,
+  heartbeat_at timestamptz default null
+)
 returns integer
 language plpgsql
 security definer
@@ -61,11 +65,11 @@ begin
   delete from postroad.worker_sessions as w                   -- from here on it claims nothing
   where w.worker_id = rescue.worker_id
     and (
-      w.heartbeat_at < clock_timestamp() - interval '15 seconds'
+      w.heartbeat_at = rescue.heartbeat_at
       or w.worker_id not in (select h.id from postroad.held_worker_ids() as h (id))
     );
   if not found and exists (select from postroad.worker_sessions as w where w.worker_id = rescue.worker_id) then
-    return 0;                                                 -- its heart beat again since it was looked at
+    return 0;                                                 -- its heart beat since it was looked at
   end if;
   select count(*) into suspects
   from postroad.leases as l, postroad.unsent_of(l) as u
@@ -85,8 +89,9 @@ begin
 end;
 $$;
 
-comment on function postroad.rescue is 
-$$Takes a dead worker's leases and requeues what has no outcome. Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.$$;
+comment on function postroad.rescue is
+$$Takes a dead worker's leases and requeues what has no outcome: one whose advisory lock is free, or, given the heartbeat that its caller saw for too long, one that has no later one.
+Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.$$;
 
 revoke all on function postroad.rescue from public;
 grant execute on function postroad.rescue to postroad_worker;

@@ -14,7 +14,7 @@ begin
   select b.batch_id, b.gateway, b.inbox_ids into taken
   from postroad.webhook_batches as b
   where b.gateway = any (gateways)
-    and b.created_at <= clock_timestamp() - min_age
+    and b.created_at not between clock_timestamp() - min_age and clock_timestamp()      -- in the future: the clock was put back since
   order by b.batch_id
   limit 1
   for update skip locked;

@@ -14,7 +14,9 @@ as $$
 begin
   return query
   select coalesce(s.gateway, x.key), x.key is not null, coalesce(s.is_open, false),
-    greatest(extract(epoch from s.open_until - clock_timestamp()) * 1000, 0)::bigint, s.weight
+    -- A breaker is open for a minute at most before a probe: what says more was written before the clock was put back.
+    case when s.open_until between clock_timestamp() and clock_timestamp() + interval '1 minute'
+      then extract(epoch from s.open_until - clock_timestamp()) * 1000 else 0 end::bigint, s.weight
   from postroad.gateway_states as s
   full join (select p.key from postroad.pauses as p where p.scope = 'gateway') as x on x.key = s.gateway;
 end;
@@ -76,8 +78,8 @@ begin
   set probe_until = clock_timestamp() + interval '3 seconds'       -- then another node may, if this one had no message for it
   where s.gateway = take_probe.gateway
     and s.is_open
-    and s.open_until <= clock_timestamp()
-    and (s.probe_until is null or s.probe_until < clock_timestamp());
+    and s.open_until not between clock_timestamp() and clock_timestamp() + interval '1 minute'
+    and (s.probe_until is null or s.probe_until not between clock_timestamp() and clock_timestamp() + interval '3 seconds');
   return found;
 end;
 $$;

@@ -24,7 +24,7 @@ begin
     set seen = postroad.event_snapshot(), seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null,
       batch_key = null, split_last = null
     where c.consumer = '_webhooks'
-      and c.seen_at < clock_timestamp() - interval '1 second';
+      and c.seen_at not between clock_timestamp() - interval '1 second' and clock_timestamp();
     return 0;
   end if;
   select b.* into reader from postroad.open_batch('_webhooks', max_count) as b;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url};
 
@@ -127,8 +127,16 @@ impl Answer {
         if let Ok(seconds) = text.parse::<u32>() {
             return Some(Duration::from_secs(seconds.into()));
         }
-        let at = httpdate::parse_http_date(text).ok()?;
-        at.duration_since(SystemTime::now()).ok()
+        self.until(httpdate::parse_http_date(text).ok()?)
+    }
+
+    /// How long it is until then, from the time at which the provider says that it answered (RFC 9110, section 6.6.1): our
+    /// clock may be wrong. `None` when it is past.
+    pub fn until(&self, at: SystemTime) -> Option<Duration> {
+        let date = self.headers.get(DATE).and_then(|date| date.to_str().ok());
+        let answered = date.and_then(|date| httpdate::parse_http_date(date).ok());
+        at.duration_since(answered.unwrap_or_else(SystemTime::now))
+            .ok()
     }
 
     /// The body as text, cut to what an event keeps.
@@ -343,6 +351,16 @@ mod tests {
         for nothing in ["soon", "-1", "Thu, 01 Jan 1970 00:00:00 GMT"] {
             assert_eq!(answer(429, Some(nothing)).retry_after(), None, "{nothing}");
         }
+    }
+
+    /// An hour more or less by a clock of ours that is wrong would be an hour of waiting, or of asking in vain.
+    #[test]
+    fn a_date_is_measured_from_the_providers_own() {
+        let mut answer = answer(503, Some("Thu, 01 Jan 2015 01:00:30 GMT"));
+        assert_eq!(answer.retry_after(), None, "long past");
+        let date = HeaderValue::from_static("Thu, 01 Jan 2015 01:00:00 GMT");
+        answer.headers.insert(DATE, date);
+        assert_eq!(answer.retry_after(), Some(Duration::from_secs(30)));
     }
 
     /// Postal quotes the key that it refuses; events are read by many.

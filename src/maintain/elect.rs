@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
 use super::floors::Floors;
 use super::{Settings, events, partitions, wait};
 use crate::db::pool::NOTICE_ABSENCE;
@@ -63,6 +64,7 @@ async fn keep_up(
     shutdown: &CancellationToken,
 ) -> Result<(), DbError> {
     let mut floors = Floors::default();
+    let mut clock = Clock::default();
     let mut partitions_at: Option<Instant> = None;
     loop {
         if partitions_at.is_none_or(|at| at.elapsed() > PARTITIONS) {
@@ -79,6 +81,7 @@ async fn keep_up(
                 tracing::warn!(%error, "upkeep failed; it is tried again in a minute");
             }
         }
+        clock.follow(client).await?;
         floors.advance(client).await?;
         if !wait(FLOORS, shutdown).await {
             return Ok(());

@@ -1,5 +1,6 @@
 //! Upkeep. Promotion and rescue by every process (row locks make that safe), floors, partitions and counters by an elected one.
 
+mod clock;
 mod elect;
 mod events;
 mod floors;

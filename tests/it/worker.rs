@@ -2,6 +2,7 @@
 
 mod batches;
 mod bulk;
+mod clock_steps;
 mod connections;
 mod counters;
 mod crashes;

@@ -58,26 +58,56 @@ pub async fn unregister_worker(client: &Client, worker_id: i64) -> Result<(), Db
     Ok(())
 }
 
-/// Workers that look dead now.
+/// What a look at a worker says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenWorker {
+    /// The worker.
+    pub worker_id: i64,
+    /// Its advisory lock is free.
+    pub is_gone: bool,
+    /// Its last heartbeat, as text of Postgres.
+    pub heartbeat_at: Option<String>,
+    /// By the database's clock that is too long ago, or has not been yet.
+    pub is_silent: bool,
+}
+
+/// All workers, as they look now.
 ///
 /// # Errors
 ///
 /// When the call failed.
-pub async fn dead_workers(client: &Object) -> Result<Vec<i64>, DbError> {
-    let rows = client
-        .query("select * from postroad.dead_workers()", &[])
-        .await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+pub async fn look_at_workers(client: &Object) -> Result<Vec<SeenWorker>, DbError> {
+    let query =
+        "select worker_id, is_gone, heartbeat_at::text, is_silent from postroad.look_at_workers()";
+    let statement = client.prepare_cached(query).await?;
+    let rows = client.query(&statement, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(SeenWorker {
+                worker_id: row.try_get(0)?,
+                is_gone: row.try_get(1)?,
+                heartbeat_at: row.try_get(2)?,
+                is_silent: row.try_get(3)?,
+            })
+        })
+        .collect()
 }
 
-/// Takes a dead worker's leases; how many messages they had.
+/// Takes a dead worker's leases, if its lock is free or its heartbeat is this one still; how many messages they had.
 ///
 /// # Errors
 ///
 /// When the call failed; it may be called again.
-pub async fn rescue(client: &Object, worker_id: i64) -> Result<i32, DbError> {
+pub async fn rescue(
+    client: &Object,
+    worker_id: i64,
+    heartbeat_at: Option<&str>,
+) -> Result<i32, DbError> {
     Ok(client
-        .query_one("select postroad.rescue($1)", &[&worker_id])
+        .query_one(
+            "select postroad.rescue($1, $2::text::timestamptz)",
+            &[&worker_id, &heartbeat_at],
+        )
         .await?
         .try_get(0)?)
 }

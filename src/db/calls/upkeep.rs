@@ -28,6 +28,27 @@ pub async fn promote_due(
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
 
+/// What the server's clock says, in seconds since 1970.
+///
+/// # Errors
+///
+/// When the call failed.
+pub async fn clock(client: &Client) -> Result<f64, DbError> {
+    let query = "select extract(epoch from clock_timestamp())::double precision";
+    Ok(client.query_one(query, &[]).await?.try_get(0)?)
+}
+
+/// The server's clock was put back: moves what waits by the one before it; how much that was.
+///
+/// # Errors
+///
+/// When the call failed: what it moved is as it was.
+pub async fn follow_clock(client: &Client, back: Duration) -> Result<i32, DbError> {
+    let query = "select postroad.follow_clock(make_interval(secs => $1))";
+    let seconds = back.as_secs_f64();
+    Ok(client.query_one(query, &[&seconds]).await?.try_get(0)?)
+}
+
 /// Where the sequences are, and who may still write below that.
 #[derive(Clone, Debug)]
 pub struct Enqueuers {

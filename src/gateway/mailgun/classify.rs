@@ -1,6 +1,6 @@
 //! An answer of Mailgun → accepted, or whose fault it was.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -73,7 +73,7 @@ fn fault(answer: &Answer, body: &Body, text: &str) -> Option<(Fault, &'static st
             let retry_after = answer
                 .retry_after()
                 .or(body.retry_seconds.map(|s| Duration::from_secs(s.into())))
-                .or_else(|| time_in(body.message.as_deref()?));
+                .or_else(|| time_in(answer, body.message.as_deref()?));
             (Fault::Gateway { retry_after }, "throttled")
         }
         _ => return None,
@@ -81,9 +81,9 @@ fn fault(answer: &Answer, body: &Body, text: &str) -> Option<(Fault, &'static st
 }
 
 /// "… limit exceeded, try again after Thu, 01 Jan 2026 00:00:00 GMT".
-fn time_in(text: &str) -> Option<Duration> {
+fn time_in(answer: &Answer, text: &str) -> Option<Duration> {
     let (_, date) = text.split_once("try again after ")?;
     let date = date.trim().trim_end_matches('.').replace(" UTC", " GMT");
     let at = httpdate::parse_http_date(&date).ok()?;
-    at.duration_since(SystemTime::now()).ok()
+    answer.until(at)
 }

@@ -1,6 +1,6 @@
 //! An answer of SendGrid → accepted, or whose fault it was.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -74,6 +74,5 @@ fn fault(answer: &Answer, field: &str, text: &str) -> Option<(Fault, &'static st
 fn until_reset(answer: &Answer) -> Option<Duration> {
     let reset = answer.headers.get("x-ratelimit-reset")?.to_str().ok()?;
     let reset = Duration::from_secs(reset.trim().parse().ok()?);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    reset.checked_sub(now)
+    answer.until(UNIX_EPOCH.checked_add(reset)?)
 }

@@ -17,7 +17,7 @@ use tokio_postgres::Client;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::process::signal;
+use super::process::{Directory, signal};
 use super::wait::until;
 
 /// The database that the others are cloned from.
@@ -67,6 +67,23 @@ impl TestDb {
             database,
             client,
         })
+    }
+
+    /// The one of an `up` in this directory that writes what it prints to `up.out`, once it is up.
+    pub(crate) async fn of_up(directory: &Directory) -> anyhow::Result<Self> {
+        let url = format!(
+            "postgresql:///postroad?host={}/.postroad/run&port=5432&user=postroad",
+            directory.path.display()
+        );
+        let mut found = None;
+        until("postroad is up", async || {
+            if directory.read("up.out").contains("postroad is up") {
+                found = Self::at(&url).await.ok();
+            }
+            Ok(found.is_some())
+        })
+        .await?;
+        Ok(found.expect("a database"))
     }
 
     /// Connects again, once the server answers.

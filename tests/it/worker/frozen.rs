@@ -167,17 +167,19 @@ async fn only_a_worker_that_is_still_dead_is_rescued() -> anyhow::Result<()> {
         .await?;
     let rescue = "select postroad.rescue(77)";
     assert_eq!(db.value::<i32>(rescue).await?, 0, "alive");
-    let age = "update postroad.worker_sessions set heartbeat_at = clock_timestamp() - interval '1 minute'";
-    worker.batch_execute(age).await?;
+    let heartbeat = "select heartbeat_at::text from postroad.worker_sessions";
+    let rescue_seen = |seen: String| format!("select postroad.rescue(77, '{seen}'::timestamptz)");
+    let before = rescue_seen(db.value(heartbeat).await?);
     assert!(
         worker
             .query_one("select postroad.heartbeat(77)", &[])
             .await?
             .get::<_, bool>(0)
     );
-    assert_eq!(db.value::<i32>(rescue).await?, 0, "alive again");
-    worker.batch_execute(age).await?;
-    assert_eq!(db.value::<i32>(rescue).await?, 3, "its heart stopped");
+    assert_eq!(db.value::<i32>(rescue).await?, 0, "alive still");
+    assert_eq!(db.value::<i32>(&before).await?, 0, "its heart beat since");
+    let last = rescue_seen(db.value(heartbeat).await?);
+    assert_eq!(db.value::<i32>(&last).await?, 3, "its heart stopped");
     assert!(
         !worker
             .query_one("select postroad.heartbeat(77)", &[])

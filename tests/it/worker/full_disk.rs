@@ -9,23 +9,6 @@ use crate::support::process::Up;
 use crate::support::small_disk::SmallDisk;
 use crate::support::wait::until;
 
-/// The database of an `up` in this directory.
-async fn database(directory: &Directory) -> anyhow::Result<TestDb> {
-    let url = format!(
-        "postgresql:///postroad?host={}/.postroad/run&port=5432&user=postroad",
-        directory.path.display()
-    );
-    let mut found = None;
-    until("postroad is up", async || {
-        if directory.read("up.out").contains("postroad is up") {
-            found = TestDb::at(&url).await.ok();
-        }
-        Ok(found.is_some())
-    })
-    .await?;
-    Ok(found.expect("a database"))
-}
-
 /// The disk of the data is full: statements fail with a clear error, then Postgres ends for want of room for its log of
 /// changes, and cannot start. Neither is the end of `up`, and neither loses or doubles a message.
 #[tokio::test]
@@ -39,7 +22,7 @@ async fn a_full_disk_under_the_data_is_waited_out() -> anyhow::Result<()> {
         return Ok(());
     };
     let mut site = Site {
-        db: database(&directory).await?,
+        db: TestDb::of_up(&directory).await?,
         record,
         directory,
     };
@@ -110,7 +93,7 @@ async fn a_full_outbox_is_waited_out() -> anyhow::Result<()> {
     let Some(mut disk) = SmallDisk::up(&directory, folder, 1, "")? else {
         return Ok(());
     };
-    let db = database(&directory).await?;
+    let db = TestDb::of_up(&directory).await?;
     disk.run(
         &directory,
         "cat /dev/zero >small/filler; truncate -s -32K small/filler",
