@@ -39,12 +39,13 @@ async fn an_hour_forth_and_back_neither_doubles_nor_holds_up_a_message() -> anyh
         .stdout(File::create(directory.path.join("up.out"))?)
         .stderr(File::create(directory.path.join("up.log"))?)
         .stdin(Stdio::null());
-    let _up = Node::of(command.spawn()?);
+    let up = Node::of(command.spawn()?);
     let site = Site {
         db: TestDb::of_up(&directory).await?,
         record,
         directory,
     };
+    let mut up = up; // ends before the directory does
     site.registered(1).await?;
     let (mut held, mut resent) = (Vec::new(), Vec::new());
     let now = "select extract(epoch from clock_timestamp())::float8";
@@ -82,5 +83,7 @@ async fn an_hour_forth_and_back_neither_doubles_nor_holds_up_a_message() -> anyh
         2,
         "{log}"
     );
+    up.signal("-INT");
+    assert_eq!(up.ended().await?, Some(0));
     Ok(())
 }
