@@ -1617,7 +1617,7 @@ declare
   reader postroad.consumers;
   counted bigint;
 begin
-  if not exists (select from postroad.event_ticks as t where t.at between clock_timestamp() - interval '1 minute' and clock_timestamp()) then
+  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
     insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
   end if;
   if not postroad.has_news('_counters') then
@@ -1828,6 +1828,41 @@ $$;
 COMMENT ON FUNCTION postroad.day_of(message_id uuid) IS 'The day (UTC) of a UUIDv7: that of its partition.';
 
 --
+-- Name: dead_workers(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.dead_workers() RETURNS SETOF bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  if clock_timestamp() - pg_postmaster_start_time() < '5 seconds' then
+    return;                                      -- workers are still connecting again
+  end if;
+  return query
+  with held as materialized (
+    select h.worker_id from postroad.held_worker_ids() as h (worker_id)
+  )
+  select w.worker_id
+  from postroad.worker_sessions as w
+  where w.worker_id not in (select h.worker_id from held as h)
+    or w.heartbeat_at < clock_timestamp() - interval '15 seconds'
+  union
+  select l.worker_id                             -- a claim that committed after its worker was rescued
+  from postroad.leases as l
+  where not exists (select from postroad.worker_sessions as w where w.worker_id = l.worker_id)
+    and l.worker_id not in (select h.worker_id from held as h);
+end;
+$$;
+
+--
+-- Name: FUNCTION dead_workers(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.dead_workers() IS 'Workers whose advisory lock is free, or whose heartbeat is older than 15 s. A worker that is in two looks one second apart is dead: see rescue. None in the first
+5 s of a server: workers are still connecting again.';
+
+--
 -- Name: dispatch_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1855,7 +1890,7 @@ begin
     set seen = postroad.event_snapshot(), seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null,
       batch_key = null, split_last = null
     where c.consumer = '_webhooks'
-      and c.seen_at not between clock_timestamp() - interval '1 second' and clock_timestamp();
+      and c.seen_at < clock_timestamp() - interval '1 second';
     return 0;
   end if;
   select b.* into reader from postroad.open_batch('_webhooks', max_count) as b;
@@ -2353,12 +2388,9 @@ CREATE FUNCTION postroad.enqueue_rows(batch_id uuid, channel text, addresses tex
     SET jit TO 'off'
     AS $$
 declare
-  -- The ids of a call count up behind what all of them share, so that they lie together; what follows the count nobody can guess who knows another
-  -- one of them: whoever knows the id of a message is taken for one who has it (RFC 9562, section 6.2, method 2).
-  prefix constant text := left(postroad.uuid_v7()::text, 24);
-  secret constant text := gen_random_uuid();
-  noise bytea;
-  message_ids uuid[];
+  first_id constant text := postroad.uuid_v7();  -- the ids of a call count up from a random one (RFC 9562, section 6.2, method 2)
+  prefix constant text := left(first_id, 24);
+  start constant bigint := ('x00000' || right(first_id, 11))::bit(64)::bigint;
   average_kb constant smallint := postroad.size_kb(pg_column_size(data)::bigint / greatest(cardinality(data), 1));
   later constant boolean := coalesce(scheduled_for > clock_timestamp(), false);
   normalized text[];
@@ -2399,44 +2431,37 @@ begin
     ) as u;
   end if;
 
-  -- 32 bytes for each ten: a hash for each would cost twice as much as the rest of its id.
-  select string_agg(sha256(convert_to(secret || x, 'UTF8')), '') into noise
-  from generate_series(0, cardinality(normalized) / 10) as x;
-  message_ids := array(
-    select (prefix || lpad(to_hex(n & 16777215), 6, '0') || encode(substr(noise, 3 * n + 1, 3), 'hex'))::uuid
-    from generate_series(1, cardinality(normalized)) as n
-  );
-
   insert into postroad.messages (
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, content_id, batch_id, priority,
     channel, message_type, recipient, recipient_type, source_type, ip_pool, gateway, locale, data)
-  select u.message_id, enqueue_rows.tenant_id, u.id, enqueue_rows.source_id,
+  select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.tenant_id, u.id, enqueue_rows.source_id,
     enqueue_rows.scheduled_for, enqueue_rows.expires_at, enqueue_rows.batch_id, enqueue_rows.batch_id, enqueue_rows.priority,
     enqueue_rows.channel, enqueue_rows.message_type, u.address, u.type, enqueue_rows.source_type, enqueue_rows.ip_pool,
     enqueue_rows.gateway, coalesce(u.locale, enqueue_rows.locale), u.data
   from (                                         -- in the select list arrays are read as they are; in FROM they would be written out and read again
-    select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale,
-      unnest(enqueue_rows.data) as data
+    select unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale, unnest(enqueue_rows.data) as data,
+      generate_subscripts(normalized, 1) as nth
   ) as u
   where u.address is not null;
 
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
-    select u.message_id, 'suppressed', u.reason
-    from (select unnest(message_ids) as message_id, unnest(reasons) as reason) as u
+    select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, 'suppressed', u.reason
+    from (select unnest(reasons) as reason, generate_subscripts(reasons, 1) as nth) as u
     where u.reason is not null;
   end if;
 
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
-    select u.message_id, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
+    select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.scheduled_for, enqueue_rows.priority
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   else
     insert into postroad.message_queue (seq, message_id, priority, size_kb)
-    select postroad.next_seq(enqueue_rows.priority), u.message_id, enqueue_rows.priority, average_kb
-    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
+    select postroad.next_seq(enqueue_rows.priority), (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.priority,
+      average_kb
+    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
     where u.address is not null
       and u.reason is null;
   end if;
@@ -3130,44 +3155,6 @@ COMMENT ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], e
 False, and nothing recorded, when others ended these batches; serialization_failure when they ended some of them.';
 
 --
--- Name: follow_clock(interval); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.follow_clock(back interval) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  messages integer;
-  deliveries integer;
-begin
-  if back < '0' then
-    raise exception 'back must not be negative, got %', back
-      using errcode = 'PR001';
-  end if;
-  -- What a caller of enqueue set is a time of day, and stays; retries, snoozes and what a rescue set apart are so long after something.
-  update postroad.scheduled as s
-  set due_at = s.due_at - back
-  where s.due_at > clock_timestamp()
-    and s.due_at < clock_timestamp() + back + interval '1 day'
-    and s.due_at is distinct from (select r.scheduled_for from postroad.record_of(s.message_id) as r);
-  get diagnostics messages = row_count;
-  update postroad.webhook_outbox as o
-  set due_at = o.due_at - back
-  where o.due_at > clock_timestamp();
-  get diagnostics deliveries = row_count;
-  return messages + deliveries;
-end;
-$$;
-
---
--- Name: FUNCTION follow_clock(back interval); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.follow_clock(back interval) IS 'The server''s clock was put back by so much: what waits for a time that was reckoned by the clock before it (retries, snoozes, deliveries to endpoints) is due that much earlier, so that it
-waits no longer than it was to. Messages wait on for the time that enqueue was given. Returns how many it moved. Raises PR001 when back is negative.';
-
---
 -- Name: follow_events(uuid[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3534,7 +3521,7 @@ begin
     or postroad.has_events(reader.seen, present, reader.event_types) then
     return true;
   end if;
-  if coalesce(reader.read_at, reader.registered_at) not between clock_timestamp() - interval '10 seconds' and clock_timestamp() then
+  if coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '10 seconds' then
     update postroad.consumers as c
     set seen = present, seen_at = clock_timestamp(), read_at = clock_timestamp()
     where c.consumer = reader.consumer
@@ -3999,21 +3986,25 @@ COMMENT ON FUNCTION postroad.http_message(call jsonb, OUT status smallint, OUT b
 --
 
 CREATE FUNCTION postroad.http_messages(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
-    LANGUAGE plpgsql SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
   p constant jsonb := call -> 'parameters';
   bound constant bigint := call -> 'caller' ->> 'tenant_id';
   page_size integer;
-  -- A page looks at so many messages at most, however few of them fit: each has its status derived only when that is asked for.
-  budget constant integer := case when p ? 'status' then 2000 else 20000 end;
-  wanted_source constant text := split_part(p ->> 'source', ':', 1);
-  wanted_source_id constant text := nullif(substr(p ->> 'source', length(split_part(p ->> 'source', ':', 1)) + 2), '');
+  -- What a page costs at most, however few fit: records, or entries of an index; looks at a message's events or record; statuses that turn out to be others.
+  looks integer := case when bound is not null or not p ? 'status' then 10000 else 50000 end;
+  checks integer := 1000;
+  misses integer := 200;
+  step integer;
   seen integer := 0;
   last_id uuid;
-  m record;
+  id uuid;
+  item jsonb;
   items jsonb[] := '{}';
+  part record;
+  in_flight uuid[];
 begin
   body := postroad.request_problem('GET', '/messages', call);
   if body is not null then
@@ -4021,36 +4012,38 @@ begin
     return;
   end if;
   page_size := coalesce((p ->> 'limit')::integer, 50);
+  step := 2 * page_size;
   last_id := coalesce(postroad.read_cursor(p ->> 'cursor'), 'ffffffff-ffff-ffff-ffff-ffffffffffff');
-  for m in
-    select x.message_id, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id
-    from postroad.messages as x
-    where bound is null
-      and x.message_id < last_id
-    union all
-    select x.message_id, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id
-    from postroad.messages as x
-    where x.tenant_id = bound                    -- else nothing, at no cost
-      and x.message_id < last_id
-    order by message_id desc
-    limit budget
+  <<page>>
   loop
-    seen := seen + 1;
-    last_id := m.message_id;
-    if (not p ? 'channel' or m.channel = p ->> 'channel')
-      and (not p ? 'message_type' or m.message_type = p ->> 'message_type')
-      and (not p ? 'priority' or 'P' || m.priority = p ->> 'priority')
-      and (not p ? 'source' or m.source_type = wanted_source and (wanted_source_id is null or m.source_id::text = wanted_source_id))
-      and (not p ? 'batch_id' or m.batch_id = (p ->> 'batch_id')::uuid)
-      and (not p ? 'status' or (select s.status from postroad.status(m.message_id) as s) = p ->> 'status')
-    then
-      items := items || postroad.message_json(m.message_id);
-      exit when cardinality(items) >= page_size;
+    select x.* into part
+    from postroad.look_through_messages(p, bound, last_id, least(step, looks), checks) as x;
+    in_flight := postroad.in_flight_of(part.message_ids);
+    foreach id in array part.message_ids loop
+      continue when id >= last_id;               -- twice
+      last_id := id;
+      item := postroad.message_json(id, in_flight);
+      if item is not null and (not p ? 'status' or item ->> 'status' = p ->> 'status') then
+        items := items || item;
+        exit page when cardinality(items) >= page_size;
+      else
+        misses := misses - 1;
+        exit page when misses <= 0;
+      end if;
+    end loop;
+    if part.is_end then
+      last_id := null;
+      exit;
     end if;
+    last_id := part.looked_to;
+    looks := looks - part.looked;
+    checks := checks - part.checked;
+    exit when looks <= 0 or checks <= 0;
+    seen := seen + part.looked;
+    step := least(4 * step, 50000, case when items <> '{}' then page_size + seen / cardinality(items) * (page_size - cardinality(items)) end);
   end loop;
   status := 200;
-  body := jsonb_build_object('messages', to_jsonb(items),
-    'next_cursor', case when cardinality(items) >= page_size or seen >= budget then postroad.write_cursor(last_id) end);
+  body := jsonb_build_object('messages', to_jsonb(items), 'next_cursor', postroad.write_cursor(last_id));
 end;
 $$;
 
@@ -4058,8 +4051,8 @@ $$;
 -- Name: FUNCTION http_messages(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.http_messages(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages: the newest first. A page looks at 20,000 messages at most, 2,000 when status is asked for: it may be short, or empty, and next_cursor goes on from there;
-without next_cursor there are no more.';
+COMMENT ON FUNCTION postroad.http_messages(call jsonb, OUT status smallint, OUT body jsonb) IS 'GET /messages: the newest first. A page looks through 10,000 messages at most, or 50,000 entries of the queue or of events, and at 1,000 messages more closely: it may be short, or empty,
+and next_cursor goes on from there; without next_cursor there are no more.';
 
 --
 -- Name: http_openapi(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4972,6 +4965,27 @@ create temporary table entries (address text, reason text); \copy entries from '
 problems are the first 20. Raises PR001 when the table has other columns.';
 
 --
+-- Name: in_flight_of(uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.in_flight_of(message_ids uuid[]) RETURNS uuid[]
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select array(
+    select x.id
+    from unnest(in_flight_of.message_ids) as x (id)
+    where x.id in (select u.id from postroad.leases as l, unnest(l.message_ids) as u (id))
+  )
+$$;
+
+--
+-- Name: FUNCTION in_flight_of(message_ids uuid[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.in_flight_of(message_ids uuid[]) IS 'Those of some messages that are in a lease.';
+
+--
 -- Name: intend(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -5335,46 +5349,175 @@ COMMENT ON FUNCTION postroad.listen_events() IS 'Listens on postroad_events, and
 payload, while a maintainer runs; then call read_events. For as long as the session lasts; call it once a session, not through a pooler of transactions.';
 
 --
--- Name: look_at_workers(); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: look_through_messages(jsonb, bigint, uuid, integer, integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.look_at_workers() RETURNS TABLE(worker_id bigint, is_gone boolean, heartbeat_at timestamp with time zone, is_silent boolean)
-    LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION postroad.look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_sort TO 'off'
+    SET jit TO 'off'
     AS $$
+declare
+  status constant text := wanted ->> 'status';
+  is_any constant boolean := not wanted ?| '{channel,message_type,priority,source,batch_id}' and look_through_messages.tenant_id is null;
+  -- Events without which a message does not have the status, and those with which it does not: see postroad.status.
+  signs constant text[] := case status when 'sent' then '{sent,unknown}' when 'delivered' then '{delivered,opened,clicked}' when 'unknown' then '{unknown,deferred}'
+    else array[status] end;
+  counter_signs constant text[] := case status when 'sent' then '{delivered,opened,clicked}' else '{}' end;
+  -- By records, where most have the status or few the tenant; else by the places where messages wait, or by the index of events.
+  by_record constant boolean := status is null or status in ('sent', 'delivered') and not is_any
+    or look_through_messages.tenant_id is not null and status not in ('queued', 'scheduled', 'processing');
+  seen uuid[];
+  countered uuid[];
 begin
-  -- A start in the future is one before the clock was put back.
-  if clock_timestamp() - pg_postmaster_start_time() between '0' and '5 seconds' then
-    return;                                      -- workers are still connecting again
+  -- Each reads an index that is there for something else, from before on, look_count entries of it.
+  if by_record and tenant_id is null then
+    select array_agg(x.message_id),
+      array_agg(x.message_id) filter (where postroad.message_fits(wanted, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id))
+    into seen, message_ids
+    from (
+      select m.message_id, m.channel, m.message_type, m.priority, m.source_type, m.source_id, m.batch_id
+      from postroad.messages as m
+      where m.message_id < before
+      order by m.message_id desc
+      limit look_count
+    ) as x;
+  elsif by_record then
+    select array_agg(x.message_id),
+      array_agg(x.message_id) filter (where postroad.message_fits(wanted, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id))
+    into seen, message_ids
+    from (
+      select m.message_id, m.channel, m.message_type, m.priority, m.source_type, m.source_id, m.batch_id
+      from postroad.messages as m
+      where (m.tenant_id, m.message_id) < (look_through_messages.tenant_id, before)      -- so that no other index has this order
+        and m.tenant_id >= look_through_messages.tenant_id
+      order by m.tenant_id desc, m.message_id desc
+      limit look_count
+    ) as x;
+  elsif status = 'queued' then
+    select array_agg(x.message_id) into seen
+    from (
+      select q.message_id from postroad.message_queue as q where q.message_id < before order by q.message_id desc limit look_count
+    ) as x;
+  elsif status = 'scheduled' then
+    select array_agg(x.message_id) into seen
+    from (
+      select s.message_id from postroad.scheduled as s where s.message_id < before order by s.message_id desc limit look_count
+    ) as x;
+  elsif status = 'processing' then               -- as much as is in flight at a time, no more
+    select array_agg(x.message_id) into seen
+    from (
+      select distinct u.message_id
+      from postroad.leases as l, unnest(l.message_ids) as u (message_id)
+      where u.message_id < before
+      order by u.message_id desc
+      limit look_count
+    ) as x;
+  else
+    select array_agg(x.message_id), array_agg(x.message_id) filter (where x.event_type = any (signs)), array_agg(x.message_id) filter (where x.event_type = any (counter_signs))
+    into seen, message_ids, countered
+    from (
+      select e.message_id, e.event_type from postroad.delivery_events as e where e.message_id < before order by e.message_id desc limit look_count
+    ) as x;
   end if;
-  return query
-  with held as materialized (
-    select h.worker_id from postroad.held_worker_ids() as h (worker_id)
-  )
-  select w.worker_id, w.worker_id not in (select h.worker_id from held as h), w.heartbeat_at,
-    w.heartbeat_at not between clock_timestamp() - interval '15 seconds' and clock_timestamp()
-  from postroad.worker_sessions as w
-  union all
-  select distinct l.worker_id, true, null::timestamptz, false      -- a claim that committed after its worker was rescued
-  from postroad.leases as l
-  where not exists (select from postroad.worker_sessions as w where w.worker_id = l.worker_id)
-    and l.worker_id not in (select h.worker_id from held as h);
+  looked := coalesce(cardinality(seen), 0);
+  looked_to := seen[looked];
+  is_end := looked < look_count;
+  checked := 0;
+  if status in ('queued', 'scheduled', 'processing') then
+    message_ids := seen;
+  elsif not by_record and not is_end then        -- some events of the last message may be beyond the entries
+    message_ids := array(select u.id from unnest(message_ids) as u (id) where u.id <> looked_to);
+    seen := array_remove(seen, looked_to);
+    if seen = '{}' then                          -- all are its own
+      message_ids := array[looked_to];
+    else
+      looked_to := seen[cardinality(seen)];
+    end if;
+  end if;
+  message_ids := coalesce(message_ids, '{}');
+  if countered is not null then
+    message_ids := array(
+      select u.id
+      from unnest(message_ids) with ordinality as u (id, place)
+      where u.id not in (select c.id from unnest(countered) as c (id))
+      order by u.place
+    );
+  end if;
+  if cardinality(message_ids) > check_count then
+    message_ids := message_ids[:check_count];
+    looked_to := message_ids[check_count];
+    is_end := false;
+  end if;
+  if status is null or is_any and not by_record then
+    return;
+  end if;
+
+  -- Of the others, each that is left costs a look at its events or its record.
+  checked := cardinality(message_ids);
+  if by_record then
+    message_ids := array(
+      select u.id
+      from unnest(message_ids) with ordinality as u (id, place)
+      cross join lateral (
+        select bool_or(e.event_type = any (signs)) and not bool_or(e.event_type = any (counter_signs)) as may_have_it
+        from postroad.delivery_events as e
+        where e.message_id = u.id
+      ) as x
+      where x.may_have_it
+      order by u.place
+    );
+  else
+    message_ids := array(
+      select u.id
+      from unnest(message_ids) with ordinality as u (id, place)
+      cross join lateral postroad.record_of(u.id) as x
+      where postroad.message_fits(wanted, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id)
+        and (look_through_messages.tenant_id is null or x.tenant_id = look_through_messages.tenant_id)
+      order by u.place
+    );
+  end if;
 end;
 $$;
 
 --
--- Name: FUNCTION look_at_workers(); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.look_at_workers() IS 'All workers, and of each whether its advisory lock is free (gone), and whether its heartbeat is older than 15 s, or in the future (silent). One that is gone in two looks one second
-apart is dead: see rescue. A silent one may be alive, for the clock may have been put forward or back: it is dead when its heartbeat has not changed in the looks of
-10 s. None in the first 5 s of a server: workers are still connecting again.';
+COMMENT ON FUNCTION postroad.look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean) IS 'A step of GET /messages: ids of messages before an id, the newest first, that fit what is wanted and may have its status (an id may be there twice, and postroad.status decides),
+out of look_count entries of an index, with at most check_count further looks. looked_to says how far it came, is_end that there is no more. Nothing is read as a whole, and no
+index is there for it: messages by their id or by tenant, the queue, scheduled, and events by theirs.';
 
 --
--- Name: message_json(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: message_fits(jsonb, text, text, smallint, text, bigint, uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.message_json(message_id uuid) RETURNS jsonb
+CREATE FUNCTION postroad.message_fits(wanted jsonb, channel text, message_type text, priority smallint, source_type text, source_id bigint, batch_id uuid) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+  select (wanted -> 'channel' is null or channel = wanted ->> 'channel')
+    and (wanted -> 'message_type' is null or message_type = wanted ->> 'message_type')
+    and (wanted -> 'priority' is null or 'P' || priority = wanted ->> 'priority')
+    and (wanted -> 'source' is null or source_type = wanted ->> 'source' or source_type || ':' || source_id = wanted ->> 'source')
+    and (wanted -> 'batch_id' is null or batch_id = (wanted ->> 'batch_id')::uuid)
+$$;
+
+--
+-- Name: FUNCTION message_fits(wanted jsonb, channel text, message_type text, priority smallint, source_type text, source_id bigint, batch_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.message_fits(wanted jsonb, channel text, message_type text, priority smallint, source_type text, source_id bigint, batch_id uuid) IS 'Whether a message is one that GET /messages is asked for, but for its status.';
+
+--
+-- Name: message_json(uuid, uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.message_json(message_id uuid, in_flight uuid[] DEFAULT NULL::uuid[]) RETURNS jsonb
     LANGUAGE sql STABLE
     AS $$
   select jsonb_build_object('message_id', m.message_id, 'status', s.status, 'channel', m.channel, 'priority', 'P' || m.priority,
@@ -5383,14 +5526,14 @@ CREATE FUNCTION postroad.message_json(message_id uuid) RETURNS jsonb
     'attempts', s.attempts, 'created_at', s.created_at, 'due_at', nullif(s.due_at, 'infinity'), 'sent_at', s.sent_at,
     'delivered_at', s.delivered_at, 'updated_at', s.updated_at, 'gateway', s.gateway, 'external_id', s.external_id, 'reason', s.reason,
     'error', s.error)
-  from postroad.record_of(message_json.message_id) as m, postroad.status(message_json.message_id) as s
+  from postroad.record_of(message_json.message_id) as m, postroad.status_of(message_json.message_id, in_flight) as s
 $$;
 
 --
--- Name: FUNCTION message_json(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION message_json(message_id uuid, in_flight uuid[]); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.message_json(message_id uuid) IS 'A message as the HTTP API shows it: its record, without content, and where it is; null when it is not there for this caller.';
+COMMENT ON FUNCTION postroad.message_json(message_id uuid, in_flight uuid[]) IS 'A message as the HTTP API shows it: its record, without content, and where it is; null when it is not there for this caller. in_flight: see place_of.';
 
 --
 -- Name: message_report(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6038,10 +6181,10 @@ COMMENT ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.messages_k
 A paused priority is not claimed at all; a paused gateway is a matter of routing.';
 
 --
--- Name: place_of(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: place_of(uuid, uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) RETURNS record
+CREATE FUNCTION postroad.place_of(message_id uuid, in_flight uuid[] DEFAULT NULL::uuid[], OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -6058,6 +6201,9 @@ begin
   if found then
     return;
   end if;
+  if message_id <> all (in_flight) then
+    return;
+  end if;
   select 'processing', l.lease_id, l.worker_id, l.leased_at into place, lease_id, worker_id, leased_at
   from postroad.leases as l
   where l.message_ids @> array[place_of.message_id]
@@ -6070,10 +6216,11 @@ end;
 $$;
 
 --
--- Name: FUNCTION place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION place_of(message_id uuid, in_flight uuid[], OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) IS 'Where a message waits: queued, scheduled or processing, or null when it does not. Leases are of many tenants: who asks has found the message''s record first.';
+COMMENT ON FUNCTION postroad.place_of(message_id uuid, in_flight uuid[], OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) IS 'Where a message waits: queued, scheduled or processing, or null when it does not. Leases are of many tenants: who asks has found the message''s record first. in_flight is for
+who asks about many, in one snapshot: in_flight_of them; else each call reads all leases.';
 
 --
 -- Name: place_reports(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7357,68 +7504,6 @@ COMMENT ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause
 gateway''s name.';
 
 --
--- Name: report_limited_callers(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.report_limited_callers(callers jsonb) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  return postroad.tell_rate_limits((
-    select jsonb_agg(jsonb_build_object(
-      'kind', case when c.caller like 'key:%' then 'api_key' else 'token' end,
-      'name', case when c.caller like 'key:%' then substr(c.caller, 5) else left(encode(sha256(convert_to(c.caller, 'UTF8')), 'hex'), 16) end,   -- the subject of a token may be an address
-      'tenant_id', c.tenant_id,
-      'limit', c."limit",
-      'window_seconds', 1,
-      'retry_after_seconds', c.retry_after_seconds,
-      'lasting_seconds', c.lasting_seconds))
-    from jsonb_to_recordset(callers) as c (
-      caller text, tenant_id bigint, "limit" bigint, retry_after_seconds double precision, lasting_seconds double precision)
-  ));
-end;
-$$;
-
---
--- Name: FUNCTION report_limited_callers(callers jsonb); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.report_limited_callers(callers jsonb) IS 'Tells that callers of the HTTP API got 429: a system event rate_limit_exceeded for each, at most once a minute, however many servers there are. callers: [{"caller": key:12 or jwt:subject,
-"tenant_id", "limit" a second, "retry_after_seconds", "lasting_seconds"}]. Of a token the event has a part of the SHA-256 of jwt:subject. Returns how many events there were.';
-
---
--- Name: report_throttled(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.report_throttled(throttled jsonb) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  return postroad.tell_rate_limits((
-    select jsonb_agg(jsonb_build_object(
-      'kind', case when t.domain is null then 'gateway' else 'domain' end,
-      'name', coalesce(t.domain, t.gateway),
-      'gateway', t.gateway,
-      'reason', t.reason,
-      'code', t.code,
-      'retry_after_seconds', t.retry_after_seconds,
-      'lasting_seconds', t.lasting_seconds))
-    from jsonb_to_recordset(throttled) as t (
-      gateway text, domain text, reason text, code text, retry_after_seconds double precision, lasting_seconds double precision)
-  ));
-end;
-$$;
-
---
--- Name: FUNCTION report_throttled(throttled jsonb); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.report_throttled(throttled jsonb) IS 'Tells that gateways throttle us: a system event rate_limit_exceeded for each gateway, or each gateway and destination domain, at most once a minute. throttled: [{"gateway", "domain"
-(where it is the destination''s limit), "reason", "code" (the provider''s), "retry_after_seconds", "lasting_seconds"}]. Returns how many events there were.';
-
---
 -- Name: request_problem(text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -7495,10 +7580,10 @@ $$;
 COMMENT ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) IS 'Puts a message back at the end of its queue; false when it is there already.';
 
 --
--- Name: rescue(bigint, timestamp with time zone); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: rescue(bigint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS integer
+CREATE FUNCTION postroad.rescue(worker_id bigint) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -7511,11 +7596,11 @@ begin
   delete from postroad.worker_sessions as w                   -- from here on it claims nothing
   where w.worker_id = rescue.worker_id
     and (
-      w.heartbeat_at = rescue.heartbeat_at
+      w.heartbeat_at < clock_timestamp() - interval '15 seconds'
       or w.worker_id not in (select h.id from postroad.held_worker_ids() as h (id))
     );
   if not found and exists (select from postroad.worker_sessions as w where w.worker_id = rescue.worker_id) then
-    return 0;                                                 -- its heart beat since it was looked at
+    return 0;                                                 -- its heart beat again since it was looked at
   end if;
   select count(*) into suspects
   from postroad.leases as l, postroad.unsent_of(l) as u
@@ -7536,11 +7621,10 @@ end;
 $$;
 
 --
--- Name: FUNCTION rescue(worker_id bigint, heartbeat_at timestamp with time zone); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION rescue(worker_id bigint); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone) IS 'Takes a dead worker''s leases and requeues what has no outcome: one whose advisory lock is free, or, given the heartbeat that its caller saw for too long, one that has no later one.
-Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.';
+COMMENT ON FUNCTION postroad.rescue(worker_id bigint) IS 'Takes a dead worker''s leases and requeues what has no outcome. Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.';
 
 --
 -- Name: rescue_lease(uuid, interval); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7986,9 +8070,7 @@ CREATE FUNCTION postroad.routing_state() RETURNS TABLE(gateway text, is_paused b
 begin
   return query
   select coalesce(s.gateway, x.key), x.key is not null, coalesce(s.is_open, false),
-    -- A breaker is open for a minute at most before a probe: what says more was written before the clock was put back.
-    case when s.open_until between clock_timestamp() and clock_timestamp() + interval '1 minute'
-      then extract(epoch from s.open_until - clock_timestamp()) * 1000 else 0 end::bigint, s.weight
+    greatest(extract(epoch from s.open_until - clock_timestamp()) * 1000, 0)::bigint, s.weight
   from postroad.gateway_states as s
   full join (select p.key from postroad.pauses as p where p.scope = 'gateway') as x on x.key = s.gateway;
 end;
@@ -8296,6 +8378,28 @@ CREATE FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, O
     LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+begin
+  return query
+  select s.*
+  from postroad.status_of(status.message_id, null) as s;
+end;
+$$;
+
+--
+-- Name: FUNCTION status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) IS 'Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
+expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
+error: the provider''s own words. sent means that the gateway took it, delivered that the recipient''s side did.';
+
+--
+-- Name: status_of(uuid, uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.status_of(message_id uuid, in_flight uuid[], OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) RETURNS SETOF record
+    LANGUAGE plpgsql STABLE ROWS 1
+    AS $$
 declare
   message postroad.messages;
   place record;
@@ -8304,7 +8408,7 @@ declare
   raised text;
   in_doubt_since timestamptz;
 begin
-  select m.* into message from postroad.record_of(status.message_id) as m;
+  select m.* into message from postroad.record_of(status_of.message_id) as m;
   if not found then
     return;
   end if;
@@ -8314,12 +8418,12 @@ begin
   message_type := message.message_type;
   created_at := postroad.created_at(message.message_id);
 
-  select * into place from postroad.place_of(status.message_id);
+  select * into place from postroad.place_of(status_of.message_id, status_of.in_flight);
   -- What ended its latest lease (workers make their ids in the order of time, and one that was taken for dead reports late), the strongest first; or
   -- what was said of it outside of any lease since.
   select e.* into outcome
   from postroad.delivery_events as e
-  where e.message_id = status.message_id
+  where e.message_id = status_of.message_id
     and e.lease_id is not null
   order by postroad.created_at(e.lease_id) desc, e.lease_id,
     case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
@@ -8329,7 +8433,7 @@ begin
   end if;
   select e.* into said
   from postroad.delivery_events as e
-  where e.message_id = status.message_id
+  where e.message_id = status_of.message_id
     and e.lease_id is null
     and e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed')
     and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at
@@ -8360,7 +8464,7 @@ begin
     end
   into updated_at, sent_at, delivered_at, attempts, raised
   from postroad.delivery_events as e
-  where e.message_id = status.message_id;
+  where e.message_id = status_of.message_id;
 
   due_at := place.due_at;
   gateway := outcome.gateway;
@@ -8380,12 +8484,10 @@ end;
 $$;
 
 --
--- Name: FUNCTION status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION status_of(message_id uuid, in_flight uuid[], OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) IS 'Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
-expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
-error: the provider''s own words. sent means that the gateway took it, delivered that the recipient''s side did.';
+COMMENT ON FUNCTION postroad.status_of(message_id uuid, in_flight uuid[], OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) IS 'postroad.status, which says what it means. in_flight: see place_of.';
 
 --
 -- Name: store_webhooks(text[], text[], text[], text[], text[], bytea[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -8755,8 +8857,8 @@ begin
   set probe_until = clock_timestamp() + interval '3 seconds'       -- then another node may, if this one had no message for it
   where s.gateway = take_probe.gateway
     and s.is_open
-    and s.open_until not between clock_timestamp() and clock_timestamp() + interval '1 minute'
-    and (s.probe_until is null or s.probe_until not between clock_timestamp() and clock_timestamp() + interval '3 seconds');
+    and s.open_until <= clock_timestamp()
+    and (s.probe_until is null or s.probe_until < clock_timestamp());
   return found;
 end;
 $$;
@@ -8782,7 +8884,7 @@ begin
   select b.batch_id, b.gateway, b.inbox_ids into taken
   from postroad.webhook_batches as b
   where b.gateway = any (gateways)
-    and b.created_at not between clock_timestamp() - min_age and clock_timestamp()      -- in the future: the clock was put back since
+    and b.created_at <= clock_timestamp() - min_age
   order by b.batch_id
   limit 1
   for update skip locked;
@@ -8806,51 +8908,6 @@ $$;
 
 COMMENT ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) IS 'The oldest batch of stored requests of these gateways that waits for at least min_age, locked until the end of the transaction, in which finish_webhooks is to be called.
 No row when none waits, or others have them all.';
-
---
--- Name: tell_rate_limits(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.tell_rate_limits(excesses jsonb) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-  excess record;
-  this text;
-  told integer := 0;
-begin
-  for excess in
-    select e.kind, e.name, e.gateway, e.tenant_id, e.reason, e.code, e."limit", e.window_seconds, e.retry_after_seconds,
-      clock_timestamp() - make_interval(secs => coalesce(e.lasting_seconds, 0)) as first_seen_at
-    from jsonb_to_recordset(excesses) as e (
-      kind text, name text, gateway text, tenant_id bigint, reason text, code text,
-      "limit" bigint, window_seconds double precision, retry_after_seconds double precision, lasting_seconds double precision)
-    order by e.kind, e.name, e.gateway           -- locks are taken in one order
-  loop
-    this := excess.kind || ':' || excess.name;
-    perform pg_advisory_xact_lock(1886351222, hashtext(this));       -- another node may be telling the same: its row is seen below
-    if not exists (
-      select from postroad.system_events as s
-      where s.occurred_at > clock_timestamp() - interval '1 minute'
-        and s.kind = 'rate_limit_exceeded'
-        and s.subject = this
-        and s.detail ->> 'gateway' is not distinct from excess.gateway
-    ) then
-      perform postroad.emit_system_event('rate_limit_exceeded', this, jsonb_strip_nulls(to_jsonb(excess)));
-      told := told + 1;
-    end if;
-  end loop;
-  return told;
-end;
-$$;
-
---
--- Name: FUNCTION tell_rate_limits(excesses jsonb); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.tell_rate_limits(excesses jsonb) IS 'Emits system events rate_limit_exceeded, one a limit and minute, whichever node saw it. excesses: [{"kind": "api_key", "token", "gateway" or "domain", "name": its id, never
-an address, "gateway" (of a domain), "tenant_id", "reason", "code", "limit" in each "window_seconds", "retry_after_seconds", "lasting_seconds": how long it has been exceeded}]. Returns how many it emitted.';
 
 --
 -- Name: timeline(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -9114,7 +9171,7 @@ $$;
 -- Name: FUNCTION uuid_add(base uuid, steps bigint); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.uuid_add(base uuid, steps bigint) IS 'The UUID that many steps on, in its last 48 bits.';
+COMMENT ON FUNCTION postroad.uuid_add(base uuid, steps bigint) IS 'The UUID that many steps on, in its last 48 bits: the ids of a bulk send count up from a random one (RFC 9562, section 6.2, method 2).';
 
 --
 -- Name: uuid_at(timestamp with time zone); Type: FUNCTION; Schema: postroad; Owner: -
@@ -12450,6 +12507,13 @@ REVOKE ALL ON FUNCTION postroad.day_of(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.day_of(message_id uuid) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION dead_workers(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.dead_workers() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.dead_workers() TO postroad_worker;
+
+--
 -- Name: FUNCTION dispatch_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -12622,13 +12686,6 @@ GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO
 REVOKE ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_webhook;
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_bound_functions;
-
---
--- Name: FUNCTION follow_clock(back interval); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.follow_clock(back interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.follow_clock(back interval) TO postroad_worker;
 
 --
 -- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -12943,6 +13000,13 @@ GRANT ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_ru
 GRANT ALL ON FUNCTION postroad.import_suppressions_from(entries regclass, dry_run boolean, OUT changed bigint, OUT unchanged bigint, OUT invalid bigint, OUT problems text[]) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION in_flight_of(message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.in_flight_of(message_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.in_flight_of(message_ids uuid[]) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION intend(lease_ids uuid[], message_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13036,18 +13100,25 @@ GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_consumer;
 GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_bound_functions;
 
 --
--- Name: FUNCTION look_at_workers(); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.look_at_workers() FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.look_at_workers() TO postroad_worker;
+REVOKE ALL ON FUNCTION postroad.look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION message_json(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION message_fits(wanted jsonb, channel text, message_type text, priority smallint, source_type text, source_id bigint, batch_id uuid); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.message_json(message_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.message_json(message_id uuid) TO postroad_bound_functions;
+REVOKE ALL ON FUNCTION postroad.message_fits(wanted jsonb, channel text, message_type text, priority smallint, source_type text, source_id bigint, batch_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.message_fits(wanted jsonb, channel text, message_type text, priority smallint, source_type text, source_id bigint, batch_id uuid) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION message_json(message_id uuid, in_flight uuid[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.message_json(message_id uuid, in_flight uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.message_json(message_id uuid, in_flight uuid[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION message_report(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -13177,11 +13248,11 @@ REVOKE ALL ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.message
 GRANT ALL ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.messages_kept) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION place_of(message_id uuid, in_flight uuid[], OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.place_of(message_id uuid, OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) TO postroad_bound_functions;
+REVOKE ALL ON FUNCTION postroad.place_of(message_id uuid, in_flight uuid[], OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.place_of(message_id uuid, in_flight uuid[], OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION place_reports(gateway text, events jsonb); Type: ACL; Schema: postroad; Owner: -
@@ -13412,20 +13483,6 @@ REVOKE ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, ca
 GRANT ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) TO postroad_worker;
 
 --
--- Name: FUNCTION report_limited_callers(callers jsonb); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.report_limited_callers(callers jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.report_limited_callers(callers jsonb) TO postroad_http;
-
---
--- Name: FUNCTION report_throttled(throttled jsonb); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.report_throttled(throttled jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.report_throttled(throttled jsonb) TO postroad_worker;
-
---
 -- Name: FUNCTION request_problem(method text, path text, call jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13440,11 +13497,11 @@ REVOKE ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, atte
 GRANT ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION rescue(worker_id bigint, heartbeat_at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION rescue(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone) TO postroad_worker;
+REVOKE ALL ON FUNCTION postroad.rescue(worker_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.rescue(worker_id bigint) TO postroad_worker;
 
 --
 -- Name: FUNCTION rescue_lease(lease_id uuid, apart interval); Type: ACL; Schema: postroad; Owner: -
@@ -13602,6 +13659,13 @@ GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status t
 GRANT ALL ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_functions;
 
 --
+-- Name: FUNCTION status_of(message_id uuid, in_flight uuid[], OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.status_of(message_id uuid, in_flight uuid[], OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.status_of(message_id uuid, in_flight uuid[], OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION store_webhooks(gateways text[], delivery_keys text[], replay_keys text[], queries text[], content_types text[], bodies bytea[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13680,13 +13744,6 @@ GRANT ALL ON FUNCTION postroad.take_probe(gateway text) TO postroad_worker;
 REVOKE ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_webhook;
 GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_bound_functions;
-
---
--- Name: FUNCTION tell_rate_limits(excesses jsonb); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.tell_rate_limits(excesses jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.tell_rate_limits(excesses jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION timeline(message_id uuid); Type: ACL; Schema: postroad; Owner: -

@@ -23,6 +23,45 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+begin
+  return query
+  select s.*
+  from postroad.status_of(status.message_id, null) as s;
+end;
+$$;
+
+comment on function postroad.status is
+$$Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
+expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
+error: the provider's own words. sent means that the gateway took it, delivered that the recipient's side did.$$;
+
+revoke all on function postroad.status from public;
+grant execute on function postroad.status to postroad_sender, postroad_admin, postroad_reader;
+
+create or replace function postroad.status_of(
+  message_id uuid,
+  in_flight  uuid[],
+  out id            uuid,
+  out status        text,
+  out channel       text,
+  out priority      text,
+  out message_type  text,
+  out attempts      integer,
+  out created_at    timestamptz,
+  out due_at        timestamptz,
+  out sent_at       timestamptz,
+  out delivered_at  timestamptz,
+  out updated_at    timestamptz,
+  out gateway       text,
+  out external_id   text,
+  out reason        text,
+  out error         text
+)
+returns setof record
+rows 1
+language plpgsql
+stable
+as $$
 declare
   message postroad.messages;
   place record;
@@ -31,7 +70,7 @@ declare
   raised text;
   in_doubt_since timestamptz;
 begin
-  select m.* into message from postroad.record_of(status.message_id) as m;
+  select m.* into message from postroad.record_of(status_of.message_id) as m;
   if not found then
     return;
   end if;
@@ -41,12 +80,12 @@ begin
   message_type := message.message_type;
   created_at := postroad.created_at(message.message_id);
 
-  select * into place from postroad.place_of(status.message_id);
+  select * into place from postroad.place_of(status_of.message_id, status_of.in_flight);
   -- What ended its latest lease (workers make their ids in the order of time, and one that was taken for dead reports late), the strongest first; or
   -- what was said of it outside of any lease since.
   select e.* into outcome
   from postroad.delivery_events as e
-  where e.message_id = status.message_id
+  where e.message_id = status_of.message_id
     and e.lease_id is not null
   order by postroad.created_at(e.lease_id) desc, e.lease_id,
     case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
@@ -56,7 +95,7 @@ begin
   end if;
   select e.* into said
   from postroad.delivery_events as e
-  where e.message_id = status.message_id
+  where e.message_id = status_of.message_id
     and e.lease_id is null
     and e.event_type in ('sent', 'failed', 'expired', 'cancelled', 'suppressed')
     and (outcome.event_id is null or e.occurred_at >= outcome.occurred_at
@@ -87,7 +126,7 @@ begin
     end
   into updated_at, sent_at, delivered_at, attempts, raised
   from postroad.delivery_events as e
-  where e.message_id = status.message_id;
+  where e.message_id = status_of.message_id;
 
   due_at := place.due_at;
   gateway := outcome.gateway;
@@ -106,16 +145,11 @@ begin
 end;
 $$;
 
-comment on function postroad.status is
-$$Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
-expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
-error: the provider's own words. sent means that the gateway took it, delivered that the recipient's side did.$$;
-
-revoke all on function postroad.status from public;
-grant execute on function postroad.status to postroad_sender, postroad_admin, postroad_reader;
+comment on function postroad.status_of is 'postroad.status, which says what it means. in_flight: see place_of.';
 
 create or replace function postroad.place_of(
   message_id uuid,
+  in_flight  uuid[] default null,
   out place    text,
   out due_at   timestamptz,
   out pause_id bigint,
@@ -143,6 +177,9 @@ begin
   if found then
     return;
   end if;
+  if message_id <> all (in_flight) then
+    return;
+  end if;
   select 'processing', l.lease_id, l.worker_id, l.leased_at into place, lease_id, worker_id, leased_at
   from postroad.leases as l
   where l.message_ids @> array[place_of.message_id]
@@ -155,4 +192,21 @@ end;
 $$;
 
 comment on function postroad.place_of is
-'Where a message waits: queued, scheduled or processing, or null when it does not. Leases are of many tenants: who asks has found the message''s record first.';
+$$Where a message waits: queued, scheduled or processing, or null when it does not. Leases are of many tenants: who asks has found the message's record first. in_flight is for
+who asks about many, in one snapshot: in_flight_of them; else each call reads all leases.$$;
+
+create or replace function postroad.in_flight_of(message_ids uuid[])
+returns uuid[]
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+  select array(
+    select x.id
+    from unnest(in_flight_of.message_ids) as x (id)
+    where x.id in (select u.id from postroad.leases as l, unnest(l.message_ids) as u (id))
+  )
+$$;
+
+comment on function postroad.in_flight_of is 'Those of some messages that are in a lease.';

@@ -4,6 +4,7 @@ create or replace function postroad.http_messages(
   out body   jsonb
 )
 language plpgsql
+stable                                          -- all of a page is of one moment
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -11,14 +12,18 @@ declare
   p constant jsonb := call -> 'parameters';
   bound constant bigint := call -> 'caller' ->> 'tenant_id';
   page_size integer;
-  -- A page looks at so many messages at most, however few of them fit: each has its status derived only when that is asked for.
-  budget constant integer := case when p ? 'status' then 2000 else 20000 end;
-  wanted_source constant text := split_part(p ->> 'source', ':', 1);
-  wanted_source_id constant text := nullif(substr(p ->> 'source', length(split_part(p ->> 'source', ':', 1)) + 2), '');
+  -- What a page costs at most, however few fit: records, or entries of an index; looks at a message's events or record; statuses that turn out to be others.
+  looks integer := case when bound is not null or not p ? 'status' then 10000 else 50000 end;
+  checks integer := 1000;
+  misses integer := 200;
+  step integer;
   seen integer := 0;
   last_id uuid;
-  m record;
+  id uuid;
+  item jsonb;
   items jsonb[] := '{}';
+  part record;
+  in_flight uuid[];
 begin
   body := postroad.request_problem('GET', '/messages', call);
   if body is not null then
@@ -26,42 +31,44 @@ begin
     return;
   end if;
   page_size := coalesce((p ->> 'limit')::integer, 50);
+  step := 2 * page_size;
   last_id := coalesce(postroad.read_cursor(p ->> 'cursor'), 'ffffffff-ffff-ffff-ffff-ffffffffffff');
-  for m in
-    select x.message_id, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id
-    from postroad.messages as x
-    where bound is null
-      and x.message_id < last_id
-    union all
-    select x.message_id, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id
-    from postroad.messages as x
-    where x.tenant_id = bound                    -- else nothing, at no cost
-      and x.message_id < last_id
-    order by message_id desc
-    limit budget
+  <<page>>
   loop
-    seen := seen + 1;
-    last_id := m.message_id;
-    if (not p ? 'channel' or m.channel = p ->> 'channel')
-      and (not p ? 'message_type' or m.message_type = p ->> 'message_type')
-      and (not p ? 'priority' or 'P' || m.priority = p ->> 'priority')
-      and (not p ? 'source' or m.source_type = wanted_source and (wanted_source_id is null or m.source_id::text = wanted_source_id))
-      and (not p ? 'batch_id' or m.batch_id = (p ->> 'batch_id')::uuid)
-      and (not p ? 'status' or (select s.status from postroad.status(m.message_id) as s) = p ->> 'status')
-    then
-      items := items || postroad.message_json(m.message_id);
-      exit when cardinality(items) >= page_size;
+    select x.* into part
+    from postroad.look_through_messages(p, bound, last_id, least(step, looks), checks) as x;
+    in_flight := postroad.in_flight_of(part.message_ids);
+    foreach id in array part.message_ids loop
+      continue when id >= last_id;               -- twice
+      last_id := id;
+      item := postroad.message_json(id, in_flight);
+      if item is not null and (not p ? 'status' or item ->> 'status' = p ->> 'status') then
+        items := items || item;
+        exit page when cardinality(items) >= page_size;
+      else
+        misses := misses - 1;
+        exit page when misses <= 0;
+      end if;
+    end loop;
+    if part.is_end then
+      last_id := null;
+      exit;
     end if;
+    last_id := part.looked_to;
+    looks := looks - part.looked;
+    checks := checks - part.checked;
+    exit when looks <= 0 or checks <= 0;
+    seen := seen + part.looked;
+    step := least(4 * step, 50000, case when items <> '{}' then page_size + seen / cardinality(items) * (page_size - cardinality(items)) end);
   end loop;
   status := 200;
-  body := jsonb_build_object('messages', to_jsonb(items),
-    'next_cursor', case when cardinality(items) >= page_size or seen >= budget then postroad.write_cursor(last_id) end);
+  body := jsonb_build_object('messages', to_jsonb(items), 'next_cursor', postroad.write_cursor(last_id));
 end;
 $$;
 
 comment on function postroad.http_messages is
-$$GET /messages: the newest first. A page looks at 20,000 messages at most, 2,000 when status is asked for: it may be short, or empty, and next_cursor goes on from there;
-without next_cursor there are no more.$$;
+$$GET /messages: the newest first. A page looks through 10,000 messages at most, or 50,000 entries of the queue or of events, and at 1,000 messages more closely: it may be short, or empty,
+and next_cursor goes on from there; without next_cursor there are no more.$$;
 
 revoke all on function postroad.http_messages from public;
 grant execute on function postroad.http_messages to postroad_http;

@@ -1,4 +1,7 @@
-create or replace function postroad.message_json(message_id uuid)
+create or replace function postroad.message_json(
+  message_id uuid,
+  in_flight  uuid[] default null
+)
 returns jsonb
 language sql
 stable
@@ -9,10 +12,11 @@ as $$
     'attempts', s.attempts, 'created_at', s.created_at, 'due_at', nullif(s.due_at, 'infinity'), 'sent_at', s.sent_at,
     'delivered_at', s.delivered_at, 'updated_at', s.updated_at, 'gateway', s.gateway, 'external_id', s.external_id, 'reason', s.reason,
     'error', s.error)
-  from postroad.record_of(message_json.message_id) as m, postroad.status(message_json.message_id) as s
+  from postroad.record_of(message_json.message_id) as m, postroad.status_of(message_json.message_id, in_flight) as s
 $$;
 
-comment on function postroad.message_json is 'A message as the HTTP API shows it: its record, without content, and where it is; null when it is not there for this caller.';
+comment on function postroad.message_json is 
+'A message as the HTTP API shows it: its record, without content, and where it is; null when it is not there for this caller. in_flight: see place_of.';
 
 create or replace function postroad.message_response()
 returns jsonb

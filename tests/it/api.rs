@@ -7,6 +7,7 @@ mod bounds;
 mod cursors;
 mod excess;
 mod keys;
+mod lists;
 mod once;
 mod streams;
 mod tenants;

@@ -125,7 +125,7 @@ async fn a_page_that_finds_little_ends_early_and_goes_on() -> anyhow::Result<()>
         .db
         .enqueue_to("first@example.org", "message_type => 'alert'")
         .await?;
-    api.db.client.batch_execute("select postroad.enqueue_bulk('email', (select jsonb_agg('u' || n || '@example.org') from generate_series(1, 20000) as n), body => 'x')").await?;
+    api.db.client.batch_execute("select postroad.enqueue_bulk('email', (select jsonb_agg('u' || n || '@example.org') from generate_series(1, 10000) as n), body => 'x')").await?;
     let first = api
         .call(&key, "GET", "/messages?message_type=alert", &Value::Null)
         .await?;

@@ -86,7 +86,9 @@ const FOR_SENDERS: [&str; 5] = [
 ];
 
 /// Called by functions of their folder only.
-const INTERNAL: [&str; 13] = [
+const INTERNAL: [&str; 15] = [
+    "status_of",
+    "in_flight_of",
     "held_worker_ids",
     "place_of",
     "unsent_of",
