@@ -4,6 +4,7 @@
 //! [`route`] says which [`Handler`] answers; a new route is a line in [`run`].
 
 pub mod api;
+mod certificate;
 mod connections;
 mod figures;
 mod forwarded;
@@ -39,7 +40,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
@@ -50,9 +50,10 @@ pub use webhooks::Counts as WebhookCounts;
 
 use crate::db::pool::Database;
 use crate::gateway::endpoints::Endpoints;
+use crate::ingest;
 use crate::model::link::Keys;
 use crate::telemetry::counted;
-use crate::{ingest, tls};
+use certificate::Certificate;
 use connections::{Connections, Ticket};
 use figures::Figures;
 use patient::Patient;
@@ -239,7 +240,7 @@ pub struct Server(Arc<Shared>);
 struct Shared {
     settings: Settings,
     router: Router,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Certificate>,
     limits: Limits,
 }
 
@@ -252,7 +253,7 @@ impl Server {
     pub fn new(settings: Settings, router: Router) -> Result<Self, String> {
         let tls = match (&settings.tls_certificate, &settings.tls_key) {
             (Some(certificate), Some(key)) => {
-                Some(TlsAcceptor::from(tls::server(certificate, key)?))
+                Some(Certificate::read(certificate.clone(), key.clone())?)
             }
             (None, None) => None,
             _ => return Err("tls_certificate and tls_key need each other".into()),
@@ -269,7 +270,8 @@ impl Server {
         })))
     }
 
-    /// Serves until `shutdown`, then finishes the answers under way, for some seconds at most.
+    /// Serves until `shutdown`, then finishes the answers under way, for some seconds at most. A certificate whose
+    /// files change is read again within a minute, or at SIGHUP.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
         let places = Connections::new(self.0.settings.max_connections);
         let mut connections = JoinSet::new();
@@ -293,9 +295,15 @@ impl Server {
                 }
             }
         };
+        let watching = async {
+            match &self.0.tls {
+                Some(certificate) => certificate.watch(&shutdown).await,
+                None => shutdown.cancelled().await,
+            }
+        };
         tokio::select! {
             () = accepting => {}
-            () = shutdown.cancelled() => {}
+            () = watching => {}
         }
         drop(listener);
         while let Some(ended) = connections.join_next().await {
@@ -327,9 +335,10 @@ impl Shared {
         let head_timeout = self.settings.head_timeout.0;
         let wire: Box<dyn Wire> = match &self.tls {
             None => Box::new(stream),
-            Some(acceptor) => {
+            Some(certificate) => {
+                let accepting = certificate.acceptor().accept(stream);
                 let shaken = tokio::select! {
-                    shaken = timeout(head_timeout, acceptor.accept(stream)) => shaken,
+                    shaken = timeout(head_timeout, accepting) => shaken,
                     () = ticket.closed() => return,
                     () = shutdown.cancelled() => return,
                 };
