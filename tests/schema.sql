@@ -130,6 +130,25 @@ Returns the secret, which is shown here only. The body is {"type": "message.deli
 Raises PR001 (URL, secret) and PR002 (unknown event type or channel).';
 
 --
+-- Name: address_hash(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.address_hash(address text) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select 'address ' || left(encode(sha256(k.key || sha256(k.key || convert_to(address_hash.address, 'UTF8'))), 'hex'), 32)
+  from postroad.address_key as k
+$$;
+
+--
+-- Name: FUNCTION address_hash(address text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.address_hash(address text) IS 'What stands in the audit for an address as the suppression list keeps it: the same for the same address, and of no use to whoever guesses addresses without the key of this
+installation.';
+
+--
 -- Name: event_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
 --
 
@@ -441,6 +460,24 @@ COMMENT ON FUNCTION postroad.audit_counters(day date) IS 'Compares the counters 
 A day that was dropped has nothing to compare with: no row.';
 
 --
+-- Name: audit_target(text, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.audit_target(channel text, address text) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+  select postroad.address_hash(postroad.suppression_address(channel, address))
+$$;
+
+--
+-- Name: FUNCTION audit_target(channel text, address text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.audit_target(channel text, address text) IS 'What stands for an address in audit_trail, which holds none: select * from postroad.audit_trail(''-infinity'') where target = postroad.audit_target(''email'', ''ada@example.org'').
+channel as given to suppress (null: all). Raises PR001 (an address that the channel does not know) and PR002 (unknown channel).';
+
+--
 -- Name: audit_trail(timestamp with time zone, integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -462,7 +499,7 @@ $$;
 -- Name: FUNCTION audit_trail(since timestamp with time zone, max_count integer); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) IS 'Who changed what since a time (default: the last day), the latest first, at most max_count: pauses, retries, suppressions, weights, limits, keys.';
+COMMENT ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) IS 'Who changed what since a time (default: the last day), the latest first, at most max_count: pauses, retries, replays, suppressions, weights, limits, keys. It holds no address: see audit_target.';
 
 --
 -- Name: begin_bulk(text, text, text, text, text, jsonb, text, text, timestamp with time zone, timestamp with time zone, text, bigint, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1328,7 +1365,8 @@ CREATE TABLE postroad.consumers (
     batch_id bigint DEFAULT 0 NOT NULL,
     batch_xid bigint,
     batch_key uuid,
-    split_last uuid
+    split_last uuid,
+    registered_by text
 )
 WITH (fillfactor='50');
 
@@ -1385,6 +1423,12 @@ COMMENT ON COLUMN postroad.consumers.batch_xid IS 'The end of the batch that is 
 --
 
 COMMENT ON COLUMN postroad.consumers.split_last IS 'The last key of the transaction at_xid, which is larger than a batch.';
+
+--
+-- Name: COLUMN consumers.registered_by; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.consumers.registered_by IS 'The database user to whom it belongs. Null: it was registered before this was noted, or is our own.';
 
 --
 -- Name: close_batch(postroad.consumers); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4751,6 +4795,10 @@ begin
   end if;
   status := coalesce((body ->> 'status')::smallint, 200);
   body := coalesce(body, '{"changed": true}');
+exception
+  when insufficient_privilege then
+    status := 403;
+    body := postroad.problem(403, 'forbidden', 'The consumer was not registered over HTTP; whoever registered it ends it, or an operator in SQL.');
 end;
 $$;
 
@@ -7206,8 +7254,8 @@ begin
       (select t.snapshot from postroad.event_ticks as t where t.at <= since order by t.at desc limit 1),
       '3:3:');                                   -- all that is kept
   end if;
-  insert into postroad.consumers (consumer, event_types, seen, seen_at)
-  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()))
+  insert into postroad.consumers (consumer, event_types, seen, seen_at, registered_by)
+  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()), session_user)
   on conflict on constraint consumers_pkey do nothing;
   return found;
 end;
@@ -7219,7 +7267,7 @@ $_$;
 
 COMMENT ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) IS 'Registers a reader of events. since: null, the default, begins now; a time begins with what was committed after it, and up to a minute before, as far as it is kept; -infinity
 with all that is kept. event_types: null, the default, is every event of messages; else those, such as {delivered,bounced,system.*}; ''*'' is every one of messages.
-False when it is registered already, and nothing is changed then. Raises PR001 (name) and PR002 (unknown event type).';
+False when it is registered already, and nothing is changed then. It belongs to the database user who registers it: see unregister_consumer. Raises PR001 (name) and PR002 (unknown event type).';
 
 --
 -- Name: register_gateways(text[], text[], smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7457,6 +7505,10 @@ begin
   )
   select count(*) into replayed
   from chosen;
+  if replayed > 0 then
+    perform postroad.audit('replay_webhooks', format('%s requests', replayed), null, jsonb_strip_nulls(jsonb_build_object(
+      'gateway', gateway, 'since', since, 'only_errors', only_errors, 'max_count', max_count, 'replayed', replayed)));
+  end if;
   return replayed;
 end;
 $$;
@@ -8635,7 +8687,7 @@ begin
       array[coalesce(source, nullif(current_setting('postroad.caller', true), ''), session_user)]) = 0 then
     return false;
   end if;
-  perform postroad.audit('suppress', key, before, jsonb_build_object(
+  perform postroad.audit('suppress', postroad.address_hash(key), before, jsonb_build_object(
     'channel', channel, 'tenant_id', tenant_id, 'reason', reason, 'expires_at', expires_at));
   return true;
 end;
@@ -8985,11 +9037,25 @@ CREATE FUNCTION postroad.unregister_consumer(consumer text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+  owner text;
 begin
-  delete from postroad.consumers as c
+  select c.registered_by into owner
+  from postroad.consumers as c
   where c.consumer = unregister_consumer.consumer
-    and c.consumer !~ '^_';
-  return found;
+    and c.consumer !~ '^_'
+  for update;
+  if not found then
+    return false;
+  end if;
+  -- What comes over HTTP comes as the server's user, whatever else that one may do.
+  if owner <> session_user and (coalesce(current_setting('postroad.caller', true), '') <> '' or not pg_has_role(session_user, 'postroad_admin', 'member')) then
+    raise exception 'consumer % belongs to %', quote_literal(consumer), quote_ident(owner)
+      using errcode = 'insufficient_privilege', hint = 'Who registered it may end it, and an operator (postroad_admin) in SQL.';
+  end if;
+  delete from postroad.consumers as c
+  where c.consumer = unregister_consumer.consumer;
+  return true;
 end;
 $$;
 
@@ -8997,7 +9063,8 @@ $$;
 -- Name: FUNCTION unregister_consumer(consumer text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.unregister_consumer(consumer text) IS 'Forgets a reader of events and its position. False when there is none of this name.';
+COMMENT ON FUNCTION postroad.unregister_consumer(consumer text) IS 'Forgets a reader of events and its position. False when there is none of this name. It belongs to the database user who registered it: raises 42501 (insufficient_privilege) for
+others but operators (postroad_admin). Over HTTP those can be ended that were registered over HTTP.';
 
 --
 -- Name: unregister_worker(bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -9093,7 +9160,7 @@ begin
   if before is null then
     return false;
   end if;
-  perform postroad.audit('unsuppress', key, before);
+  perform postroad.audit('unsuppress', postroad.address_hash(key), before);
   return true;
 end;
 $$;
@@ -9298,6 +9365,22 @@ $$;
 COMMENT ON FUNCTION postroad.write_place(place jsonb) IS 'A place in a list, as callers hand it back: base64url of a JSON array.';
 
 --
+-- Name: address_key; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.address_key (
+    key bytea NOT NULL,
+    is_single boolean DEFAULT true NOT NULL,
+    CONSTRAINT there_is_one CHECK (is_single)
+);
+
+--
+-- Name: TABLE address_key; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.address_key IS 'What addresses are hashed with where a row must tell one from another for longer than the address may be kept: the audit. Random, of this installation; no role can read it.';
+
+--
 -- Name: api_keys; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -9498,7 +9581,7 @@ COMMENT ON COLUMN postroad.audit_log.who IS 'The caller of the HTTP API, or the 
 -- Name: COLUMN audit_log.target; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON COLUMN postroad.audit_log.target IS 'What was changed: a message, a scope and key, an address …';
+COMMENT ON COLUMN postroad.audit_log.target IS 'What was changed: a message, a scope and key, the hash of an address …; never an address, which forget could not reach.';
 
 --
 -- Name: audit_log_audit_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
@@ -9711,7 +9794,8 @@ CREATE VIEW postroad.event_consumers AS
             ELSE NULL::bigint
         END AS open_batch,
     (clock_timestamp() - c.seen_at) AS behind,
-    (txid_snapshot_xmax(txid_current_snapshot()) - txid_snapshot_xmax(c.seen)) AS transactions_behind
+    (txid_snapshot_xmax(txid_current_snapshot()) - txid_snapshot_xmax(c.seen)) AS transactions_behind,
+    c.registered_by
    FROM postroad.consumers c;
 
 --
@@ -9719,7 +9803,7 @@ CREATE VIEW postroad.event_consumers AS
 --
 
 COMMENT ON VIEW postroad.event_consumers IS 'Who reads events, and how far: behind is the age of the snapshot up to which all was acknowledged; transactions_behind those of the whole server since. open_batch: was read and is not
-acknowledged. _counters counts, _webhooks posts to endpoints.';
+acknowledged. registered_by: whose it is. _counters counts, _webhooks posts to endpoints.';
 
 --
 -- Name: event_ticks; Type: TABLE; Schema: postroad; Owner: -
@@ -11272,6 +11356,13 @@ ALTER TABLE ONLY postroad.webhook_inbox
     ADD CONSTRAINT a_delivery_is_stored_once UNIQUE (gateway, delivery_key);
 
 --
+-- Name: address_key address_key_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.address_key
+    ADD CONSTRAINT address_key_pkey PRIMARY KEY (is_single);
+
+--
 -- Name: api_keys api_keys_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -12272,6 +12363,13 @@ GRANT ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[]
 GRANT ALL ON FUNCTION postroad.add_webhook_endpoint(url text, event_types text[], channels text[], tenant_id bigint, include_addresses boolean, description text, secret text, OUT endpoint_id bigint, OUT signing_secret text) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION address_hash(address text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.address_hash(address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.address_hash(address text) TO postroad_bound_functions;
+
+--
 -- Name: SEQUENCE event_id_seq; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -12327,6 +12425,14 @@ GRANT ALL ON FUNCTION postroad.audit(action text, target text, before jsonb, aft
 REVOKE ALL ON FUNCTION postroad.audit_counters(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.audit_counters(day date) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.audit_counters(day date) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION audit_target(channel text, address text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.audit_target(channel text, address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.audit_target(channel text, address text) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.audit_target(channel text, address text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION audit_trail(since timestamp with time zone, max_count integer); Type: ACL; Schema: postroad; Owner: -
@@ -13869,6 +13975,12 @@ GRANT ALL ON FUNCTION postroad.write_cursor(id uuid) TO postroad_bound_functions
 
 REVOKE ALL ON FUNCTION postroad.write_place(place jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.write_place(place jsonb) TO postroad_bound_functions;
+
+--
+-- Name: TABLE address_key; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.address_key TO postroad_functions;
 
 --
 -- Name: TABLE api_keys; Type: ACL; Schema: postroad; Owner: -

@@ -28,7 +28,7 @@ end;
 $$;
 
 comment on function postroad.audit_trail is
-'Who changed what since a time (default: the last day), the latest first, at most max_count: pauses, retries, suppressions, weights, limits, keys.';
+'Who changed what since a time (default: the last day), the latest first, at most max_count: pauses, retries, replays, suppressions, weights, limits, keys. It holds no address: see audit_target.';
 
 revoke all on function postroad.audit_trail from public;
 grant execute on function postroad.audit_trail to postroad_admin;

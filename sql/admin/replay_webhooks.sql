@@ -55,6 +55,10 @@ begin
   )
   select count(*) into replayed
   from chosen;
+  if replayed > 0 then
+    perform postroad.audit('replay_webhooks', format('%s requests', replayed), null, jsonb_strip_nulls(jsonb_build_object(
+      'gateway', gateway, 'since', since, 'only_errors', only_errors, 'max_count', max_count, 'replayed', replayed)));
+  end if;
   return replayed;
 end;
 $$;

@@ -29,7 +29,7 @@ begin
       array[coalesce(source, nullif(current_setting('postroad.caller', true), ''), session_user)]) = 0 then
     return false;
   end if;
-  perform postroad.audit('suppress', key, before, jsonb_build_object(
+  perform postroad.audit('suppress', postroad.address_hash(key), before, jsonb_build_object(
     'channel', channel, 'tenant_id', tenant_id, 'reason', reason, 'expires_at', expires_at));
   return true;
 end;
@@ -67,7 +67,7 @@ begin
   if before is null then
     return false;
   end if;
-  perform postroad.audit('unsuppress', key, before);
+  perform postroad.audit('unsuppress', postroad.address_hash(key), before);
   return true;
 end;
 $$;

@@ -44,6 +44,10 @@ begin
   end if;
   status := coalesce((body ->> 'status')::smallint, 200);
   body := coalesce(body, '{"changed": true}');
+exception
+  when insufficient_privilege then
+    status := 403;
+    body := postroad.problem(403, 'forbidden', 'The consumer was not registered over HTTP; whoever registered it ends it, or an operator in SQL.');
 end;
 $$;
 

@@ -142,11 +142,12 @@ messages were dropped stay. queued has no gateway. See audit_counters.$$;
 create or replace view postroad.event_consumers as
 select c.consumer, c.event_types, c.registered_at, c.read_at, c.acked_at, case when c.batch_xid is not null then c.batch_id end as open_batch,
   clock_timestamp() - c.seen_at as behind,
-  txid_snapshot_xmax(txid_current_snapshot()) - txid_snapshot_xmax(c.seen) as transactions_behind
+  txid_snapshot_xmax(txid_current_snapshot()) - txid_snapshot_xmax(c.seen) as transactions_behind,
+  c.registered_by
 from postroad.consumers as c;
 comment on view postroad.event_consumers is
 $$Who reads events, and how far: behind is the age of the snapshot up to which all was acknowledged; transactions_behind those of the whole server since. open_batch: was read and is not
-acknowledged. _counters counts, _webhooks posts to endpoints.$$;
+acknowledged. registered_by: whose it is. _counters counts, _webhooks posts to endpoints.$$;
 
 create or replace view postroad.system_log as
 select s.event_id, s.occurred_at, s.kind, s.subject, s.detail - 'address' as detail

@@ -71,6 +71,9 @@ async fn every_change_by_an_operator_is_noted_with_who_and_what_was_before() -> 
     let noted = "select who, action, target, before, after - 'expires_at' - 'tenant_id' - 'requests_per_second' from postroad.audit_log order by audit_id";
     let noted = sql.rows(noted).await?;
     let key_id = sql.row("select max(key_id) from postroad.api_keys").await?;
+    let eve = sql
+        .row("select postroad.audit_target(null, 'Eve@example.org')")
+        .await?;
     let expected = [
         format!("{caller}|retry|{id}|{{\"status\": \"cancelled\"}}|{{\"status\": \"queued\"}}"),
         format!("{caller}|pause|gateway stub|null|{{\"reason\": \"maintenance\"}}"),
@@ -80,11 +83,9 @@ async fn every_change_by_an_operator_is_noted_with_who_and_what_was_before() -> 
         format!("{caller}|resume|gateway stub|{{\"reason\": \"still\"}}|null"),
         format!("{caller}|set_gateway_weight|stub|{{\"weight\": null}}|{{\"weight\": 80}}"),
         format!("{caller}|set_gateway_weight|stub|{{\"weight\": 80}}|{{\"weight\": null}}"),
+        format!("{caller}|suppress|{eve}|null|{{\"reason\": \"manual\", \"channel\": null}}"),
         format!(
-            "{caller}|suppress|eve@example.org|null|{{\"reason\": \"manual\", \"channel\": null}}"
-        ),
-        format!(
-            "{caller}|unsuppress|eve@example.org|{{\"reason\": \"manual\", \"source\": \"{caller}\", \"channel\": null, \"tenant_id\": null, \"expires_at\": null}}|null"
+            "{caller}|unsuppress|{eve}|{{\"reason\": \"manual\", \"source\": \"{caller}\", \"channel\": null, \"tenant_id\": null, \"expires_at\": null}}|null"
         ),
         format!(
             "{caller}|create_api_key|{key_id}|null|{{\"name\": \"new\", \"roles\": [\"sender\"]}}"
@@ -92,7 +93,11 @@ async fn every_change_by_an_operator_is_noted_with_who_and_what_was_before() -> 
     ];
     assert_eq!(noted, expected);
 
-    sql.batch_execute("delete from postroad.audit_log").await?;
+    sql.batch_execute(
+        "delete from postroad.audit_log; select postroad.store_webhooks('{stub}', '{k}', '{null}', '{null}', '{null}', array['x'::bytea]);
+         insert into postroad.webhook_errors (inbox_id, error) select inbox_id, 'x' from postroad.webhook_inbox; delete from postroad.webhook_batches",
+    )
+    .await?;
     for statement in [
         "select postroad.retry_failed()".to_owned(),
         format!("select postroad.settle('{unknown}', 'sent')"),
@@ -101,7 +106,9 @@ async fn every_change_by_an_operator_is_noted_with_who_and_what_was_before() -> 
         "select postroad.import_suppressions('{a@example.org,b@example.org}')".into(),
         "select postroad.set_rate_limit('domain', 'example.org', per_hour => 9)".into(),
         format!("select postroad.revoke_api_key({key_id})"),
-        format!("select postroad.retry('{failed}')"), // it waits already
+        "select postroad.replay_webhooks('stub', '-infinity')".into(),
+        "select postroad.replay_webhooks('none', '-infinity')".into(), // there are none
+        format!("select postroad.retry('{failed}')"),                  // it waits already
     ] {
         sql.rows(&statement).await?;
     }
@@ -109,7 +116,15 @@ async fn every_change_by_an_operator_is_noted_with_who_and_what_was_before() -> 
     let noted = sql
         .rows("select who, database_user, action, target from postroad.audit_trail()")
         .await?;
+    let replayed = sql
+        .row("select after from postroad.audit_log where action = 'replay_webhooks'")
+        .await?;
+    assert_eq!(
+        serde_json::from_str::<Value>(&replayed)?,
+        json!({"gateway": "stub", "since": "-infinity", "only_errors": true, "max_count": 10000, "replayed": 1})
+    );
     let expected = [
+        format!("{user}|{user}|replay_webhooks|1 requests"),
         format!("{user}|{user}|revoke_api_key|{key_id}"),
         format!("{user}|{user}|set_rate_limit|domain example.org"),
         format!("{user}|{user}|import_suppressions|2 entries"),
@@ -119,5 +134,48 @@ async fn every_change_by_an_operator_is_noted_with_who_and_what_was_before() -> 
         format!("{user}|{user}|retry_failed|1 messages"),
     ];
     assert_eq!(noted, expected);
+    Ok(())
+}
+
+/// Somebody asks to be forgotten: what says who suppressed them must not say who they are, and must still be found.
+#[tokio::test]
+async fn the_audit_holds_no_address_and_is_found_by_one() -> anyhow::Result<()> {
+    let api = Api::start().await?;
+    let sql = &api.db.client;
+    for statement in [
+        "suppress('email', 'Eve@Example.org')",
+        "suppress('sms', '+1 415 555 0123')",
+        "unsuppress('email', 'eve@example.org')",
+        "import_suppressions('{mallory@example.org}')",
+    ] {
+        sql.rows(&format!("select postroad.{statement}")).await?;
+    }
+    let noted = sql
+        .rows("select a::text from postroad.audit_log as a")
+        .await?;
+    assert_eq!(noted.len(), 4);
+    for address in ["eve", "mallory", "5550123"] {
+        let told = noted
+            .iter()
+            .find(|row| row.to_lowercase().contains(address));
+        assert_eq!(told, None);
+    }
+    let of = async |channel: &str, address: &str| {
+        let found = format!(
+            "select count(*) from postroad.audit_trail() where target = postroad.audit_target({channel}, '{address}')"
+        );
+        sql.row(&found).await
+    };
+    assert_eq!(of("'email'", "EVE@example.org").await?, "2");
+    assert_eq!(of("'sms'", "+14155550123").await?, "1");
+    assert_eq!(of("'email'", "bob@example.org").await?, "0");
+    // Nor can whoever reads the audit try addresses with a hash that everybody can make.
+    let admin = api.db.connect_as("postroad_admin").await?;
+    for private in [
+        "select from postroad.address_key",
+        "select postroad.address_hash('x')",
+    ] {
+        assert_eq!(admin.raised(private).await?.code, "42501", "{private}");
+    }
     Ok(())
 }

@@ -368,6 +368,62 @@ async fn a_consumer_begins_now_or_at_a_time() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// One app must not make another lose its place; an operator may tidy up.
+#[tokio::test]
+async fn a_consumer_is_ended_by_whoever_registered_it_or_by_an_operator() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let id = uuid::Uuid::now_v7().simple();
+    let names = ["billing", "reports", "operator"].map(|name| format!("{name}_{id}"));
+    for (name, role) in names.iter().zip(["consumer", "consumer", "admin"]) {
+        db.client
+            .batch_execute(&format!(
+                "create role {name}; grant postroad_{role} to {name}"
+            ))
+            .await?;
+    }
+    db.client
+        .batch_execute(&format!("grant postroad_consumer to {}", names[2]))
+        .await?;
+    let [billing, reports, operator] = &names;
+    let login = async |name: &str| {
+        let client = db.connect().await?;
+        let statement = format!("set session authorization {name}");
+        client.batch_execute(&statement).await?;
+        anyhow::Ok(client)
+    };
+    let (billing_client, reports_client) = (login(billing).await?, login(reports).await?);
+    let operator_client = login(operator).await?;
+    assert_eq!(register(&billing_client, "invoices", "").await?, "t");
+    assert_eq!(register(&billing_client, "refunds", "").await?, "t");
+    let ends = |name: &str| format!("select postroad.unregister_consumer('{name}')");
+
+    let raised = reports_client.raised(&ends("invoices")).await?;
+    assert_eq!(raised.code, "42501", "{}", raised.message);
+    assert!(raised.message.contains(billing), "{}", raised.message);
+    assert_eq!(reports_client.row(&ends("none")).await?, "f");
+    // A key of the HTTP API is not an operator, though its server's user may be one.
+    operator_client
+        .batch_execute("set postroad.caller = 'key:1'")
+        .await?;
+    assert_eq!(
+        operator_client.raised(&ends("invoices")).await?.code,
+        "42501"
+    );
+    operator_client
+        .batch_execute("reset postroad.caller")
+        .await?;
+
+    assert_eq!(billing_client.row(&ends("invoices")).await?, "t");
+    assert_eq!(operator_client.row(&ends("refunds")).await?, "t");
+    drop((billing_client, reports_client, operator_client));
+    for name in &names {
+        db.client
+            .batch_execute(&format!("drop role {name}"))
+            .await?;
+    }
+    Ok(())
+}
+
 /// A typo must be told, and nobody may move our own readers.
 #[tokio::test]
 async fn wrong_calls_say_what_would_be_right() -> anyhow::Result<()> {
