@@ -2,6 +2,7 @@
 
 mod check_config;
 mod keys;
+mod progress;
 mod psql;
 mod roles;
 mod send;
@@ -18,10 +19,11 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
-use crate::db::migrate::migrate;
+use crate::db::migrate::migrate_step_by_step;
 use crate::db::pool::Database;
 use crate::model::message::Priority;
 use crate::{embedded, telemetry};
+use progress::Progress;
 use roles::Role;
 
 /// Something went wrong while it ran.
@@ -49,7 +51,7 @@ Examples:
   postroad worker --priorities P0,P1           one more worker, for what is urgent
   postroad psql -c 'select * from postroad.queue_stats'
 
-Errors are one line on standard error. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+Errors are one line on standard error; on a terminal, long commands show there how far they are. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -177,7 +179,13 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => {
             telemetry::start();
             let database = Database::new(configured_url(&config)?, "postroad migrate")?;
-            migrate(&database).await.context("cannot migrate")?;
+            let mut progress = Progress::new("steps");
+            let mut told = |done: usize, of: usize| {
+                progress.show(done as u64, Some((done as u64, of as u64)));
+            };
+            let migrated = migrate_step_by_step(&database, &mut told).await;
+            migrated.context("cannot migrate")?;
+            drop(progress);
             say("The schema postroad is up to date.");
             Ok(())
         }

@@ -3,12 +3,15 @@
 mod records;
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Write, stderr, stdin, stdout};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 
+use super::progress::{Progress, grouped};
 use crate::db::Database;
 use crate::db::suppressions::{self, COLUMNS, Entries};
 use crate::model::message::Channel;
@@ -86,7 +89,11 @@ async fn export(database: &Database, file: &Path) -> anyhow::Result<()> {
         }
     };
     let client = database.connect().await?;
-    match suppressions::export(&client, &mut to).await {
+    let mut progress = Progress::new("bytes");
+    let mut told = |bytes| progress.show(bytes, None);
+    let exported = suppressions::export(&client, &mut to, &mut told).await;
+    drop(progress);
+    match exported {
         Err(suppressions::ExportError::Write(error))
             if error.kind() == io::ErrorKind::BrokenPipe =>
         {
@@ -97,20 +104,28 @@ async fn export(database: &Database, file: &Path) -> anyhow::Result<()> {
 }
 
 async fn import(database: &Database, options: &Import) -> anyhow::Result<()> {
+    let read = Arc::new(AtomicU64::new(0));
+    let mut size = None;
     let input: Box<dyn BufRead + Send> = match is_standard(&options.file) {
         true => Box::new(BufReader::with_capacity(READ_AHEAD, stdin())),
         false => {
             let file = File::open(&options.file)
                 .with_context(|| format!("cannot read {}", options.file.display()))?;
-            Box::new(BufReader::with_capacity(READ_AHEAD, file))
+            let found = file.metadata().ok().filter(std::fs::Metadata::is_file);
+            size = found.map(|found| found.len());
+            let counted = Counted(file, Arc::clone(&read));
+            Box::new(BufReader::with_capacity(READ_AHEAD, counted))
         }
     };
     let mut list = List::open(input, options.defaults())?;
     let client = database.connect().await?;
-    let is_watched = stderr().is_terminal();
+    let mut progress = Progress::new("lines");
     let mut done = Totals::default();
     loop {
         let chunk = list.next_chunk(CHUNK)?;
+        if !chunk.problems.is_empty() {
+            progress.hide();
+        }
         for (line, problem) in &chunk.problems {
             done.left_out(*line, problem);
         }
@@ -120,38 +135,38 @@ async fn import(database: &Database, options: &Import) -> anyhow::Result<()> {
                 .with_context(|| format!("stopped after {} lines", done.lines()))?;
             done.changed += imported.changed;
             done.unchanged += imported.unchanged;
+            if !imported.problems.is_empty() {
+                progress.hide();
+            }
             for (index, problem) in &imported.problems {
                 done.left_out(chunk.lines[*index], problem);
             }
         }
-        if is_watched {
-            let _ = write!(stderr(), "\r{} lines ", grouped(done.lines()));
-        }
+        let part = size.map(|size| (read.load(Ordering::Relaxed), size));
+        progress.show(done.lines() as u64, part);
         if chunk.is_last {
             break;
         }
     }
-    if is_watched {
-        let _ = writeln!(stderr());
-    }
+    drop(progress);
     let left_out = match done.left_out {
         0 => String::new(),
-        count => format!(", {} left out", grouped(count)),
+        count => format!(", {} left out", grouped(count as u64)),
     };
-    let lines = grouped(done.lines());
+    let lines = grouped(done.lines() as u64);
     match options.dry_run {
         true => super::say(&format!(
             "{lines} lines: {} are good{left_out}. Nothing was changed.",
-            grouped(done.unchanged),
+            grouped(done.unchanged as u64),
         )),
         false => super::say(&format!(
             "{lines} lines: {} new or longer, {} on the list already{left_out}.",
-            grouped(done.changed),
-            grouped(done.unchanged),
+            grouped(done.changed as u64),
+            grouped(done.unchanged as u64),
         )),
     }
     if done.left_out > 0 {
-        bail!("{} lines were left out", grouped(done.left_out));
+        bail!("{} lines were left out", grouped(done.left_out as u64));
     }
     Ok(())
 }
@@ -320,17 +335,15 @@ fn is_standard(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
-/// A count as people read it: 1,000,000.
-fn grouped(count: usize) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
+/// A file, and how much of it was read, in bytes.
+struct Counted(File, Arc<AtomicU64>);
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        self.1.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
-    text
 }
 
 #[cfg(test)]
@@ -421,18 +434,5 @@ mod tests {
             ]
         );
         Ok(())
-    }
-
-    /// A million is hard to tell from ten.
-    #[test]
-    fn counts_are_grouped() {
-        for (count, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1234567, "1,234,567"),
-        ] {
-            assert_eq!(grouped(count), text);
-        }
     }
 }

@@ -46,6 +46,19 @@ const OVERLOADS: &str = "
 /// When a statement fails (nothing of that step stays), or the role may not do what it needs:
 /// own the schema, and create roles where they are not there yet.
 pub async fn migrate(database: &Database) -> Result<Report, DbError> {
+    migrate_step_by_step(database, &mut |_, _| {}).await
+}
+
+/// [`migrate`], which says after each step how many are done, of how many.
+///
+/// # Errors
+///
+/// As those of [`migrate`].
+pub async fn migrate_step_by_step(
+    database: &Database,
+    done: &mut (dyn FnMut(usize, usize) + Send),
+) -> Result<Report, DbError> {
+    let steps = SQL_FILES.len() + 2; // with the migrations before them and the partitions after them
     let mut client = database.connect().await?;
     client.batch_execute(MIGRATE_LOCK).await?;
     client
@@ -63,6 +76,7 @@ pub async fn migrate(database: &Database) -> Result<Report, DbError> {
         .iter()
         .map(ToString::to_string)
         .collect();
+    done(1, steps);
 
     let mut transaction = client.transaction().await?;
     transaction
@@ -72,10 +86,10 @@ pub async fn migrate(database: &Database) -> Result<Report, DbError> {
         .await?;
     let mut dropped = Vec::new();
     let mut set_aside = Vec::new();
-    for (name, sql) in SQL_FILES
+    let files = SQL_FILES
         .iter()
-        .filter(|(name, _)| *name != "sql/grants.sql")
-    {
+        .filter(|(name, _)| *name != "sql/grants.sql");
+    for (place, (name, sql)) in files.enumerate() {
         let savepoint = transaction.savepoint("file").await?;
         match savepoint.batch_execute(sql).await {
             Ok(()) => savepoint.commit().await?,
@@ -95,6 +109,7 @@ pub async fn migrate(database: &Database) -> Result<Report, DbError> {
             }
             Err(error) => return Err(in_file(name, error)),
         }
+        done(place + 2, steps);
     }
     for row in transaction.query(DROP_STALE, &[]).await? {
         let routine: String = row.get(0);
@@ -119,7 +134,9 @@ pub async fn migrate(database: &Database) -> Result<Report, DbError> {
         .batch_execute("select postroad.reset_floors()")
         .await?;
     transaction.commit().await?;
+    done(steps - 1, steps);
     create_partitions(&client).await?;
+    done(steps, steps);
     Ok(Report { applied, dropped })
 }
 

@@ -100,12 +100,17 @@ pub enum ExportError {
     Write(#[from] std::io::Error),
 }
 
-/// Writes the list as it holds now, as CSV with a line of [`COLUMNS`] before it; returns the bytes.
+/// Writes the list as it holds now, as CSV with a line of [`COLUMNS`] before it; returns the bytes. `told` hears after
+/// each part how many bytes there are.
 ///
 /// # Errors
 ///
 /// See [`ExportError`]; what is written by then is not the whole list.
-pub async fn export(client: &Client, to: &mut (dyn Write + Send)) -> Result<u64, ExportError> {
+pub async fn export(
+    client: &Client,
+    to: &mut (dyn Write + Send),
+    told: &mut (dyn FnMut(u64) + Send),
+) -> Result<u64, ExportError> {
     let query =
         "copy (select * from postroad.export_suppressions()) to stdout with (format csv, header)";
     let stream = client
@@ -118,6 +123,7 @@ pub async fn export(client: &Client, to: &mut (dyn Write + Send)) -> Result<u64,
         let part: Bytes = part.map_err(DbError::Postgres)?;
         to.write_all(&part)?;
         written += part.len() as u64;
+        told(written);
     }
     to.flush()?;
     Ok(written)
