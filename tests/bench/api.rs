@@ -14,12 +14,17 @@ use crate::figure::{Bar, Figure, number, percentile};
 use crate::pgbench::{Length, run};
 use crate::single::scripts;
 use crate::worker::Worker;
-use crate::{Bench, payload, progress};
+use crate::{Bench, crowd, payload, progress};
 
 const CLIENTS: u32 = 8;
 
 /// The rate at which latency is looked at, in requests a second.
 const STEADY: u32 = 500;
+
+/// The server ended the connection; what was sent may have been done.
+#[derive(Debug, thiserror::Error)]
+#[error("the server ended the connection")]
+struct Ended;
 
 /// A connection that is kept, and spends as little as can be on its side: what is measured is the server.
 struct Connection {
@@ -55,13 +60,12 @@ impl Connection {
             self.key,
             body.len()
         );
-        self.stream.write_all(request.as_bytes()).await?;
+        let written = self.stream.write_all(request.as_bytes()).await;
+        written.map_err(|_| Ended)?;
         self.buffer.clear();
         loop {
-            anyhow::ensure!(
-                self.stream.read_buf(&mut self.buffer).await? > 0,
-                "the server closed the connection"
-            );
+            let read = self.stream.read_buf(&mut self.buffer).await;
+            anyhow::ensure!(read.map_err(|_| Ended)? > 0, Ended);
             let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") else {
                 continue;
             };
@@ -78,29 +82,61 @@ impl Connection {
     }
 }
 
-/// Requests a second of all connections together, each sending as fast as it is answered; and how many there were.
-async fn flood(address: SocketAddr, key: &str, length: Duration) -> anyhow::Result<(f64, u64)> {
+/// How long a flood goes on.
+#[derive(Clone, Copy)]
+pub(crate) enum Work {
+    For(Duration),
+    /// So many requests, of all connections together.
+    Requests(u64),
+}
+
+/// What came of a flood.
+pub(crate) struct Flooded {
+    /// Requests a second of all connections together.
+    pub(crate) rate: f64,
+    pub(crate) count: u64,
+    /// Connections that the server ended, and that were opened again.
+    pub(crate) reopened: u64,
+}
+
+/// Messages by 8 connections that are kept, each sending as fast as it is answered.
+pub(crate) async fn flood(address: SocketAddr, key: &str, work: Work) -> anyhow::Result<Flooded> {
     let mut clients = JoinSet::new();
     let started = Instant::now();
     for client in 0..u64::from(CLIENTS) {
         let mut connection = Connection::open(address, key).await?;
+        let key = key.to_owned();
         clients.spawn(async move {
             let content = payload::text(payload::SIZE);
-            let mut count = 0;
-            while started.elapsed() < length {
-                connection
-                    .send(client * 1_000_000_000 + count, &content)
-                    .await?;
-                count += 1;
+            let (mut count, mut reopened) = (0, 0);
+            while match work {
+                Work::For(length) => started.elapsed() < length,
+                Work::Requests(all) => count < all.div_ceil(u64::from(CLIENTS)),
+            } {
+                let recipient = client * 1_000_000_000 + count;
+                match connection.send(recipient, &content).await {
+                    Ok(()) => count += 1,
+                    Err(error) if error.is::<Ended>() && reopened < 10_000 => {
+                        reopened += 1;
+                        connection = Connection::open(address, &key).await?;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            anyhow::Ok(count)
+            anyhow::Ok((count, reopened))
         });
     }
-    let mut count = 0;
+    let (mut count, mut reopened) = (0, 0);
     while let Some(done) = clients.join_next().await {
-        count += done??;
+        let (sent, again) = done??;
+        count += sent;
+        reopened += again;
     }
-    Ok((count as f64 / started.elapsed().as_secs_f64(), count))
+    Ok(Flooded {
+        rate: count as f64 / started.elapsed().as_secs_f64(),
+        count,
+        reopened,
+    })
 }
 
 /// Latencies in milliseconds, sorted, of requests that come at a steady rate, counted from when each was due.
@@ -136,11 +172,10 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let (script, _) = scripts(&db).await?;
     let made = "select key from postroad.create_api_key(name => 'bench', roles => '{sender}')";
     let key: String = db.client.query_one(made, &[]).await?.get(0);
-    let (mut server, address) = Worker::serve(&bench.cluster, &db).await?;
+    let (mut server, address) = Worker::serve(&bench.cluster, &db, "").await?;
     let seconds = bench.options.size(10, 3);
     let length = Duration::from_secs(u64::from(seconds));
-    flood(address, &key, Duration::from_secs(1)).await?; // connections, plans and caches are there
-    let before = server.memory()?.now;
+    flood(address, &key, Work::For(Duration::from_secs(1))).await?; // connections, plans and caches are there
     let (mut ours, mut floor, mut count) = (Vec::new(), Vec::new(), 0);
     for _ in 0..bench.options.rounds() {
         db.settle().await?;
@@ -154,21 +189,28 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         .await?;
         floor.push(tps);
         db.settle().await?;
-        let (rate, sent) = flood(address, &key, length).await?;
+        let Flooded {
+            rate,
+            count: sent,
+            reopened,
+        } = flood(address, &key, Work::For(length)).await?;
+        anyhow::ensure!(reopened == 0, "{reopened} connections were ended");
         ours.push(rate);
         count += sent;
         server.check()?;
         progress(format!("{} against {}", number(rate), number(tps)));
     }
-    let grown = server.memory()?.now.saturating_sub(before) as f64 / (1024.0 * 1024.0);
     db.settle().await?;
     let latencies = steady(address, &key, length).await?;
     server.stop().await?;
-    Ok(vec![
+    let mut figures = vec![
         Figure::new("x. POST /messages, 8 connections", "/s", ours)
             .floor(&floor)
             .bar(Bar::TimesFloor(0.5))
-            .note("floor: the same enqueue by pgbench, 8 connections"),
+            .note(format!(
+                "floor: the same enqueue by pgbench, 8 connections; {} requests",
+                number(count as f64)
+            )),
         Figure::new(
             "x. POST /messages at 500/s, p99",
             "ms",
@@ -176,8 +218,8 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
         )
         .bar(Bar::Below(20.0))
         .note("from when it was due"),
-        Figure::new("x. memory of the server grown by", "MiB", vec![grown])
-            .bar(Bar::AtMost(8.0))
-            .note(format!("over {} requests", number(count as f64))),
-    ])
+    ];
+    figures.extend(crowd::measure_crowds(bench, &db, &key).await?);
+    figures.extend(crowd::measure_requests(bench, &db, &key).await?);
+    Ok(figures)
 }

@@ -9,6 +9,7 @@ mod backlog;
 mod bulk;
 mod cluster;
 mod copy;
+mod crowd;
 mod depth;
 mod drain;
 mod failover;

@@ -25,6 +25,14 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(20_000..=100_000_000))]
     list: Option<i64>,
 
+    /// Requests after which subject x looks at memory [default: 1000000, quick: 20000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1000..=100_000_000))]
+    requests: Option<u64>,
+
+    /// Connections that say nothing beside subject x; a tenth as many that never end a line [default: 10000, quick: 1000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(10..=50_000))]
+    idle: Option<u16>,
+
     /// A setting of Postgres to try, such as jit=off; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) set: Vec<(String, String)>,
@@ -46,7 +54,7 @@ Subjects:
   j  failover under 1,000/s      k  HTTP gateway of 50 ms        l  SMTP beside smtp-source
   m  suppression checks beside a list of 10 M, and its import
   w  webhook events/s, answers, and a kill -9 in the middle
-  x  POST /messages/s, beside the same by SQL
+  x  POST /messages/s, beside the same by SQL, among a crowd, and memory after a million
 
 Exit codes: 0 measured, 2 something broke. A bar that is missed is printed as missed, and is no error.";
 
@@ -86,6 +94,14 @@ impl Options {
     /// How long the long suppression list is.
     pub(crate) fn list(&self) -> i64 {
         self.list.unwrap_or(self.size(10_000_000, 200_000))
+    }
+
+    pub(crate) fn requests(&self, full: u64, quick: u64) -> u64 {
+        self.requests.unwrap_or(self.size(full, quick))
+    }
+
+    pub(crate) fn idle(&self, full: usize, quick: usize) -> usize {
+        self.idle.map_or(self.size(full, quick), usize::from)
     }
 
     /// A size: the full one, or the quick one.

@@ -69,12 +69,17 @@ impl<'a> Worker<'a> {
         Ok(worker)
     }
 
-    /// Starts the server alone, and waits until it listens; returns where.
-    pub(crate) async fn serve(cluster: &'a Cluster, db: &Db) -> anyhow::Result<(Self, SocketAddr)> {
+    /// Starts the server alone, with these further lines of `[server]`, and waits until it listens; returns where.
+    pub(crate) async fn serve(
+        cluster: &'a Cluster,
+        db: &Db,
+        settings: &str,
+    ) -> anyhow::Result<(Self, SocketAddr)> {
         // A port that was free a moment ago.
         let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-        let settings =
-            format!("[server]\nlisten = \"{address}\"\n\n[api]\nrequests_per_second = 1000000\n");
+        let settings = format!(
+            "[server]\nlisten = \"{address}\"\n{settings}\n[api]\nrequests_per_second = 1000000\n"
+        );
         let mut server = Self::spawn(cluster, db, "serve", "server", &settings)?;
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(address).await.is_err() {
@@ -145,6 +150,16 @@ impl<'a> Worker<'a> {
             now: field("VmRSS:").context("no VmRSS")?,
             peak: field("VmHWM:").context("no VmHWM")?,
         })
+    }
+
+    /// Sockets that it has open.
+    pub(crate) fn sockets(&self) -> anyhow::Result<usize> {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.pid))
+            .context("open files are read from /proc, which only Linux has")?;
+        let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        Ok(targets
+            .filter(|target| target.to_string_lossy().starts_with("socket:"))
+            .count())
     }
 
     /// Seconds of processor time so far.
