@@ -1661,7 +1661,7 @@ declare
   reader postroad.consumers;
   counted bigint;
 begin
-  if not exists (select from postroad.event_ticks as t where t.at > clock_timestamp() - interval '1 minute') then
+  if not exists (select from postroad.event_ticks as t where t.at between clock_timestamp() - interval '1 minute' and clock_timestamp()) then
     insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
   end if;
   if not postroad.has_news('_counters') then
@@ -1872,41 +1872,6 @@ $$;
 COMMENT ON FUNCTION postroad.day_of(message_id uuid) IS 'The day (UTC) of a UUIDv7: that of its partition.';
 
 --
--- Name: dead_workers(); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.dead_workers() RETURNS SETOF bigint
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-  if clock_timestamp() - pg_postmaster_start_time() < '5 seconds' then
-    return;                                      -- workers are still connecting again
-  end if;
-  return query
-  with held as materialized (
-    select h.worker_id from postroad.held_worker_ids() as h (worker_id)
-  )
-  select w.worker_id
-  from postroad.worker_sessions as w
-  where w.worker_id not in (select h.worker_id from held as h)
-    or w.heartbeat_at < clock_timestamp() - interval '15 seconds'
-  union
-  select l.worker_id                             -- a claim that committed after its worker was rescued
-  from postroad.leases as l
-  where not exists (select from postroad.worker_sessions as w where w.worker_id = l.worker_id)
-    and l.worker_id not in (select h.worker_id from held as h);
-end;
-$$;
-
---
--- Name: FUNCTION dead_workers(); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.dead_workers() IS 'Workers whose advisory lock is free, or whose heartbeat is older than 15 s. A worker that is in two looks one second apart is dead: see rescue. None in the first
-5 s of a server: workers are still connecting again.';
-
---
 -- Name: dispatch_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -1934,7 +1899,7 @@ begin
     set seen = postroad.event_snapshot(), seen_at = clock_timestamp(), upto = null, upto_at = null, at_xid = null, at_key = null, batch_xid = null,
       batch_key = null, split_last = null
     where c.consumer = '_webhooks'
-      and c.seen_at < clock_timestamp() - interval '1 second';
+      and c.seen_at not between clock_timestamp() - interval '1 second' and clock_timestamp();
     return 0;
   end if;
   select b.* into reader from postroad.open_batch('_webhooks', max_count) as b;
@@ -2432,9 +2397,12 @@ CREATE FUNCTION postroad.enqueue_rows(batch_id uuid, channel text, addresses tex
     SET jit TO 'off'
     AS $$
 declare
-  first_id constant text := postroad.uuid_v7();  -- the ids of a call count up from a random one (RFC 9562, section 6.2, method 2)
-  prefix constant text := left(first_id, 24);
-  start constant bigint := ('x00000' || right(first_id, 11))::bit(64)::bigint;
+  -- The ids of a call count up behind what all of them share, so that they lie together; what follows the count nobody can guess who knows another
+  -- one of them: whoever knows the id of a message is taken for one who has it (RFC 9562, section 6.2, method 2).
+  prefix constant text := left(postroad.uuid_v7()::text, 24);
+  secret constant text := gen_random_uuid();
+  noise bytea;
+  message_ids uuid[];
   average_kb constant smallint := postroad.size_kb(pg_column_size(data)::bigint / greatest(cardinality(data), 1));
   later constant boolean := coalesce(scheduled_for > clock_timestamp(), false);
   normalized text[];
@@ -2475,37 +2443,44 @@ begin
     ) as u;
   end if;
 
+  -- 32 bytes for each ten: a hash for each would cost twice as much as the rest of its id.
+  select string_agg(sha256(convert_to(secret || x, 'UTF8')), '') into noise
+  from generate_series(0, cardinality(normalized) / 10) as x;
+  message_ids := array(
+    select (prefix || lpad(to_hex(n & 16777215), 6, '0') || encode(substr(noise, 3 * n + 1, 3), 'hex'))::uuid
+    from generate_series(1, cardinality(normalized)) as n
+  );
+
   insert into postroad.messages (
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, content_id, batch_id, priority,
     channel, message_type, recipient, recipient_type, source_type, ip_pool, gateway, locale, data)
-  select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.tenant_id, u.id, enqueue_rows.source_id,
+  select u.message_id, enqueue_rows.tenant_id, u.id, enqueue_rows.source_id,
     enqueue_rows.scheduled_for, enqueue_rows.expires_at, enqueue_rows.batch_id, enqueue_rows.batch_id, enqueue_rows.priority,
     enqueue_rows.channel, enqueue_rows.message_type, u.address, u.type, enqueue_rows.source_type, enqueue_rows.ip_pool,
     enqueue_rows.gateway, coalesce(u.locale, enqueue_rows.locale), u.data
   from (                                         -- in the select list arrays are read as they are; in FROM they would be written out and read again
-    select unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale, unnest(enqueue_rows.data) as data,
-      generate_subscripts(normalized, 1) as nth
+    select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(ids) as id, unnest(types) as type, unnest(locales) as locale,
+      unnest(enqueue_rows.data) as data
   ) as u
   where u.address is not null;
 
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
-    select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, 'suppressed', u.reason
-    from (select unnest(reasons) as reason, generate_subscripts(reasons, 1) as nth) as u
+    select u.message_id, 'suppressed', u.reason
+    from (select unnest(message_ids) as message_id, unnest(reasons) as reason) as u
     where u.reason is not null;
   end if;
 
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
-    select (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
+    select u.message_id, enqueue_rows.scheduled_for, enqueue_rows.priority
+    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
     where u.address is not null
       and u.reason is null;
   else
     insert into postroad.message_queue (seq, message_id, priority, size_kb)
-    select postroad.next_seq(enqueue_rows.priority), (prefix || lpad(to_hex(start + u.nth), 12, '0'))::uuid, enqueue_rows.priority,
-      average_kb
-    from (select unnest(normalized) as address, unnest(reasons) as reason, generate_subscripts(normalized, 1) as nth) as u
+    select postroad.next_seq(enqueue_rows.priority), u.message_id, enqueue_rows.priority, average_kb
+    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
     where u.address is not null
       and u.reason is null;
   end if;
@@ -3199,6 +3174,44 @@ COMMENT ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], e
 False, and nothing recorded, when others ended these batches; serialization_failure when they ended some of them.';
 
 --
+-- Name: follow_clock(interval); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.follow_clock(back interval) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  messages integer;
+  deliveries integer;
+begin
+  if back < '0' then
+    raise exception 'back must not be negative, got %', back
+      using errcode = 'PR001';
+  end if;
+  -- What a caller of enqueue set is a time of day, and stays; retries, snoozes and what a rescue set apart are so long after something.
+  update postroad.scheduled as s
+  set due_at = s.due_at - back
+  where s.due_at > clock_timestamp()
+    and s.due_at < clock_timestamp() + back + interval '1 day'
+    and s.due_at is distinct from (select r.scheduled_for from postroad.record_of(s.message_id) as r);
+  get diagnostics messages = row_count;
+  update postroad.webhook_outbox as o
+  set due_at = o.due_at - back
+  where o.due_at > clock_timestamp();
+  get diagnostics deliveries = row_count;
+  return messages + deliveries;
+end;
+$$;
+
+--
+-- Name: FUNCTION follow_clock(back interval); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.follow_clock(back interval) IS 'The server''s clock was put back by so much: what waits for a time that was reckoned by the clock before it (retries, snoozes, deliveries to endpoints) is due that much earlier, so that it
+waits no longer than it was to. Messages wait on for the time that enqueue was given. Returns how many it moved. Raises PR001 when back is negative.';
+
+--
 -- Name: follow_events(uuid[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -3565,7 +3578,7 @@ begin
     or postroad.has_events(reader.seen, present, reader.event_types) then
     return true;
   end if;
-  if coalesce(reader.read_at, reader.registered_at) < clock_timestamp() - interval '10 seconds' then
+  if coalesce(reader.read_at, reader.registered_at) not between clock_timestamp() - interval '10 seconds' and clock_timestamp() then
     update postroad.consumers as c
     set seen = present, seen_at = clock_timestamp(), read_at = clock_timestamp()
     where c.consumer = reader.consumer
@@ -5395,6 +5408,42 @@ $$;
 
 COMMENT ON FUNCTION postroad.listen_events() IS 'Listens on postroad_events, and says so: without a listener nobody looks whether there is something to notify of. A notification comes within some 300 ms of a commit, without a
 payload, while a maintainer runs; then call read_events. For as long as the session lasts; call it once a session, not through a pooler of transactions.';
+
+--
+-- Name: look_at_workers(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.look_at_workers() RETURNS TABLE(worker_id bigint, is_gone boolean, heartbeat_at timestamp with time zone, is_silent boolean)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  -- A start in the future is one before the clock was put back.
+  if clock_timestamp() - pg_postmaster_start_time() between '0' and '5 seconds' then
+    return;                                      -- workers are still connecting again
+  end if;
+  return query
+  with held as materialized (
+    select h.worker_id from postroad.held_worker_ids() as h (worker_id)
+  )
+  select w.worker_id, w.worker_id not in (select h.worker_id from held as h), w.heartbeat_at,
+    w.heartbeat_at not between clock_timestamp() - interval '15 seconds' and clock_timestamp()
+  from postroad.worker_sessions as w
+  union all
+  select distinct l.worker_id, true, null::timestamptz, false      -- a claim that committed after its worker was rescued
+  from postroad.leases as l
+  where not exists (select from postroad.worker_sessions as w where w.worker_id = l.worker_id)
+    and l.worker_id not in (select h.worker_id from held as h);
+end;
+$$;
+
+--
+-- Name: FUNCTION look_at_workers(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.look_at_workers() IS 'All workers, and of each whether its advisory lock is free (gone), and whether its heartbeat is older than 15 s, or in the future (silent). One that is gone in two looks one second
+apart is dead: see rescue. A silent one may be alive, for the clock may have been put forward or back: it is dead when its heartbeat has not changed in the looks of
+10 s. None in the first 5 s of a server: workers are still connecting again.';
 
 --
 -- Name: look_through_messages(jsonb, bigint, uuid, integer, integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7556,6 +7605,68 @@ COMMENT ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause
 gateway''s name.';
 
 --
+-- Name: report_limited_callers(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.report_limited_callers(callers jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return postroad.tell_rate_limits((
+    select jsonb_agg(jsonb_build_object(
+      'kind', case when c.caller like 'key:%' then 'api_key' else 'token' end,
+      'name', case when c.caller like 'key:%' then substr(c.caller, 5) else left(encode(sha256(convert_to(c.caller, 'UTF8')), 'hex'), 16) end,   -- the subject of a token may be an address
+      'tenant_id', c.tenant_id,
+      'limit', c."limit",
+      'window_seconds', 1,
+      'retry_after_seconds', c.retry_after_seconds,
+      'lasting_seconds', c.lasting_seconds))
+    from jsonb_to_recordset(callers) as c (
+      caller text, tenant_id bigint, "limit" bigint, retry_after_seconds double precision, lasting_seconds double precision)
+  ));
+end;
+$$;
+
+--
+-- Name: FUNCTION report_limited_callers(callers jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.report_limited_callers(callers jsonb) IS 'Tells that callers of the HTTP API got 429: a system event rate_limit_exceeded for each, at most once a minute, however many servers there are. callers: [{"caller": key:12 or jwt:subject,
+"tenant_id", "limit" a second, "retry_after_seconds", "lasting_seconds"}]. Of a token the event has a part of the SHA-256 of jwt:subject. Returns how many events there were.';
+
+--
+-- Name: report_throttled(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.report_throttled(throttled jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return postroad.tell_rate_limits((
+    select jsonb_agg(jsonb_build_object(
+      'kind', case when t.domain is null then 'gateway' else 'domain' end,
+      'name', coalesce(t.domain, t.gateway),
+      'gateway', t.gateway,
+      'reason', t.reason,
+      'code', t.code,
+      'retry_after_seconds', t.retry_after_seconds,
+      'lasting_seconds', t.lasting_seconds))
+    from jsonb_to_recordset(throttled) as t (
+      gateway text, domain text, reason text, code text, retry_after_seconds double precision, lasting_seconds double precision)
+  ));
+end;
+$$;
+
+--
+-- Name: FUNCTION report_throttled(throttled jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.report_throttled(throttled jsonb) IS 'Tells that gateways throttle us: a system event rate_limit_exceeded for each gateway, or each gateway and destination domain, at most once a minute. throttled: [{"gateway", "domain"
+(where it is the destination''s limit), "reason", "code" (the provider''s), "retry_after_seconds", "lasting_seconds"}]. Returns how many events there were.';
+
+--
 -- Name: request_problem(text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -7632,10 +7743,10 @@ $$;
 COMMENT ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) IS 'Puts a message back at the end of its queue; false when it is there already.';
 
 --
--- Name: rescue(bigint); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: rescue(bigint, timestamp with time zone); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.rescue(worker_id bigint) RETURNS integer
+CREATE FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -7648,11 +7759,11 @@ begin
   delete from postroad.worker_sessions as w                   -- from here on it claims nothing
   where w.worker_id = rescue.worker_id
     and (
-      w.heartbeat_at < clock_timestamp() - interval '15 seconds'
+      w.heartbeat_at = rescue.heartbeat_at
       or w.worker_id not in (select h.id from postroad.held_worker_ids() as h (id))
     );
   if not found and exists (select from postroad.worker_sessions as w where w.worker_id = rescue.worker_id) then
-    return 0;                                                 -- its heart beat again since it was looked at
+    return 0;                                                 -- its heart beat since it was looked at
   end if;
   select count(*) into suspects
   from postroad.leases as l, postroad.unsent_of(l) as u
@@ -7673,10 +7784,11 @@ end;
 $$;
 
 --
--- Name: FUNCTION rescue(worker_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION rescue(worker_id bigint, heartbeat_at timestamp with time zone); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.rescue(worker_id bigint) IS 'Takes a dead worker''s leases and requeues what has no outcome. Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.';
+COMMENT ON FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone) IS 'Takes a dead worker''s leases and requeues what has no outcome: one whose advisory lock is free, or, given the heartbeat that its caller saw for too long, one that has no later one.
+Returns how many messages the leases had; 0, and nothing is done, when the worker is alive after all.';
 
 --
 -- Name: rescue_lease(uuid, interval); Type: FUNCTION; Schema: postroad; Owner: -
@@ -8122,7 +8234,9 @@ CREATE FUNCTION postroad.routing_state() RETURNS TABLE(gateway text, is_paused b
 begin
   return query
   select coalesce(s.gateway, x.key), x.key is not null, coalesce(s.is_open, false),
-    greatest(extract(epoch from s.open_until - clock_timestamp()) * 1000, 0)::bigint, s.weight
+    -- A breaker is open for a minute at most before a probe: what says more was written before the clock was put back.
+    case when s.open_until between clock_timestamp() and clock_timestamp() + interval '1 minute'
+      then extract(epoch from s.open_until - clock_timestamp()) * 1000 else 0 end::bigint, s.weight
   from postroad.gateway_states as s
   full join (select p.key from postroad.pauses as p where p.scope = 'gateway') as x on x.key = s.gateway;
 end;
@@ -8909,8 +9023,8 @@ begin
   set probe_until = clock_timestamp() + interval '3 seconds'       -- then another node may, if this one had no message for it
   where s.gateway = take_probe.gateway
     and s.is_open
-    and s.open_until <= clock_timestamp()
-    and (s.probe_until is null or s.probe_until < clock_timestamp());
+    and s.open_until not between clock_timestamp() and clock_timestamp() + interval '1 minute'
+    and (s.probe_until is null or s.probe_until not between clock_timestamp() and clock_timestamp() + interval '3 seconds');
   return found;
 end;
 $$;
@@ -8936,7 +9050,7 @@ begin
   select b.batch_id, b.gateway, b.inbox_ids into taken
   from postroad.webhook_batches as b
   where b.gateway = any (gateways)
-    and b.created_at <= clock_timestamp() - min_age
+    and b.created_at not between clock_timestamp() - min_age and clock_timestamp()      -- in the future: the clock was put back since
   order by b.batch_id
   limit 1
   for update skip locked;
@@ -8960,6 +9074,51 @@ $$;
 
 COMMENT ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) IS 'The oldest batch of stored requests of these gateways that waits for at least min_age, locked until the end of the transaction, in which finish_webhooks is to be called.
 No row when none waits, or others have them all.';
+
+--
+-- Name: tell_rate_limits(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.tell_rate_limits(excesses jsonb) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+  excess record;
+  this text;
+  told integer := 0;
+begin
+  for excess in
+    select e.kind, e.name, e.gateway, e.tenant_id, e.reason, e.code, e."limit", e.window_seconds, e.retry_after_seconds,
+      clock_timestamp() - make_interval(secs => coalesce(e.lasting_seconds, 0)) as first_seen_at
+    from jsonb_to_recordset(excesses) as e (
+      kind text, name text, gateway text, tenant_id bigint, reason text, code text,
+      "limit" bigint, window_seconds double precision, retry_after_seconds double precision, lasting_seconds double precision)
+    order by e.kind, e.name, e.gateway           -- locks are taken in one order
+  loop
+    this := excess.kind || ':' || excess.name;
+    perform pg_advisory_xact_lock(1886351222, hashtext(this));       -- another node may be telling the same: its row is seen below
+    if not exists (
+      select from postroad.system_events as s
+      where s.occurred_at > clock_timestamp() - interval '1 minute'
+        and s.kind = 'rate_limit_exceeded'
+        and s.subject = this
+        and s.detail ->> 'gateway' is not distinct from excess.gateway
+    ) then
+      perform postroad.emit_system_event('rate_limit_exceeded', this, jsonb_strip_nulls(to_jsonb(excess)));
+      told := told + 1;
+    end if;
+  end loop;
+  return told;
+end;
+$$;
+
+--
+-- Name: FUNCTION tell_rate_limits(excesses jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.tell_rate_limits(excesses jsonb) IS 'Emits system events rate_limit_exceeded, one a limit and minute, whichever node saw it. excesses: [{"kind": "api_key", "token", "gateway" or "domain", "name": its id, never
+an address, "gateway" (of a domain), "tenant_id", "reason", "code", "limit" in each "window_seconds", "retry_after_seconds", "lasting_seconds": how long it has been exceeded}]. Returns how many it emitted.';
 
 --
 -- Name: timeline(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -9238,7 +9397,7 @@ $$;
 -- Name: FUNCTION uuid_add(base uuid, steps bigint); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.uuid_add(base uuid, steps bigint) IS 'The UUID that many steps on, in its last 48 bits: the ids of a bulk send count up from a random one (RFC 9562, section 6.2, method 2).';
+COMMENT ON FUNCTION postroad.uuid_add(base uuid, steps bigint) IS 'The UUID that many steps on, in its last 48 bits.';
 
 --
 -- Name: uuid_at(timestamp with time zone); Type: FUNCTION; Schema: postroad; Owner: -
@@ -11982,6 +12141,12 @@ CREATE INDEX scheduled_pause ON postroad.scheduled USING btree (pause_id) WHERE 
 COMMENT ON INDEX postroad.scheduled_pause IS 'resume';
 
 --
+-- Name: suppression_list_by_address; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX suppression_list_by_address ON postroad.suppression_list USING hash (address);
+
+--
 -- Name: suppression_strikes_occurred_at; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -12613,13 +12778,6 @@ REVOKE ALL ON FUNCTION postroad.day_of(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.day_of(message_id uuid) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION dead_workers(); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.dead_workers() FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.dead_workers() TO postroad_worker;
-
---
 -- Name: FUNCTION dispatch_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -12792,6 +12950,13 @@ GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO
 REVOKE ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_webhook;
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION follow_clock(back interval); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.follow_clock(back interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.follow_clock(back interval) TO postroad_worker;
 
 --
 -- Name: FUNCTION follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
@@ -13206,6 +13371,13 @@ GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_consumer;
 GRANT ALL ON FUNCTION postroad.listen_events() TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION look_at_workers(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.look_at_workers() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.look_at_workers() TO postroad_worker;
+
+--
 -- Name: FUNCTION look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13589,6 +13761,20 @@ REVOKE ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, ca
 GRANT ALL ON FUNCTION postroad.report_breaker(gateway text, is_open boolean, cause text, open_ms bigint, worker_id bigint) TO postroad_worker;
 
 --
+-- Name: FUNCTION report_limited_callers(callers jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.report_limited_callers(callers jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.report_limited_callers(callers jsonb) TO postroad_http;
+
+--
+-- Name: FUNCTION report_throttled(throttled jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.report_throttled(throttled jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.report_throttled(throttled jsonb) TO postroad_worker;
+
+--
 -- Name: FUNCTION request_problem(method text, path text, call jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13603,11 +13789,11 @@ REVOKE ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, atte
 GRANT ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION rescue(worker_id bigint); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION rescue(worker_id bigint, heartbeat_at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.rescue(worker_id bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.rescue(worker_id bigint) TO postroad_worker;
+REVOKE ALL ON FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone) TO postroad_worker;
 
 --
 -- Name: FUNCTION rescue_lease(lease_id uuid, apart interval); Type: ACL; Schema: postroad; Owner: -
@@ -13850,6 +14036,13 @@ GRANT ALL ON FUNCTION postroad.take_probe(gateway text) TO postroad_worker;
 REVOKE ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_webhook;
 GRANT ALL ON FUNCTION postroad.take_webhooks(gateways text[], min_age interval) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION tell_rate_limits(excesses jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.tell_rate_limits(excesses jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.tell_rate_limits(excesses jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION timeline(message_id uuid); Type: ACL; Schema: postroad; Owner: -

@@ -305,7 +305,8 @@ async fn the_length_of_the_list_does_not_make_checks_visit_more() -> anyhow::Res
         db.register(1).await?;
         db.client
             .batch_execute(&format!(
-                "insert into postroad.suppression_list (address, channel, reason) select 'u' || n || '@x.org', 'email', 'complaint' from generate_series(1, {size}) as n"
+                "insert into postroad.suppression_list (address, channel, reason) select 'u' || n || '@x.org', 'email', 'complaint' from generate_series(1, {size}) as n;
+                 analyze postroad.suppression_list                 -- autovacuum does so"
             ))
             .await?;
         let client = db.connect().await?;
@@ -345,8 +346,8 @@ async fn the_length_of_the_list_does_not_make_checks_visit_more() -> anyhow::Res
     for (short, long) in costs[0].iter().zip(&costs[1]) {
         assert!(*short >= f64::from(CHECKS / 2), "counted: {costs:?}");
         assert!(
-            *long <= short + 4.0 * f64::from(CHECKS),
-            "at most two levels of the index more, for each of two looks: {costs:?}"
+            *long <= short * 1.2,
+            "an address lies in its bucket, whatever the length (and now and then in the next page): {costs:?}"
         );
     }
     Ok(())
