@@ -31,7 +31,7 @@ const PROBE: Duration = Duration::from_secs(60);
 /// A notification to oneself that takes longer does not arrive.
 const DEAF: Duration = Duration::from_secs(2);
 /// The longest that a claim of another priority waits for P0, in milliseconds.
-const P0_PASSES_IN_MS: u32 = 15;
+const P0_PASSES_IN_MS: u32 = 5;
 /// On it, with the worker id behind, a worker notifies itself.
 const PROBE_CHANNEL: &str = "postroad_probe_";
 

@@ -133,7 +133,9 @@ impl Claimer {
             };
             is_deep = matches!(claimed, Ok(count) if count >= wanted.max(DEEP));
             if self.priority == Priority::P0 {
-                self.session.set_p0_busy(matches!(claimed, Ok(1..)));
+                // What was claimed is on its way: the others wait only for what is still in the queue.
+                self.session
+                    .set_p0_busy(matches!(claimed, Ok(count) if count >= wanted));
             }
             match claimed {
                 Ok(0) if lingers => {

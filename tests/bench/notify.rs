@@ -74,7 +74,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
 
     let worker = Worker::start(&bench.cluster, &db, "0ms").await?;
     db.client.batch_execute(PAUSE).await?;
-    fill(&db, bench.options.size(200_000, 100_000)).await?;
+    fill(&db, bench.options.size(600_000, 200_000)).await?;
     db.client.batch_execute(RESUME).await?;
     sleep(Duration::from_millis(700)).await; // the poll of a pool that was paused
     let busy = enqueue(bench, &db, &script).await?;
