@@ -19,7 +19,7 @@
 //! | feedback `abuse`, `fraud` | `complained` |
 //! | feedback `opt-out` | `unsubscribed` |
 //! | feedback `auth-failure`, `not-spam`, `virus`, `other` | none: nobody complained |
-//! | a bounce of qmail ([`qsbmf`]) | `bounced` |
+//! | a bounce of qmail (`qsbmf`) | `bounced` |
 //! | an automatic reply (RFC 3834), any other mail | none |
 //!
 //! A bounce in the words of its server alone (`X-Failed-Recipients`, Exim before 4.83) stays unread in the inbox.
