@@ -213,7 +213,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
             )
             .floor(&short.buffers)
             .bar(Bar::OverFloor(2.0))
-            .note("the index of 10 M has two levels more"),
+            .note("the page of its bucket, and now and then another"),
         );
         figures.push(
             Figure::new(
