@@ -980,6 +980,7 @@ CREATE FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigin
 declare
   queue_floor bigint;
   some_paused boolean;
+  found_count integer;
   now constant timestamptz := clock_timestamp();
 begin
   if not exists (select from postroad.worker_sessions as w where w.worker_id = claim.worker_id) then
@@ -1000,28 +1001,34 @@ begin
   when 0 then
     select s.last_value into queue_floor from postroad.queue_floor_p0 as s;
     return query
-    with candidate as (
+    with candidate as materialized (
       select c.ctid as place, c.rescues, c.size_kb
       from postroad.message_queue_p0 as c
       where c.seq >= queue_floor
       order by c.seq
       limit claim.max_count
       for update skip locked
-    ), counted as (
-      select c.place,
-        row_number() over upto as nth,
-        sum(c.size_kb) over upto as total_kb,
-        max(c.rescues) over upto as most_rescues
+    ), chosen as (                               -- all of them, nearly always
+      select case
+          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+          else array(
+            select u.place
+            from (
+              select c.place,
+                row_number() over upto as nth,
+                sum(c.size_kb) over upto as total_kb,
+                max(c.rescues) over upto as most_rescues
+              from candidate as c
+              window upto as (rows unbounded preceding)
+            ) as u
+            where u.nth = 1
+              or u.total_kb <= claim.max_kb and u.most_rescues = 0
+          )
+        end as places
       from candidate as c
-      window upto as (rows unbounded preceding)
     ), picked as materialized (
       delete from postroad.message_queue_p0 as q
-      where q.ctid = any (array(
-        select c.place
-        from counted as c
-        where c.nth = 1
-          or c.total_kb <= claim.max_kb and c.most_rescues = 0
-      ))
+      where q.ctid = any ((select c.places from chosen as c)::tid[])
       returning q.message_id, q.attempt, q.rescues
     ), lease as (
       insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1032,52 +1039,58 @@ begin
     )
     select p.message_id, p.attempt,
       case
-        when coalesce(m.message_id, k.message_id) is null then 'record_gone'
-        when coalesce(m.expires_at, k.expires_at) <= now then 'expired'
+        when m.expires_at <= now then 'expired'
         when exists (
           select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else coalesce(m.recipient, postroad.suppression_key(k.channel, k.recipient)) end
-            and (s.channel is null or s.channel = coalesce(m.channel, k.channel))
-            and (s.tenant_id is null or s.tenant_id = coalesce(m.tenant_id, k.tenant_id))
+          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+            and (s.channel is null or s.channel = m.channel)
+            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
             and (s.expires_at is null or s.expires_at > now)
         ) then 'suppressed'
-        when some_paused and postroad.pause_of(m, k) is not null then 'paused'
+        when m.pause_id is not null then 'paused'
       end,
-      case when some_paused then postroad.pause_of(m, k) end,
-      coalesce(m.channel, k.channel), coalesce(m.message_type, k.message_type), coalesce(m.recipient, k.recipient),
-      coalesce(m.content_id, k.content_id), coalesce(m.tenant_id, k.tenant_id),
-      coalesce(m.ip_pool, k.ip_pool), coalesce(m.gateway, k.gateway),
-      coalesce(m.subject, k.subject), coalesce(m.body, k.body), coalesce(m.html, k.html),
-      coalesce(m.data, k.data), coalesce(m.options, k.options)
-    from lease, picked as p
-    left join postroad.messages as m on m.message_id = p.message_id
-    left join postroad.messages_kept as k on m.message_id is null and k.message_id = p.message_id;
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+    from lease, picked as p,
+    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
+      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when some_paused then postroad.pause_of(m, null) end as pause_id
+      from postroad.messages as m
+      where m.message_id = p.message_id
+      offset 0
+    ) as m;
 
   when 1 then
     select s.last_value into queue_floor from postroad.queue_floor_p1 as s;
     return query
-    with candidate as (
+    with candidate as materialized (
       select c.ctid as place, c.rescues, c.size_kb
       from postroad.message_queue_p1 as c
       where c.seq >= queue_floor
       order by c.seq
       limit claim.max_count
       for update skip locked
-    ), counted as (
-      select c.place,
-        row_number() over upto as nth,
-        sum(c.size_kb) over upto as total_kb,
-        max(c.rescues) over upto as most_rescues
+    ), chosen as (                               -- all of them, nearly always
+      select case
+          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+          else array(
+            select u.place
+            from (
+              select c.place,
+                row_number() over upto as nth,
+                sum(c.size_kb) over upto as total_kb,
+                max(c.rescues) over upto as most_rescues
+              from candidate as c
+              window upto as (rows unbounded preceding)
+            ) as u
+            where u.nth = 1
+              or u.total_kb <= claim.max_kb and u.most_rescues = 0
+          )
+        end as places
       from candidate as c
-      window upto as (rows unbounded preceding)
     ), picked as materialized (
       delete from postroad.message_queue_p1 as q
-      where q.ctid = any (array(
-        select c.place
-        from counted as c
-        where c.nth = 1
-          or c.total_kb <= claim.max_kb and c.most_rescues = 0
-      ))
+      where q.ctid = any ((select c.places from chosen as c)::tid[])
       returning q.message_id, q.attempt, q.rescues
     ), lease as (
       insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1088,52 +1101,58 @@ begin
     )
     select p.message_id, p.attempt,
       case
-        when coalesce(m.message_id, k.message_id) is null then 'record_gone'
-        when coalesce(m.expires_at, k.expires_at) <= now then 'expired'
+        when m.expires_at <= now then 'expired'
         when exists (
           select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else coalesce(m.recipient, postroad.suppression_key(k.channel, k.recipient)) end
-            and (s.channel is null or s.channel = coalesce(m.channel, k.channel))
-            and (s.tenant_id is null or s.tenant_id = coalesce(m.tenant_id, k.tenant_id))
+          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+            and (s.channel is null or s.channel = m.channel)
+            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
             and (s.expires_at is null or s.expires_at > now)
         ) then 'suppressed'
-        when some_paused and postroad.pause_of(m, k) is not null then 'paused'
+        when m.pause_id is not null then 'paused'
       end,
-      case when some_paused then postroad.pause_of(m, k) end,
-      coalesce(m.channel, k.channel), coalesce(m.message_type, k.message_type), coalesce(m.recipient, k.recipient),
-      coalesce(m.content_id, k.content_id), coalesce(m.tenant_id, k.tenant_id),
-      coalesce(m.ip_pool, k.ip_pool), coalesce(m.gateway, k.gateway),
-      coalesce(m.subject, k.subject), coalesce(m.body, k.body), coalesce(m.html, k.html),
-      coalesce(m.data, k.data), coalesce(m.options, k.options)
-    from lease, picked as p
-    left join postroad.messages as m on m.message_id = p.message_id
-    left join postroad.messages_kept as k on m.message_id is null and k.message_id = p.message_id;
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+    from lease, picked as p,
+    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
+      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when some_paused then postroad.pause_of(m, null) end as pause_id
+      from postroad.messages as m
+      where m.message_id = p.message_id
+      offset 0
+    ) as m;
 
   when 2 then
     select s.last_value into queue_floor from postroad.queue_floor_p2 as s;
     return query
-    with candidate as (
+    with candidate as materialized (
       select c.ctid as place, c.rescues, c.size_kb
       from postroad.message_queue_p2 as c
       where c.seq >= queue_floor
       order by c.seq
       limit claim.max_count
       for update skip locked
-    ), counted as (
-      select c.place,
-        row_number() over upto as nth,
-        sum(c.size_kb) over upto as total_kb,
-        max(c.rescues) over upto as most_rescues
+    ), chosen as (                               -- all of them, nearly always
+      select case
+          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+          else array(
+            select u.place
+            from (
+              select c.place,
+                row_number() over upto as nth,
+                sum(c.size_kb) over upto as total_kb,
+                max(c.rescues) over upto as most_rescues
+              from candidate as c
+              window upto as (rows unbounded preceding)
+            ) as u
+            where u.nth = 1
+              or u.total_kb <= claim.max_kb and u.most_rescues = 0
+          )
+        end as places
       from candidate as c
-      window upto as (rows unbounded preceding)
     ), picked as materialized (
       delete from postroad.message_queue_p2 as q
-      where q.ctid = any (array(
-        select c.place
-        from counted as c
-        where c.nth = 1
-          or c.total_kb <= claim.max_kb and c.most_rescues = 0
-      ))
+      where q.ctid = any ((select c.places from chosen as c)::tid[])
       returning q.message_id, q.attempt, q.rescues
     ), lease as (
       insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1144,52 +1163,58 @@ begin
     )
     select p.message_id, p.attempt,
       case
-        when coalesce(m.message_id, k.message_id) is null then 'record_gone'
-        when coalesce(m.expires_at, k.expires_at) <= now then 'expired'
+        when m.expires_at <= now then 'expired'
         when exists (
           select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else coalesce(m.recipient, postroad.suppression_key(k.channel, k.recipient)) end
-            and (s.channel is null or s.channel = coalesce(m.channel, k.channel))
-            and (s.tenant_id is null or s.tenant_id = coalesce(m.tenant_id, k.tenant_id))
+          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+            and (s.channel is null or s.channel = m.channel)
+            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
             and (s.expires_at is null or s.expires_at > now)
         ) then 'suppressed'
-        when some_paused and postroad.pause_of(m, k) is not null then 'paused'
+        when m.pause_id is not null then 'paused'
       end,
-      case when some_paused then postroad.pause_of(m, k) end,
-      coalesce(m.channel, k.channel), coalesce(m.message_type, k.message_type), coalesce(m.recipient, k.recipient),
-      coalesce(m.content_id, k.content_id), coalesce(m.tenant_id, k.tenant_id),
-      coalesce(m.ip_pool, k.ip_pool), coalesce(m.gateway, k.gateway),
-      coalesce(m.subject, k.subject), coalesce(m.body, k.body), coalesce(m.html, k.html),
-      coalesce(m.data, k.data), coalesce(m.options, k.options)
-    from lease, picked as p
-    left join postroad.messages as m on m.message_id = p.message_id
-    left join postroad.messages_kept as k on m.message_id is null and k.message_id = p.message_id;
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+    from lease, picked as p,
+    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
+      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when some_paused then postroad.pause_of(m, null) end as pause_id
+      from postroad.messages as m
+      where m.message_id = p.message_id
+      offset 0
+    ) as m;
 
   when 3 then
     select s.last_value into queue_floor from postroad.queue_floor_p3 as s;
     return query
-    with candidate as (
+    with candidate as materialized (
       select c.ctid as place, c.rescues, c.size_kb
       from postroad.message_queue_p3 as c
       where c.seq >= queue_floor
       order by c.seq
       limit claim.max_count
       for update skip locked
-    ), counted as (
-      select c.place,
-        row_number() over upto as nth,
-        sum(c.size_kb) over upto as total_kb,
-        max(c.rescues) over upto as most_rescues
+    ), chosen as (                               -- all of them, nearly always
+      select case
+          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+          else array(
+            select u.place
+            from (
+              select c.place,
+                row_number() over upto as nth,
+                sum(c.size_kb) over upto as total_kb,
+                max(c.rescues) over upto as most_rescues
+              from candidate as c
+              window upto as (rows unbounded preceding)
+            ) as u
+            where u.nth = 1
+              or u.total_kb <= claim.max_kb and u.most_rescues = 0
+          )
+        end as places
       from candidate as c
-      window upto as (rows unbounded preceding)
     ), picked as materialized (
       delete from postroad.message_queue_p3 as q
-      where q.ctid = any (array(
-        select c.place
-        from counted as c
-        where c.nth = 1
-          or c.total_kb <= claim.max_kb and c.most_rescues = 0
-      ))
+      where q.ctid = any ((select c.places from chosen as c)::tid[])
       returning q.message_id, q.attempt, q.rescues
     ), lease as (
       insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1200,52 +1225,58 @@ begin
     )
     select p.message_id, p.attempt,
       case
-        when coalesce(m.message_id, k.message_id) is null then 'record_gone'
-        when coalesce(m.expires_at, k.expires_at) <= now then 'expired'
+        when m.expires_at <= now then 'expired'
         when exists (
           select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else coalesce(m.recipient, postroad.suppression_key(k.channel, k.recipient)) end
-            and (s.channel is null or s.channel = coalesce(m.channel, k.channel))
-            and (s.tenant_id is null or s.tenant_id = coalesce(m.tenant_id, k.tenant_id))
+          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+            and (s.channel is null or s.channel = m.channel)
+            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
             and (s.expires_at is null or s.expires_at > now)
         ) then 'suppressed'
-        when some_paused and postroad.pause_of(m, k) is not null then 'paused'
+        when m.pause_id is not null then 'paused'
       end,
-      case when some_paused then postroad.pause_of(m, k) end,
-      coalesce(m.channel, k.channel), coalesce(m.message_type, k.message_type), coalesce(m.recipient, k.recipient),
-      coalesce(m.content_id, k.content_id), coalesce(m.tenant_id, k.tenant_id),
-      coalesce(m.ip_pool, k.ip_pool), coalesce(m.gateway, k.gateway),
-      coalesce(m.subject, k.subject), coalesce(m.body, k.body), coalesce(m.html, k.html),
-      coalesce(m.data, k.data), coalesce(m.options, k.options)
-    from lease, picked as p
-    left join postroad.messages as m on m.message_id = p.message_id
-    left join postroad.messages_kept as k on m.message_id is null and k.message_id = p.message_id;
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+    from lease, picked as p,
+    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
+      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when some_paused then postroad.pause_of(m, null) end as pause_id
+      from postroad.messages as m
+      where m.message_id = p.message_id
+      offset 0
+    ) as m;
 
   when 4 then
     select s.last_value into queue_floor from postroad.queue_floor_p4 as s;
     return query
-    with candidate as (
+    with candidate as materialized (
       select c.ctid as place, c.rescues, c.size_kb
       from postroad.message_queue_p4 as c
       where c.seq >= queue_floor
       order by c.seq
       limit claim.max_count
       for update skip locked
-    ), counted as (
-      select c.place,
-        row_number() over upto as nth,
-        sum(c.size_kb) over upto as total_kb,
-        max(c.rescues) over upto as most_rescues
+    ), chosen as (                               -- all of them, nearly always
+      select case
+          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+          else array(
+            select u.place
+            from (
+              select c.place,
+                row_number() over upto as nth,
+                sum(c.size_kb) over upto as total_kb,
+                max(c.rescues) over upto as most_rescues
+              from candidate as c
+              window upto as (rows unbounded preceding)
+            ) as u
+            where u.nth = 1
+              or u.total_kb <= claim.max_kb and u.most_rescues = 0
+          )
+        end as places
       from candidate as c
-      window upto as (rows unbounded preceding)
     ), picked as materialized (
       delete from postroad.message_queue_p4 as q
-      where q.ctid = any (array(
-        select c.place
-        from counted as c
-        where c.nth = 1
-          or c.total_kb <= claim.max_kb and c.most_rescues = 0
-      ))
+      where q.ctid = any ((select c.places from chosen as c)::tid[])
       returning q.message_id, q.attempt, q.rescues
     ), lease as (
       insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1256,28 +1287,49 @@ begin
     )
     select p.message_id, p.attempt,
       case
-        when coalesce(m.message_id, k.message_id) is null then 'record_gone'
-        when coalesce(m.expires_at, k.expires_at) <= now then 'expired'
+        when m.expires_at <= now then 'expired'
         when exists (
           select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else coalesce(m.recipient, postroad.suppression_key(k.channel, k.recipient)) end
-            and (s.channel is null or s.channel = coalesce(m.channel, k.channel))
-            and (s.tenant_id is null or s.tenant_id = coalesce(m.tenant_id, k.tenant_id))
+          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+            and (s.channel is null or s.channel = m.channel)
+            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
             and (s.expires_at is null or s.expires_at > now)
         ) then 'suppressed'
-        when some_paused and postroad.pause_of(m, k) is not null then 'paused'
+        when m.pause_id is not null then 'paused'
       end,
-      case when some_paused then postroad.pause_of(m, k) end,
-      coalesce(m.channel, k.channel), coalesce(m.message_type, k.message_type), coalesce(m.recipient, k.recipient),
-      coalesce(m.content_id, k.content_id), coalesce(m.tenant_id, k.tenant_id),
-      coalesce(m.ip_pool, k.ip_pool), coalesce(m.gateway, k.gateway),
-      coalesce(m.subject, k.subject), coalesce(m.body, k.body), coalesce(m.html, k.html),
-      coalesce(m.data, k.data), coalesce(m.options, k.options)
-    from lease, picked as p
-    left join postroad.messages as m on m.message_id = p.message_id
-    left join postroad.messages_kept as k on m.message_id is null and k.message_id = p.message_id;
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+    from lease, picked as p,
+    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
+      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when some_paused then postroad.pause_of(m, null) end as pause_id
+      from postroad.messages as m
+      where m.message_id = p.message_id
+      offset 0
+    ) as m;
 
   end case;
+  get diagnostics found_count = row_count;
+  if found_count = max_count or not exists (
+    select from postroad.leases as l where l.lease_id = claim.lease_id and cardinality(l.message_ids) > found_count
+  ) then
+    return;
+  end if;
+  -- Records that were kept when their day was dropped, and those that are gone.
+  return query
+  select p.message_id, p.attempt,
+    case
+      when k.message_id is null then 'record_gone'
+      when k.expires_at <= now then 'expired'
+      when postroad.suppressed_by(k.channel, k.recipient, k.tenant_id) is not null then 'suppressed'
+      when postroad.pause_of(null, k) is not null then 'paused'
+    end,
+    postroad.pause_of(null, k),
+    k.channel, k.message_type, k.recipient, k.content_id, k.tenant_id, k.ip_pool, k.gateway, k.subject, k.body, k.html, k.data, k.options
+  from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
+  left join postroad.messages_kept as k on k.message_id = p.message_id
+  where l.lease_id = claim.lease_id
+    and not exists (select from postroad.messages as m where m.message_id = p.message_id);
 end;
 $$;
 
@@ -1287,7 +1339,8 @@ $$;
 
 COMMENT ON FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer) IS 'Takes the oldest messages of a priority out of the queue, at most max_count and max_kb KiB (but one at least), under lease_id, which the caller made.
 A message that was rescued from a dead worker is claimed alone. Each row is a message with a verdict: null means send it; expired, suppressed, paused (see pause_id) and
-record_gone mean that its outcome must be completed without a send. content_id names the shared content of a bulk send; see fetch_contents.
+record_gone mean that its outcome must be completed without a send. content_id names the shared content of a bulk send; see fetch_contents. data is left out for channels that carry
+none (email, sms, voice).
 Raises PR010 when worker_id is not registered. On any error the caller calls release(lease_id): the claim may have been committed.';
 
 --
@@ -1687,7 +1740,7 @@ begin
       from postroad.events_in(reader) as i
       offset 0
     ) as e
-    left join postroad.messages as m on m.message_id = e.of_message       -- queued has all of it
+    left join lateral (select m.* from postroad.messages as m where m.message_id = e.of_message offset 0) as m on true   -- queued has all of it
     left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.of_message
     group by 1, 2, 3, 4, 5, 6, 7, 8
   ), by_day as (
@@ -2131,32 +2184,38 @@ begin
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
     recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options);
 
-  insert into postroad.message_queue (seq, message_id, priority, size_kb)
-  select nextval(('{postroad.queue_seq_p0,postroad.queue_seq_p1,postroad.queue_seq_p2,postroad.queue_seq_p3,postroad.queue_seq_p4}'::regclass[])[p + 1]),
-    message_id, p,
-    least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
-      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767)
-  where not (scheduled_for > clock_timestamp()) is true
-    and not exists (                             -- the cheapest of probes: few addresses are on the list at all
-      select
-      from postroad.suppression_list as s
-      where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end
-    );
-  if not found then
+  -- A statement of its own, the cheapest of probes: few addresses are on the list at all.
+  perform
+  from postroad.suppression_list as s
+  where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end;
+  if found then
     reason := postroad.suppressed_by(channel, recipient, tenant_id);
     if reason is not null then
       insert into postroad.delivery_events (message_id, event_type, reason)
       values (message_id, 'suppressed', reason);
       status := 'suppressed';
       return;
-    elsif scheduled_for > clock_timestamp() then
-      insert into postroad.scheduled (message_id, due_at, priority)
-      values (message_id, scheduled_for, p);
-      status := 'scheduled';
-      return;
     end if;
-    perform postroad.requeue(message_id, p, 0::smallint);
   end if;
+
+  if scheduled_for > clock_timestamp() then
+    insert into postroad.scheduled (message_id, due_at, priority)
+    values (message_id, scheduled_for, p);
+    status := 'scheduled';
+    return;
+  end if;
+  insert into postroad.message_queue (seq, message_id, priority, size_kb)
+  values (
+    case p
+      when 0 then nextval('postroad.queue_seq_p0')
+      when 1 then nextval('postroad.queue_seq_p1')
+      when 2 then nextval('postroad.queue_seq_p2')
+      when 3 then nextval('postroad.queue_seq_p3')
+      else nextval('postroad.queue_seq_p4')
+    end,
+    message_id, p,
+    least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
+      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
   status := 'queued';
 
   -- As postroad.wake, without the call.
@@ -3240,7 +3299,7 @@ begin
       coalesce(m.options, k.options) as options,
       coalesce(m.content_id, k.content_id) as content_id
     from postroad.delivery_events as e
-    left join postroad.messages as m on m.message_id = e.message_id
+    left join lateral (select m.* from postroad.messages as m where m.message_id = e.message_id offset 0) as m on true
     left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
     where e.message_id = any (follow_events.message_ids)
       and (e.event_id = any (follow_events.event_ids) or e.event_type = 'bounced' and e.lease_id = any (follow_events.lease_ids))
@@ -6871,7 +6930,7 @@ begin
     coalesce(m.source_type, k.source_type), coalesce(m.source_id, k.source_id), e.attempt, e.gateway, e.external_id, e.reason, e.bounce_type,
     e.subject, case when e.message_id is null then e.detail - 'address' else e.detail end
   from postroad.events_in(reader) as e
-  left join postroad.messages as m on m.message_id = e.message_id
+  left join lateral (select m.* from postroad.messages as m where m.message_id = e.message_id offset 0) as m on true
   left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
   order by e.xid, e.key, e.event_id nulls first;
 end;
@@ -7156,7 +7215,7 @@ begin
           and t.channel = m.channel
       ) as is_struck
     from reported as r
-    left join postroad.messages as m on m.message_id = r.message_id
+    left join lateral (select m.* from postroad.messages as m where m.message_id = r.message_id offset 0) as m on true
   ), added as (
     insert into postroad.delivery_events (message_id, event_type, gateway, external_id, reason, bounce_type, source_key, occurred_at, detail)
     select p.message_id, p.event_type, record_reports.gateway, left(p.external_id, 255), left(p.stored_reason, 100),

@@ -77,32 +77,38 @@ begin
     message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
     recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options);
 
-  insert into postroad.message_queue (seq, message_id, priority, size_kb)
-  select nextval(('{postroad.queue_seq_p0,postroad.queue_seq_p1,postroad.queue_seq_p2,postroad.queue_seq_p3,postroad.queue_seq_p4}'::regclass[])[p + 1]),
-    message_id, p,
-    least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
-      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767)
-  where not (scheduled_for > clock_timestamp()) is true
-    and not exists (                             -- the cheapest of probes: few addresses are on the list at all
-      select
-      from postroad.suppression_list as s
-      where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end
-    );
-  if not found then
+  -- A statement of its own, the cheapest of probes: few addresses are on the list at all.
+  perform
+  from postroad.suppression_list as s
+  where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end;
+  if found then
     reason := postroad.suppressed_by(channel, recipient, tenant_id);
     if reason is not null then
       insert into postroad.delivery_events (message_id, event_type, reason)
       values (message_id, 'suppressed', reason);
       status := 'suppressed';
       return;
-    elsif scheduled_for > clock_timestamp() then
-      insert into postroad.scheduled (message_id, due_at, priority)
-      values (message_id, scheduled_for, p);
-      status := 'scheduled';
-      return;
     end if;
-    perform postroad.requeue(message_id, p, 0::smallint);
   end if;
+
+  if scheduled_for > clock_timestamp() then
+    insert into postroad.scheduled (message_id, due_at, priority)
+    values (message_id, scheduled_for, p);
+    status := 'scheduled';
+    return;
+  end if;
+  insert into postroad.message_queue (seq, message_id, priority, size_kb)
+  values (
+    case p
+      when 0 then nextval('postroad.queue_seq_p0')
+      when 1 then nextval('postroad.queue_seq_p1')
+      when 2 then nextval('postroad.queue_seq_p2')
+      when 3 then nextval('postroad.queue_seq_p3')
+      else nextval('postroad.queue_seq_p4')
+    end,
+    message_id, p,
+    least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
+      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
   status := 'queued';
 
   -- As postroad.wake, without the call.

@@ -54,7 +54,7 @@ begin
     coalesce(m.source_type, k.source_type), coalesce(m.source_id, k.source_id), e.attempt, e.gateway, e.external_id, e.reason, e.bounce_type,
     e.subject, case when e.message_id is null then e.detail - 'address' else e.detail end
   from postroad.events_in(reader) as e
-  left join postroad.messages as m on m.message_id = e.message_id
+  left join lateral (select m.* from postroad.messages as m where m.message_id = e.message_id offset 0) as m on true
   left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
   order by e.xid, e.key, e.event_id nulls first;
 end;

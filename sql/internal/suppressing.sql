@@ -156,7 +156,7 @@ begin
       coalesce(m.options, k.options) as options,
       coalesce(m.content_id, k.content_id) as content_id
     from postroad.delivery_events as e
-    left join postroad.messages as m on m.message_id = e.message_id
+    left join lateral (select m.* from postroad.messages as m where m.message_id = e.message_id offset 0) as m on true
     left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
     where e.message_id = any (follow_events.message_ids)
       and (e.event_id = any (follow_events.event_ids) or e.event_type = 'bounced' and e.lease_id = any (follow_events.lease_ids))

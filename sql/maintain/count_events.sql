@@ -38,7 +38,7 @@ begin
       from postroad.events_in(reader) as i
       offset 0
     ) as e
-    left join postroad.messages as m on m.message_id = e.of_message       -- queued has all of it
+    left join lateral (select m.* from postroad.messages as m where m.message_id = e.of_message offset 0) as m on true   -- queued has all of it
     left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.of_message
     group by 1, 2, 3, 4, 5, 6, 7, 8
   ), by_day as (

@@ -103,7 +103,7 @@ begin
           and t.channel = m.channel
       ) as is_struck
     from reported as r
-    left join postroad.messages as m on m.message_id = r.message_id
+    left join lateral (select m.* from postroad.messages as m where m.message_id = r.message_id offset 0) as m on true
   ), added as (
     insert into postroad.delivery_events (message_id, event_type, gateway, external_id, reason, bounce_type, source_key, occurred_at, detail)
     select p.message_id, p.event_type, record_reports.gateway, left(p.external_id, 255), left(p.stored_reason, 100),

@@ -6,28 +6,34 @@ declare
   when {p} then
     select s.last_value into queue_floor from postroad.queue_floor_p{p} as s;
     return query
-    with candidate as (
+    with candidate as materialized (
       select c.ctid as place, c.rescues, c.size_kb
       from postroad.message_queue_p{p} as c
       where c.seq >= queue_floor
       order by c.seq
       limit claim.max_count
       for update skip locked
-    ), counted as (
-      select c.place,
-        row_number() over upto as nth,
-        sum(c.size_kb) over upto as total_kb,
-        max(c.rescues) over upto as most_rescues
+    ), chosen as (                               -- all of them, nearly always
+      select case
+          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+          else array(
+            select u.place
+            from (
+              select c.place,
+                row_number() over upto as nth,
+                sum(c.size_kb) over upto as total_kb,
+                max(c.rescues) over upto as most_rescues
+              from candidate as c
+              window upto as (rows unbounded preceding)
+            ) as u
+            where u.nth = 1
+              or u.total_kb <= claim.max_kb and u.most_rescues = 0
+          )
+        end as places
       from candidate as c
-      window upto as (rows unbounded preceding)
     ), picked as materialized (
       delete from postroad.message_queue_p{p} as q
-      where q.ctid = any (array(
-        select c.place
-        from counted as c
-        where c.nth = 1
-          or c.total_kb <= claim.max_kb and c.most_rescues = 0
-      ))
+      where q.ctid = any ((select c.places from chosen as c)::tid[])
       returning q.message_id, q.attempt, q.rescues
     ), lease as (
       insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -38,26 +44,26 @@ declare
     )
     select p.message_id, p.attempt,
       case
-        when coalesce(m.message_id, k.message_id) is null then 'record_gone'
-        when coalesce(m.expires_at, k.expires_at) <= now then 'expired'
+        when m.expires_at <= now then 'expired'
         when exists (
           select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else coalesce(m.recipient, postroad.suppression_key(k.channel, k.recipient)) end
-            and (s.channel is null or s.channel = coalesce(m.channel, k.channel))
-            and (s.tenant_id is null or s.tenant_id = coalesce(m.tenant_id, k.tenant_id))
+          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+            and (s.channel is null or s.channel = m.channel)
+            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
             and (s.expires_at is null or s.expires_at > now)
         ) then 'suppressed'
-        when some_paused and postroad.pause_of(m, k) is not null then 'paused'
+        when m.pause_id is not null then 'paused'
       end,
-      case when some_paused then postroad.pause_of(m, k) end,
-      coalesce(m.channel, k.channel), coalesce(m.message_type, k.message_type), coalesce(m.recipient, k.recipient),
-      coalesce(m.content_id, k.content_id), coalesce(m.tenant_id, k.tenant_id),
-      coalesce(m.ip_pool, k.ip_pool), coalesce(m.gateway, k.gateway),
-      coalesce(m.subject, k.subject), coalesce(m.body, k.body), coalesce(m.html, k.html),
-      coalesce(m.data, k.data), coalesce(m.options, k.options)
-    from lease, picked as p
-    left join postroad.messages as m on m.message_id = p.message_id
-    left join postroad.messages_kept as k on m.message_id is null and k.message_id = p.message_id;
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+    from lease, picked as p,
+    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
+      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when some_paused then postroad.pause_of(m, null) end as pause_id
+      from postroad.messages as m
+      where m.message_id = p.message_id
+      offset 0
+    ) as m;
 $branch$;
 begin
   for p in 0..4 loop
@@ -101,6 +107,7 @@ as $body$
 declare
   queue_floor bigint;
   some_paused boolean;
+  found_count integer;
   now constant timestamptz := clock_timestamp();
 begin
   if not exists (select from postroad.worker_sessions as w where w.worker_id = claim.worker_id) then
@@ -119,6 +126,27 @@ begin
   case priority
 %s
   end case;
+  get diagnostics found_count = row_count;
+  if found_count = max_count or not exists (
+    select from postroad.leases as l where l.lease_id = claim.lease_id and cardinality(l.message_ids) > found_count
+  ) then
+    return;
+  end if;
+  -- Records that were kept when their day was dropped, and those that are gone.
+  return query
+  select p.message_id, p.attempt,
+    case
+      when k.message_id is null then 'record_gone'
+      when k.expires_at <= now then 'expired'
+      when postroad.suppressed_by(k.channel, k.recipient, k.tenant_id) is not null then 'suppressed'
+      when postroad.pause_of(null, k) is not null then 'paused'
+    end,
+    postroad.pause_of(null, k),
+    k.channel, k.message_type, k.recipient, k.content_id, k.tenant_id, k.ip_pool, k.gateway, k.subject, k.body, k.html, k.data, k.options
+  from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
+  left join postroad.messages_kept as k on k.message_id = p.message_id
+  where l.lease_id = claim.lease_id
+    and not exists (select from postroad.messages as m where m.message_id = p.message_id);
 end;
 $body$;
 $function$, branches);
@@ -128,7 +156,8 @@ $generate$;
 comment on function postroad.claim is
 $$Takes the oldest messages of a priority out of the queue, at most max_count and max_kb KiB (but one at least), under lease_id, which the caller made.
 A message that was rescued from a dead worker is claimed alone. Each row is a message with a verdict: null means send it; expired, suppressed, paused (see pause_id) and
-record_gone mean that its outcome must be completed without a send. content_id names the shared content of a bulk send; see fetch_contents.
+record_gone mean that its outcome must be completed without a send. content_id names the shared content of a bulk send; see fetch_contents. data is left out for channels that carry
+none (email, sms, voice).
 Raises PR010 when worker_id is not registered. On any error the caller calls release(lease_id): the claim may have been committed.$$;
 
 revoke all on function postroad.claim from public;

@@ -275,6 +275,59 @@ async fn what_has_no_record_is_claimed_as_gone() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A day may be dropped while its messages wait: some of a claim have their record where it was, some where it was kept.
+#[tokio::test]
+async fn a_claim_finds_records_of_the_day_kept_ones_and_none_at_once() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let day = db.enqueue_to("day@x.org", "").await?;
+    let kept = db.enqueue_to("kept@x.org", "").await?;
+    let stopped = db.enqueue_to("stopped@x.org", "").await?;
+    let gone = db.enqueue_to("gone@x.org", "").await?;
+    let drop_day = format!(
+        "insert into postroad.messages_kept select m.* from postroad.messages as m where m.message_id in ('{kept}', '{stopped}');
+         delete from postroad.messages where message_id <> '{day}';
+         select postroad.suppress('email', 'stopped@x.org', 'manual')"
+    );
+    db.client.batch_execute(&drop_day).await?;
+    let mut claimed = db.claim(4, 10).await?.1;
+    claimed.sort();
+    let mut expected = [
+        format!("{day}|0|null|null"),
+        format!("{kept}|0|null|null"),
+        format!("{stopped}|0|suppressed|null"),
+        format!("{gone}|0|record_gone|null"),
+    ];
+    expected.sort();
+    assert_eq!(claimed, expected);
+    Ok(())
+}
+
+/// As text, a kilobyte of data costs as much as the rest of its claim.
+#[tokio::test]
+async fn data_is_read_only_for_channels_that_carry_it() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.register(WORKER).await?;
+    for (channel, recipient) in [
+        ("email", "a@x.org"),
+        ("sms", "+351210000000"),
+        ("in_app", "ada"),
+    ] {
+        let query = format!(
+            r#"select status from postroad.enqueue('{channel}', '{recipient}', body => 'x', data => '{{"n": 1}}')"#
+        );
+        assert_eq!(db.client.row(&query).await?, "queued");
+    }
+    let lease = uuid::Uuid::now_v7();
+    let query = format!(
+        "select channel, data from postroad.claim(4::smallint, '{lease}', {WORKER}, 10) order by 1"
+    );
+    assert_eq!(
+        db.client.rows(&query).await?,
+        ["email|null", r#"in_app|{"n": 1}"#, "sms|null"]
+    );
+    Ok(())
+}
+
 /// A worker that was taken for dead has been rescued already: what it claimed now would never be.
 #[tokio::test]
 async fn a_worker_that_is_not_registered_claims_nothing() -> anyhow::Result<()> {

@@ -97,3 +97,27 @@ async fn depth_does_not_make_claims_visit_more() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+/// A vacuum by night leaves a day that has not begun yet as one that holds nothing, by which statements are planned until somebody analyses it.
+#[tokio::test]
+async fn a_day_that_is_thought_to_be_empty_is_not_read_through_for_each_message()
+-> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.register(1).await?;
+    db.client.batch_execute("vacuum analyze").await?;
+    let claimer = db.connect().await?;
+    let idle = claim_query(&Uuid::now_v7().to_string(), 1, 4, 1);
+    assert!(claimer.rows(&idle).await?.is_empty()); // planned, and kept for the session
+    fill(&db.client, 2000).await?;
+    let read = "select sum(i.idx_tup_read) from pg_stat_user_indexes as i where i.relname like 'messages\\_%'";
+    let before: f64 = db.client.row(read).await?.parse()?;
+    drain(&claimer, 2000, 100).await?;
+    db.client.rows("select pg_stat_clear_snapshot()").await?;
+    let after: f64 = db.client.row(read).await?.parse()?;
+    assert!(
+        (2000.0..=2200.0).contains(&(after - before)),
+        "index entries of messages: {}",
+        after - before
+    );
+    Ok(())
+}
