@@ -235,6 +235,7 @@ COMMENT ON COLUMN postroad.delivery_events.detail IS 'The provider''s own code a
 
 CREATE FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) RETURNS text
     LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
     AS $_$
 declare
   named constant text := regexp_replace(event.detail ->> 'recipient', '^.*<([^<>]*)>\s*$', '\1');
@@ -348,6 +349,7 @@ maintainer logs them once a minute.';
 
 CREATE FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) RETURNS void
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 begin
   perform postroad.enqueue('sms', x.number, body => x.body, tenant_id => x.tenant_id,
@@ -619,6 +621,7 @@ COMMENT ON FUNCTION postroad.bulk_problem(call jsonb) IS 'What is wrong with the
 CREATE FUNCTION postroad.cancel(message_id uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
   -- A claim deletes the same row: exactly one of the two gets it. A row that a claim has locked is waited for, and gone then.
@@ -1350,6 +1353,7 @@ Raises PR010 when worker_id is not registered. On any error the caller calls rel
 CREATE FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval DEFAULT '00:01:00'::interval) RETURNS TABLE(delivery_id bigint, endpoint_id bigint, url text, secrets text[], webhook_id text, payload text, attempts smallint)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -1510,6 +1514,7 @@ COMMENT ON FUNCTION postroad.close_batch(reader postroad.consumers) IS 'Acknowle
 CREATE FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   held uuid[];
@@ -1611,6 +1616,7 @@ meanwhile are recorded; their retries are not.';
 CREATE FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval DEFAULT '5 days'::interval) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   succeeded constant boolean := error is null;
@@ -1668,6 +1674,7 @@ and so does a failure when nothing has succeeded for disable_after: a system eve
 CREATE FUNCTION postroad.convert(message_id uuid, detail jsonb DEFAULT NULL::jsonb, key text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
   if jsonb_typeof(detail) <> 'object' then
@@ -2134,6 +2141,7 @@ COMMENT ON FUNCTION postroad.endpoint_schema() IS 'What POST /webhook-endpoints 
 CREATE FUNCTION postroad.enqueue(channel text, recipient text, subject text DEFAULT NULL::text, body text DEFAULT NULL::text, html text DEFAULT NULL::text, template text DEFAULT NULL::text, data jsonb DEFAULT NULL::jsonb, locale text DEFAULT NULL::text, message_type text DEFAULT 'transactional'::text, priority text DEFAULT NULL::text, scheduled_for timestamp with time zone DEFAULT NULL::timestamp with time zone, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, idempotency_key text DEFAULT NULL::text, recipient_type text DEFAULT NULL::text, recipient_id bigint DEFAULT NULL::bigint, source_type text DEFAULT NULL::text, source_id bigint DEFAULT NULL::bigint, tenant_id bigint DEFAULT NULL::bigint, ip_pool text DEFAULT NULL::text, gateway text DEFAULT NULL::text, options jsonb DEFAULT NULL::jsonb, OUT message_id uuid, OUT status text, OUT reason text) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $_$
 declare
   p smallint;
@@ -2452,6 +2460,7 @@ It is read in slices of some 4 MiB, so that memory does not grow with it. Raises
 CREATE FUNCTION postroad.enqueue_rows(batch_id uuid, channel text, addresses text[], ids bigint[], types text[], locales text[], data jsonb[], message_type text, priority smallint, scheduled_for timestamp with time zone, expires_at timestamp with time zone, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, locale text, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     SET work_mem TO '64MB'
     SET jit TO 'off'
     AS $$
@@ -2879,6 +2888,7 @@ COMMENT ON FUNCTION postroad.events_of(xid bigint, after uuid, last uuid, event_
 CREATE FUNCTION postroad.explain(message_id uuid) RETURNS TABLE(gate text, verdict text, reason text, until timestamp with time zone)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $_$
 declare
   m postroad.messages;
@@ -3054,6 +3064,7 @@ COMMENT ON FUNCTION postroad.export_suppressions() IS 'The suppression list as i
 CREATE FUNCTION postroad.fetch_contents(content_ids uuid[]) RETURNS TABLE(content_id uuid, subject text, body text, html text, data jsonb, options jsonb)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
   return query
@@ -3276,6 +3287,7 @@ waits no longer than it was to. Messages wait on for the time that enqueue was g
 
 CREATE FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[] DEFAULT NULL::uuid[]) RETURNS void
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   now constant timestamptz := clock_timestamp();
@@ -3525,6 +3537,7 @@ COMMENT ON FUNCTION postroad.gateway_problem(call jsonb) IS 'The answer to whoev
 CREATE FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   lease postroad.leases;
@@ -5347,6 +5360,7 @@ that says x-checked-in-bulk are the caller''s to check.';
 CREATE FUNCTION postroad.latest_events(max_count integer DEFAULT 30) RETURNS TABLE(occurred_at timestamp with time zone, message_id uuid, event_type text, attempt smallint, gateway text, reason text, channel text, priority text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     SET "TimeZone" TO 'UTC'
     SET jit TO 'off'
     AS $$
@@ -6343,6 +6357,7 @@ A paused priority is not claimed at all; a paused gateway is a matter of routing
 CREATE FUNCTION postroad.place_of(message_id uuid, in_flight uuid[] DEFAULT NULL::uuid[], OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone) RETURNS record
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
   select 'queued', q.seq, q.attempt into place, seq, attempt
@@ -6384,6 +6399,7 @@ who asks about many, in one snapshot: in_flight_of them; else each call reads al
 
 CREATE FUNCTION postroad.place_reports(gateway text, events jsonb) RETURNS jsonb
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   placed jsonb;
@@ -6902,6 +6918,7 @@ COMMENT ON FUNCTION postroad.read_date_time(content text) IS 'A date and time of
 CREATE FUNCTION postroad.read_events(consumer text, "limit" integer DEFAULT 1000) RETURNS TABLE(batch_id bigint, event_id bigint, event_type text, occurred_at timestamp with time zone, message_id uuid, channel text, message_type text, tenant_id bigint, recipient_type text, recipient_id bigint, source_type text, source_id bigint, attempt smallint, gateway text, external_id text, reason text, bounce_type text, subject text, detail jsonb)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -7461,6 +7478,7 @@ younger than 15 s.';
 CREATE FUNCTION postroad.release(lease_id uuid, delay interval DEFAULT '00:00:00'::interval) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   lease postroad.leases;
@@ -7808,6 +7826,7 @@ COMMENT ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt
 CREATE FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with time zone DEFAULT NULL::timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   lease record;
@@ -7855,6 +7874,7 @@ Returns how many messages the leases had; 0, and nothing is done, when the worke
 
 CREATE FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) RETURNS integer
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   lease postroad.leases;
@@ -7987,6 +8007,7 @@ apps are told by PR011.';
 CREATE FUNCTION postroad.resume(scope text, key text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   resumed bigint;
@@ -8056,6 +8077,7 @@ first. False when it is in none of these states.';
 CREATE FUNCTION postroad.retry_failed(since timestamp with time zone DEFAULT (clock_timestamp() - '1 day'::interval), channel text DEFAULT NULL::text, gateway text DEFAULT NULL::text, reason text DEFAULT NULL::text, max_count integer DEFAULT 10000) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   retried integer := 0;
@@ -8624,6 +8646,7 @@ error: the provider''s own words. sent means that the gateway took it, delivered
 
 CREATE FUNCTION postroad.status_of(message_id uuid, in_flight uuid[], OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) RETURNS SETOF record
     LANGUAGE plpgsql STABLE ROWS 1
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   message postroad.messages;
@@ -8841,6 +8864,7 @@ were new. Waits 100 ms for a lock at most: on lock_not_available, call it again.
 CREATE FUNCTION postroad.suppress(channel text, address text, reason text DEFAULT 'manual'::text, tenant_id bigint DEFAULT NULL::bigint, expires_at timestamp with time zone DEFAULT NULL::timestamp with time zone, source text DEFAULT NULL::text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   key text;
@@ -8881,6 +8905,7 @@ does not know) and PR002 (unknown channel).';
 
 CREATE FUNCTION postroad.suppressed_by(channel text, recipient text, tenant_id bigint) RETURNS text
     LANGUAGE plpgsql STABLE
+    SET enable_seqscan TO 'off'
     AS $$
 begin
   return (
@@ -9026,6 +9051,7 @@ COMMENT ON COLUMN postroad.suppression_list.source IS 'Who did it: a role, a fil
 CREATE FUNCTION postroad.suppression_of(channel text, recipient text, tenant_id bigint) RETURNS SETOF postroad.suppression_list
     LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
   return query
@@ -9186,6 +9212,7 @@ an address, "gateway" (of a domain), "tenant_id", "reason", "code", "limit" in e
 CREATE FUNCTION postroad.timeline(message_id uuid) RETURNS TABLE(occurred_at timestamp with time zone, event_type text, attempt smallint, gateway text, external_id text, reason text, bounce_type text, detail jsonb)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
   return query
@@ -9291,6 +9318,7 @@ others but operators (postroad_admin). Over HTTP those can be ended that were re
 CREATE FUNCTION postroad.unregister_worker(worker_id bigint) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 begin
   delete from postroad.worker_sessions as w
@@ -9364,6 +9392,7 @@ COMMENT ON FUNCTION postroad.unsent_of(lease postroad.leases) IS 'The messages o
 CREATE FUNCTION postroad.unsuppress(channel text, address text, tenant_id bigint DEFAULT NULL::bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   key constant text := postroad.suppression_address(channel, address);
@@ -9395,6 +9424,7 @@ COMMENT ON FUNCTION postroad.unsuppress(channel text, address text, tenant_id bi
 
 CREATE FUNCTION postroad.use_idempotency_key(tenant_id bigint, key text, new_id uuid, call jsonb, OUT message_id uuid, OUT verdict text, OUT reason text) RETURNS record
     LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   fingerprint bytea := sha256(convert_to(call::text, 'UTF8'));

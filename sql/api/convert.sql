@@ -7,6 +7,7 @@ returns boolean
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 begin
   if jsonb_typeof(detail) <> 'object' then

@@ -27,6 +27,7 @@ create or replace function postroad.enqueue(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 declare
   p smallint;

@@ -24,6 +24,7 @@ create or replace function postroad.enqueue_rows(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 set work_mem = '64MB'
 set jit = off
 as $$

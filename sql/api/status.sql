@@ -61,6 +61,7 @@ returns setof record
 rows 1
 language plpgsql
 stable
+set enable_seqscan = off
 as $$
 declare
   message postroad.messages;
@@ -163,6 +164,7 @@ language plpgsql
 stable
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 begin
   select 'queued', q.seq, q.attempt into place, seq, attempt

@@ -2,6 +2,7 @@ create or replace function postroad.answer_wishes(message_ids uuid[], event_ids 
 returns void
 language plpgsql
 volatile
+set enable_seqscan = off
 as $$
 begin
   perform postroad.enqueue('sms', x.number, body => x.body, tenant_id => x.tenant_id,

@@ -100,6 +100,7 @@ create or replace function postroad.suppressed_by(channel text, recipient text, 
 returns text
 language plpgsql                                 -- its plan stays cached: as a function in SQL it would be planned at each call
 stable
+set enable_seqscan = off
 as $$
 begin
   return (

@@ -54,6 +54,7 @@ create or replace function postroad.place_reports(gateway text, events jsonb)
 returns jsonb
 language plpgsql
 volatile
+set enable_seqscan = off
 as $$
 declare
   placed jsonb;

@@ -89,6 +89,7 @@ create or replace function postroad.addressee_of(
 returns text
 language plpgsql
 stable
+set enable_seqscan = off
 as $$
 declare
   named constant text := regexp_replace(event.detail ->> 'recipient', '^.*<([^<>]*)>\s*$', '\1');
@@ -133,6 +134,7 @@ create or replace function postroad.follow_events(
 returns void
 language plpgsql
 volatile
+set enable_seqscan = off
 as $$
 declare
   now constant timestamptz := clock_timestamp();

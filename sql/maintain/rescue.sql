@@ -55,6 +55,7 @@ returns integer
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 declare
   lease record;
@@ -103,6 +104,7 @@ create or replace function postroad.rescue_lease(
 returns integer
 language plpgsql
 volatile
+set enable_seqscan = off
 as $$
 declare
   lease postroad.leases;

@@ -47,6 +47,7 @@ returns void
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
 as $$
 begin
   delete from postroad.worker_sessions as w

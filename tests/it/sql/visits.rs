@@ -121,3 +121,38 @@ async fn a_day_that_is_thought_to_be_empty_is_not_read_through_for_each_message(
     );
     Ok(())
 }
+
+/// A service keeps its session, and with it what was planned on the first day, when there was nothing to look through.
+#[tokio::test]
+async fn a_session_of_the_first_day_still_looks_things_up_when_there_are_many() -> anyhow::Result<()>
+{
+    let db = TestDb::new().await?;
+    let service = db.connect().await?;
+    let calls = [
+        "select postroad.cancel((postroad.enqueue('email', 'a@x.org', body => 'x', idempotency_key => gen_random_uuid()::text)).message_id)",
+        "select count(*) from postroad.enqueue('email', 'a@x.org', body => 'x') as e, postroad.status(e.message_id), postroad.timeline(e.message_id), postroad.explain(e.message_id)",
+    ];
+    db.client.batch_execute("vacuum analyze").await?;
+    for call in calls {
+        for _ in 0..7 {
+            service.rows(call).await?; // planned for good by the sixth
+        }
+    }
+    db.client
+        .batch_execute(
+            "insert into postroad.suppression_list (address, reason) select 's' || n || '@x.org', 'manual' from generate_series(1, 3000) as n;
+             insert into postroad.scheduled (message_id, due_at, priority) select gen_random_uuid(), 'infinity', 4 from generate_series(1, 3000)",
+        )
+        .await?;
+    fill(&db.client, 3000).await?;
+    let read = "select sum(t.seq_tup_read) from pg_stat_user_tables as t where t.schemaname = 'postroad' and t.n_live_tup > 1000";
+    visited(&db.client).await?;
+    let before: f64 = db.client.row(read).await?.parse()?;
+    for call in calls {
+        service.rows(call).await?;
+    }
+    visited(&service).await?;
+    let after: f64 = db.client.row(read).await?.parse()?;
+    assert_eq!(after - before, 0.0, "rows that sequential scans read");
+    Ok(())
+}
