@@ -47,6 +47,14 @@ const LINGER: [Duration; 3] = [
     Duration::from_millis(4),
 ];
 
+/// Intervals at which a pool that has just fallen asleep looks for what was enqueued while it was awake and is committed only now: of that, nobody notifies.
+/// They grow, so that it waits about as long as its commit took. After them the poll finds what a long transaction brings.
+const LATE: [Duration; 3] = [
+    Duration::from_millis(4),
+    Duration::from_millis(8),
+    Duration::from_millis(16),
+];
+
 /// A claim of so many that brings as many: the queue is deep. From then on two claims run at a time, each for half of what is wanted: a claim's rows
 /// take longer to come than a fast gateway to take them, and the server has another processor for the second.
 const DEEP: usize = 200;
@@ -143,8 +151,11 @@ impl Claimer {
                     empty_looks += 1;
                 }
                 Ok(0) => {
-                    if self.sleep(&mut keys, &shutdown).await {
+                    let late = LATE.get(empty_looks - LINGER.len()).copied();
+                    if self.sleep(&mut keys, late, &shutdown).await {
                         empty_looks = 0;
+                    } else if late.is_some() {
+                        empty_looks += 1;
                     }
                 }
                 Ok(count) => {
@@ -196,15 +207,21 @@ impl Claimer {
         }
     }
 
-    /// Sleeps until it is woken, or for the fallback poll, jittered; whether it was woken. While another node says
-    /// that it sleeps, this one is woken with it; but that one may get busy by itself, so the key is asked for again.
-    async fn sleep(&self, keys: &mut Keys, shutdown: &CancellationToken) -> bool {
+    /// Sleeps until it is woken, or until it should look for what is `late`, or for the fallback poll, jittered; whether it was woken. While another node
+    /// says that it sleeps, this one is woken with it; but that one may get busy by itself, so the key is asked for again.
+    async fn sleep(
+        &self,
+        keys: &mut Keys,
+        late: Option<Duration>,
+        shutdown: &CancellationToken,
+    ) -> bool {
         let poll = if self.session.is_deaf() {
             self.poll.min(DEAF_POLL)
         } else {
             self.poll
         };
-        let until = Instant::now() + poll.mul_f64(0.75 + 0.5 * fastrand::f64());
+        let poll = poll.mul_f64(0.75 + 0.5 * fastrand::f64());
+        let until = Instant::now() + late.unwrap_or(poll).min(poll);
         loop {
             let rest = until.saturating_duration_since(Instant::now());
             let has_key = keys.held == Some(Key::Asleep);

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::future::poll_fn;
+use tokio::time::timeout;
 use tokio_postgres::AsyncMessage;
 
 use super::*;
@@ -72,6 +74,36 @@ async fn an_idle_worker_is_woken_long_before_its_poll() -> anyhow::Result<()> {
         site.asleep(4).await?;
         site.db.enqueue(1, "").await?;
         site.record.wait_for(n).await?;
+    }
+    Ok(())
+}
+
+/// Whoever saw a pool awake notifies nobody, and may commit when it has just fallen asleep: it looks a few times more, and does not leave that to the poll.
+/// One of many such commits is enough to tell, for a busy machine may bring each of them too late.
+#[tokio::test]
+async fn a_commit_that_comes_when_a_pool_has_just_fallen_asleep_does_not_wait_for_the_poll()
+-> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let _worker = site.worker("worker", &format!("{RARE}{}", site.record.stub("stub", "")))?;
+    let late = site.db.connect().await?;
+    late.batch_execute("set postroad.notify = off").await?;
+    for round in 0..40 {
+        site.asleep(4).await?;
+        let sent = site.record.sends().len();
+        late.batch_execute("begin").await?;
+        late.batch_execute("select postroad.enqueue('email', 'late@example.org', body => 'x')")
+            .await?;
+        site.db.enqueue(1, "").await?;
+        site.record.wait_for(sent + 1).await?;
+        site.asleep(4).await?;
+        late.batch_execute("commit").await?;
+        let found = timeout(Duration::from_millis(500), site.record.wait_for(sent + 2));
+        if matches!(found.await, Ok(Ok(_))) {
+            return Ok(());
+        }
+        site.db.enqueue(1, "").await?; // which wakes it for both
+        site.record.wait_for(sent + 3).await?;
+        anyhow::ensure!(round < 39, "each of 40 waited for the poll");
     }
     Ok(())
 }
