@@ -1709,7 +1709,7 @@ too. Raises PR001 when detail is no object, or the key is longer than 200 charac
 -- Name: count_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.count_events(max_count integer DEFAULT 500000) RETURNS bigint
+CREATE FUNCTION postroad.count_events(max_count integer DEFAULT 200000) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET work_mem TO '64MB'

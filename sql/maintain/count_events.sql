@@ -1,4 +1,4 @@
-create or replace function postroad.count_events(max_count integer default 500000)
+create or replace function postroad.count_events(max_count integer default 200000)
 returns bigint
 language plpgsql
 security definer
