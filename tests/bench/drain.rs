@@ -1,4 +1,5 @@
-//! c. A full queue, emptied: from the first claim to the last event, each message with its event.
+//! c. A full queue, emptied: from the first claim to the last event, each message with its event. Once of messages that were enqueued one by one, each with
+//! a body of one kilobyte, which its claim fetches; once of a bulk send, which shares its content.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,7 +10,7 @@ use crate::cluster::Db;
 use crate::copy::{Copy, OUR_ROW};
 use crate::figure::{Bar, Figure, number};
 use crate::worker::Worker;
-use crate::{Bench, progress};
+use crate::{Bench, payload, progress};
 
 /// A drain that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -45,7 +46,30 @@ pub(crate) async fn fill(db: &Db, count: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fills the queue while P3 is paused, lets it go, and times the drain.
+/// Calls of `enqueue` in one transaction that fills the queue.
+const SINGLE_CALLS: usize = 20_000;
+
+const ENQUEUE: &str = "
+    select count(*) from generate_series(1, $1::bigint) as n,
+      lateral postroad.enqueue(channel => 'email', recipient => 'user' || n || '@example.org', subject => 'News from the post road', body => $2,
+        message_type => 'campaign') as e
+    where e.status = 'queued'";
+
+/// Puts campaign messages into the queue one by one, each with a body of one kilobyte.
+async fn fill_singly(db: &Db, count: usize) -> anyhow::Result<()> {
+    let statement = db.client.prepare(ENQUEUE).await?;
+    let body = payload::text(payload::SIZE);
+    let mut left = count;
+    while left > 0 {
+        let calls = i64::try_from(left.min(SINGLE_CALLS))?;
+        let row = db.client.query_one(&statement, &[&calls, &body]).await?;
+        anyhow::ensure!(row.get::<_, i64>(0) == calls, "some were not queued");
+        left -= usize::try_from(calls)?;
+    }
+    Ok(())
+}
+
+/// Fills the queue with a bulk send while P3 is paused, lets it go, and times the drain.
 pub(crate) async fn drain(
     db: &Db,
     worker: &mut Worker<'_>,
@@ -53,6 +77,18 @@ pub(crate) async fn drain(
 ) -> anyhow::Result<Drained> {
     db.client.batch_execute(PAUSE).await?;
     fill(db, count).await?;
+    let released = let_go(db, worker).await?;
+    empty(db, worker, released, count).await
+}
+
+/// The same with messages that were enqueued one by one.
+async fn drain_single_ones(
+    db: &Db,
+    worker: &mut Worker<'_>,
+    count: usize,
+) -> anyhow::Result<Drained> {
+    db.client.batch_execute(PAUSE).await?;
+    fill_singly(db, count).await?;
     let released = let_go(db, worker).await?;
     empty(db, worker, released, count).await
 }
@@ -140,34 +176,38 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let count = bench.options.size(200_000, 40_000);
     let db = bench.cluster.fresh("drain").await?;
     let mut worker = Worker::start(&bench.cluster, &db, "0ms").await?;
-    drain(&db, &mut worker, 1000).await?;
+    drain_single_ones(&db, &mut worker, 1000).await?;
     let copy = Copy::of_equal_rows(&db, count, OUR_ROW).await?;
-    let (mut floor, mut rates, mut between, mut cpu) = (vec![], vec![], vec![], vec![]);
+    let (mut floor, mut singles, mut bulks) = (vec![], vec![], vec![]);
     for _ in 0..bench.options.rounds() {
         floor.push(copy.rows_per_second(&db).await?);
-        let drained = drain(&db, &mut worker, count).await?;
+        singles.push(drain_single_ones(&db, &mut worker, count).await?);
+        floor.push(copy.rows_per_second(&db).await?);
+        bulks.push(drain(&db, &mut worker, count).await?);
+        let last = |of: &Vec<Drained>| number(of.last().map_or(0.0, |drained| drained.rate));
         progress(format!(
-            "{} ({} between first and last event), COPY {}; worker {} s of processor a million",
-            number(drained.rate),
-            number(drained.between_events),
-            number(floor.last().copied().unwrap_or_default()),
-            number(drained.worker_cpu)
+            "{} single ones, {} of a bulk send, COPY {}",
+            last(&singles),
+            last(&bulks),
+            number(floor.last().copied().unwrap_or_default())
         ));
-        rates.push(drained.rate);
-        between.push(drained.between_events);
-        cpu.push(drained.worker_cpu);
     }
     worker.stop().await?;
-    let note = format!(
-        "floor: COPY, {:?}, of equal rows; between first and last event {}/s; worker {} s of processor a million",
-        copy.format,
-        number(crate::figure::median(&between)),
-        number(crate::figure::median(&cpu))
-    );
-    Ok(vec![
-        Figure::new("c. drain, each with its event", "/s", rates)
+    let figure = |name: &str, drains: &[Drained]| {
+        let all = |of: fn(&Drained) -> f64| drains.iter().map(of).collect::<Vec<_>>();
+        let note = format!(
+            "floor: COPY, {:?}, of equal rows; between first and last event {}/s; worker {} s of processor a million",
+            copy.format,
+            number(crate::figure::median(&all(|d| d.between_events))),
+            number(crate::figure::median(&all(|d| d.worker_cpu)))
+        );
+        Figure::new(name, "/s", all(|d| d.rate))
             .floor(&floor)
             .bar(Bar::TimesFloor(0.6))
-            .note(note),
+            .note(note)
+    };
+    Ok(vec![
+        figure("c. drain, each with its event", &singles),
+        figure("c. drain of a bulk send", &bulks),
     ])
 }

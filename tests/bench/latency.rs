@@ -29,7 +29,7 @@ const ENQUEUE: &str = "
 /// One message on its way.
 #[derive(Clone, Copy)]
 pub(crate) struct Probe {
-    message_id: Uuid,
+    pub(crate) message_id: Uuid,
     /// Unix time just before the call, in microseconds.
     pub(crate) called_at: i64,
 }
