@@ -622,6 +622,7 @@ CREATE FUNCTION postroad.cancel(message_id uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 begin
   -- A claim deletes the same row: exactly one of the two gets it. A row that a claim has locked is waited for, and gone then.
@@ -1675,6 +1676,7 @@ CREATE FUNCTION postroad.convert(message_id uuid, detail jsonb DEFAULT NULL::jso
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 begin
   if jsonb_typeof(detail) <> 'object' then
@@ -1831,7 +1833,7 @@ error. Raises PR001 (name, expires_at, requests_per_second) and PR002 (roles).';
 -- Name: create_partitions(integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.create_partitions(days_ahead integer DEFAULT 3) RETURNS integer
+CREATE FUNCTION postroad.create_partitions(days_ahead integer DEFAULT 7) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
@@ -1846,6 +1848,7 @@ declare
   fallback text;
   days date[];
   day date;
+  moved bigint;
   created integer := 0;
 begin
   for parent, id_column, fallback in
@@ -1883,9 +1886,13 @@ begin
       execute format(
         'with moved as (delete from postroad.%I where %I >= %L and %2$I < %4$L returning *) insert into postroad.%5$I select * from moved',
         fallback, id_column, lower_bound, upper_bound, part);
+      get diagnostics moved = row_count;
       execute format('alter table postroad.%I attach partition postroad.%I for values from (%L) to (%L)', parent, part, lower_bound, upper_bound);
       execute format('alter table postroad.%I attach partition postroad.%I default', parent, fallback);
       created := created + 1;
+      if moved > 0 then
+        return created;                          -- the locks are held as shortly as can be
+      end if;
     end loop;
   end loop;
   return created;
@@ -1896,7 +1903,8 @@ $_$;
 -- Name: FUNCTION create_partitions(days_ahead integer); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.create_partitions(days_ahead integer) IS 'Makes the partitions of today and days_ahead days (UTC), and of past days of which the default partition caught something, where they are missing, and moves that into them. Returns how many it made.
+COMMENT ON FUNCTION postroad.create_partitions(days_ahead integer) IS 'Makes the partitions of today and days_ahead days (UTC), and of past days of which the default partition caught something, where they are missing, and moves that into them: one day at most that has something to move, so that enqueues go on between two of them; call it again until it returns 0.
+Returns how many it made.
 Waits 100 ms for a lock at most, so that no enqueue waits longer for it: on lock_not_available, call it again.';
 
 --
@@ -6358,6 +6366,7 @@ CREATE FUNCTION postroad.place_of(message_id uuid, in_flight uuid[] DEFAULT NULL
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 begin
   select 'queued', q.seq, q.attempt into place, seq, attempt
@@ -8647,6 +8656,7 @@ error: the provider''s own words. sent means that the gateway took it, delivered
 CREATE FUNCTION postroad.status_of(message_id uuid, in_flight uuid[], OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) RETURNS SETOF record
     LANGUAGE plpgsql STABLE ROWS 1
     SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
   message postroad.messages;
@@ -9213,6 +9223,7 @@ CREATE FUNCTION postroad.timeline(message_id uuid) RETURNS TABLE(occurred_at tim
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 begin
   return query

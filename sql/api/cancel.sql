@@ -4,6 +4,7 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   -- A claim deletes the same row: exactly one of the two gets it. A row that a claim has locked is waited for, and gone then.

@@ -8,6 +8,7 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   if jsonb_typeof(detail) <> 'object' then

@@ -62,6 +62,7 @@ rows 1
 language plpgsql
 stable
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
   message postroad.messages;
@@ -165,6 +166,7 @@ stable
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
 as $$
 begin
   select 'queued', q.seq, q.attempt into place, seq, attempt

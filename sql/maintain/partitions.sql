@@ -1,4 +1,4 @@
-create or replace function postroad.create_partitions(days_ahead integer default 3)
+create or replace function postroad.create_partitions(days_ahead integer default 7)
 returns integer
 language plpgsql
 security definer
@@ -15,6 +15,7 @@ declare
   fallback text;
   days date[];
   day date;
+  moved bigint;
   created integer := 0;
 begin
   for parent, id_column, fallback in
@@ -52,9 +53,13 @@ begin
       execute format(
         'with moved as (delete from postroad.%I where %I >= %L and %2$I < %4$L returning *) insert into postroad.%5$I select * from moved',
         fallback, id_column, lower_bound, upper_bound, part);
+      get diagnostics moved = row_count;
       execute format('alter table postroad.%I attach partition postroad.%I for values from (%L) to (%L)', parent, part, lower_bound, upper_bound);
       execute format('alter table postroad.%I attach partition postroad.%I default', parent, fallback);
       created := created + 1;
+      if moved > 0 then
+        return created;                          -- the locks are held as shortly as can be
+      end if;
     end loop;
   end loop;
   return created;
@@ -62,7 +67,8 @@ end;
 $$;
 
 comment on function postroad.create_partitions is
-$$Makes the partitions of today and days_ahead days (UTC), and of past days of which the default partition caught something, where they are missing, and moves that into them. Returns how many it made.
+$$Makes the partitions of today and days_ahead days (UTC), and of past days of which the default partition caught something, where they are missing, and moves that into them: one day at most that has something to move, so that enqueues go on between two of them; call it again until it returns 0.
+Returns how many it made.
 Waits 100 ms for a lock at most, so that no enqueue waits longer for it: on lock_not_available, call it again.$$;
 
 revoke all on function postroad.create_partitions from public;

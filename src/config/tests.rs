@@ -50,7 +50,7 @@ fn the_defaults_stand_without_any_file_or_environment() {
         config.maintain.retention.0,
         Duration::from_secs(30 * 86_400)
     );
-    assert_eq!(config.maintain.partitions_ahead, 3);
+    assert_eq!(config.maintain.partitions_ahead, 7);
     let expected = [
         (Priority::P0, [10, 10], 5, 2, 50),
         (Priority::P1, [5, 30], 3, 60, 100),

@@ -187,12 +187,15 @@ async fn create_partitions(client: &Client) -> Result<(), tokio_postgres::Error>
     let mut tries = 0;
     loop {
         let made = client
-            .batch_execute("select postroad.create_partitions()")
+            .query_one("select postroad.create_partitions()", &[])
             .await;
-        tries += 1;
         match made {
-            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && tries < 50 => {}
-            other => return other,
+            Ok(row) if row.try_get::<_, i32>(0)? == 0 => return Ok(()),
+            Ok(_) => {} // there may be more days that have something to move
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && tries < 50 => {
+                tries += 1;
+            }
+            Err(error) => return Err(error),
         }
     }
 }

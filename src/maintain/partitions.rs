@@ -14,9 +14,10 @@ const BUSY: &str = "55P03";
 const TRIES: u32 = 5;
 
 pub(super) async fn keep_up(client: &Client, settings: &Settings) -> Result<(), DbError> {
-    let made = tried(|| calls::create_partitions(client, settings.partitions_ahead)).await?;
-    if made.is_some_and(|count| count > 0) {
-        tracing::info!(count = made, "partitions made");
+    while let Some(count @ 1..) =
+        tried(|| calls::create_partitions(client, settings.partitions_ahead)).await?
+    {
+        tracing::info!(count, "partitions made");
     }
     while let Some(count @ 1..) =
         tried(|| calls::drop_partitions(client, settings.retention.0)).await?

@@ -22,14 +22,13 @@ async fn a_message_without_a_day_is_kept_aside_and_moved_when_its_day_is_made() 
     let aside = "select (select count(*) from postroad.messages_default), (select count(*) from postroad.contents_default), (select count(*) from postroad.late_events)";
     assert_eq!(db.client.row(aside).await?, "2|1|1");
     let worker = db.connect_as("postroad_worker").await?;
-    assert_eq!(
-        worker.row("select postroad.create_partitions(1)").await?,
-        "6"
-    );
-    assert_eq!(
-        worker.row("select postroad.create_partitions(1)").await?,
-        "0"
-    );
+    // A call ends with the day that had something to move.
+    for made in ["1", "2", "2", "1", "0"] {
+        assert_eq!(
+            worker.row("select postroad.create_partitions(1)").await?,
+            made
+        );
+    }
     assert_eq!(db.client.row(aside).await?, "0|0|0");
     assert_eq!(db.status(&id).await?, "sent");
     assert_eq!(
@@ -110,14 +109,12 @@ async fn past_days_that_landed_aside_are_made_and_dropped_in_their_turn() -> any
     }
     let aside = "select (select count(*) from postroad.messages_default), (select count(*) from postroad.late_events)";
     assert_eq!(db.client.row(aside).await?, "2|1");
-    assert_eq!(
-        db.client.row("select postroad.create_partitions()").await?,
-        "2"
-    );
-    assert_eq!(
-        db.client.row("select postroad.create_partitions()").await?,
-        "0"
-    );
+    for made in ["1", "1", "0"] {
+        assert_eq!(
+            db.client.row("select postroad.create_partitions()").await?,
+            made
+        );
+    }
     assert_eq!(db.client.row(aside).await?, "0|0");
     assert_eq!(
         db.client

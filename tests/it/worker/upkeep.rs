@@ -34,7 +34,7 @@ async fn floors_rise_although_partitions_cannot_be_made() -> anyhow::Result<()> 
     site.db
         .client
         .batch_execute(
-            "create or replace function postroad.create_partitions(days_ahead integer default 3) returns integer
+            "create or replace function postroad.create_partitions(days_ahead integer default 7) returns integer
              language plpgsql as $$ begin raise 'broken'; end $$",
         )
         .await?;
