@@ -13,6 +13,7 @@ pub mod pool;
 pub mod routing;
 pub mod settings;
 mod share;
+pub mod throttles;
 mod traced;
 
 use std::collections::BTreeMap;

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::figures::{GatewayCalls, collect_state};
+use super::throttles::{Throttled, Throttler, Throttles};
 use crate::gateway::Gateway;
-use crate::model::excess::{Excess, Excesses};
+use crate::model::excess::Excess;
 use crate::model::health::{BUCKETS, Breaker, Calls, Change, STALLED_AFTER, Shared, State};
 use crate::model::message::{Channel, Priority};
 use crate::model::outcome::{Accepted, Fault, SendError};
@@ -26,27 +27,7 @@ pub struct Routing {
 struct Known {
     gateways: BTreeMap<String, Tracked>,
     next_call: u64,
-    throttles: Excesses<Throttler, Throttled>,
-}
-
-/// Who throttles us: a gateway, or through it the domain to which a mail goes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Throttler {
-    /// Its name.
-    pub gateway: String,
-    /// The destination, where the limit is not the gateway's own.
-    pub domain: Option<String>,
-}
-
-/// How it said so.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Throttled {
-    /// The reason of the outcome.
-    pub reason: &'static str,
-    /// The provider's own code.
-    pub code: Option<String>,
-    /// When to come again.
-    pub retry_after: Option<Duration>,
+    throttles: Throttles,
 }
 
 #[derive(Default)]
@@ -232,8 +213,8 @@ impl Routing {
 
     /// It was told.
     pub fn throttles_told(&self, told: &[(Throttler, Excess<Throttled>)]) {
-        let keys = told.iter().map(|(throttler, _)| throttler);
-        self.known().throttles.told(keys, Instant::now());
+        let throttlers = told.iter().map(|(throttler, _)| throttler);
+        self.known().throttles.told(throttlers, Instant::now());
     }
 
     /// Takes over what all nodes know. Returns the gateways that wait for a probe.
@@ -303,25 +284,6 @@ impl Known {
             self.gateways.insert(gateway.to_owned(), Tracked::default());
         }
         self.gateways.get_mut(gateway).expect("it was inserted")
-    }
-
-    /// A limit of the gateway itself has nothing to do with where the mail goes.
-    fn throttled(&mut self, gateway: &str, domain: Option<&str>, error: &SendError, now: Instant) {
-        let (domain, retry_after) = match error.fault {
-            Fault::Transient { retry_after } => (domain.map(str::to_owned), retry_after),
-            Fault::Gateway { retry_after } => (None, retry_after),
-            Fault::Permanent(_) | Fault::Unknown => return,
-        };
-        let throttler = Throttler {
-            gateway: gateway.to_owned(),
-            domain,
-        };
-        let throttled = Throttled {
-            reason: error.reason,
-            code: error.code.clone(),
-            retry_after,
-        };
-        self.throttles.note(throttler, throttled, now);
     }
 
     /// Those with a weight first, shuffled in proportion; then those without, in configured order; weight 0 last.
@@ -429,7 +391,7 @@ impl Call<'_> {
         if let Err(error) = answer
             && error.is_throttled()
         {
-            known.throttled(self.gateway, domain, error, now);
+            known.throttles.note(self.gateway, domain, error, now);
         }
         let tracked = known.tracked(self.gateway);
         let calls = tracked.calls.entry(self.channel).or_default();

@@ -7,7 +7,8 @@ use deadpool_postgres::Pool;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::routing::{Routing, Throttled, Throttler};
+use super::routing::Routing;
+use super::throttles::{Throttled, Throttler};
 use crate::db::listen::Session;
 use crate::db::{DbError, calls};
 use crate::model::excess::Excess;
