@@ -142,7 +142,8 @@ begin
       when postroad.pause_of(null, k) is not null then 'paused'
     end,
     postroad.pause_of(null, k),
-    k.channel, k.message_type, k.recipient, k.content_id, k.tenant_id, k.ip_pool, k.gateway, k.subject, k.body, k.html, k.data, k.options
+    k.channel, k.message_type, k.recipient, k.content_id, k.tenant_id, k.ip_pool, k.gateway, k.subject, k.body, k.html,
+    case when k.channel not in ('email', 'sms', 'voice') then k.data end, k.options
   from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
   left join postroad.messages_kept as k on k.message_id = p.message_id
   where l.lease_id = claim.lease_id

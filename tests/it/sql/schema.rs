@@ -194,3 +194,28 @@ async fn migrating_runs_beside_live_claims() -> anyhow::Result<()> {
     assert_eq!(db.client.row(lost).await?, "0");
     Ok(())
 }
+
+/// A session plans once, perhaps while a table is empty. What looks up by a key must not search the table then for as long as the session lives.
+#[tokio::test]
+async fn functions_that_look_up_in_tables_that_grow_never_plan_to_search_them() -> anyhow::Result<()>
+{
+    // These read a table as a whole, or a page of it in the order of an index, once in a while.
+    let readers = "alarms audit_counters drop_partitions export_suppressions figures follow_clock http_suppressions look_at_workers purge_events \
+        purge_idempotency_keys purge_reports purge_webhooks replay_webhooks reset_floors";
+    let tables = "messages|messages_kept|contents|contents_kept|message_queue|scheduled|leases|intents|delivery_events|suppression_list|suppression_strikes|\
+        idempotency_keys|inbound_messages|webhook_inbox|webhook_outbox";
+    let query = format!(
+        "select p.proname from pg_proc as p join pg_language as l on l.oid = p.prolang
+         where p.pronamespace = 'postroad'::regnamespace and l.lanname = 'plpgsql'
+           and p.prosrc ~ '\\m(from|join|using|update) +postroad\\.({tables})\\M'
+           and not 'enable_seqscan=off' = any (coalesce(p.proconfig, '{{}}'))
+           and p.proname <> all (string_to_array('{readers}', ' ')) order by 1"
+    );
+    let db = TestDb::new().await?;
+    assert_eq!(
+        db.client.rows(&query).await?,
+        [""; 0],
+        "set enable_seqscan = off"
+    );
+    Ok(())
+}
