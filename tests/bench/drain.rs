@@ -77,8 +77,7 @@ pub(crate) async fn drain(
 ) -> anyhow::Result<Drained> {
     db.client.batch_execute(PAUSE).await?;
     fill(db, count).await?;
-    let released = let_go(db, worker).await?;
-    empty(db, worker, released, count).await
+    drain_filled(db, worker, count).await
 }
 
 /// The same with messages that were enqueued one by one.
@@ -89,6 +88,10 @@ async fn drain_single_ones(
 ) -> anyhow::Result<Drained> {
     db.client.batch_execute(PAUSE).await?;
     fill_singly(db, count).await?;
+    drain_filled(db, worker, count).await
+}
+
+async fn drain_filled(db: &Db, worker: &mut Worker<'_>, count: usize) -> anyhow::Result<Drained> {
     let released = let_go(db, worker).await?;
     empty(db, worker, released, count).await
 }
