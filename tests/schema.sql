@@ -183,6 +183,7 @@ CREATE TABLE postroad.delivery_events (
     bounce_type text COLLATE pg_catalog."C",
     source_key text COLLATE pg_catalog."C",
     detail jsonb,
+    is_tallied boolean DEFAULT false NOT NULL,
     CONSTRAINT event_type_is_known CHECK ((event_type = ANY (ARRAY['sent'::text, 'deferred'::text, 'delivered'::text, 'opened'::text, 'clicked'::text, 'converted'::text, 'bounced'::text, 'complained'::text, 'unsubscribed'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'suppressed'::text, 'unknown'::text, 'received'::text])))
 )
 PARTITION BY RANGE (message_id);
@@ -228,6 +229,12 @@ COMMENT ON COLUMN postroad.delivery_events.source_key IS 'The provider''s id of 
 --
 
 COMMENT ON COLUMN postroad.delivery_events.detail IS 'The provider''s own code and words.';
+
+--
+-- Name: COLUMN delivery_events.is_tallied; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.delivery_events.is_tallied IS 'Whether it is counted in event_tallies: count_events leaves it out.';
 
 --
 -- Name: addressee_of(postroad.delivery_events, text, text, jsonb, uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -972,7 +979,7 @@ COMMENT ON FUNCTION postroad.checked_secret(secret text) IS 'A signing secret th
 -- Name: claim(smallint, uuid, bigint, integer, integer); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer DEFAULT 8192) RETURNS TABLE(message_id uuid, attempt smallint, verdict text, pause_id bigint, channel text, message_type text, recipient text, content_id uuid, tenant_id bigint, ip_pool text, gateway text, subject text, body text, html text, data jsonb, options jsonb)
+CREATE FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer DEFAULT 8192) RETURNS TABLE(message_id uuid, attempt smallint, verdict text, pause_id bigint, channel text, message_type text, recipient text, content_id uuid, tenant_id bigint, ip_pool text, gateway text, subject text, body text, html text, data jsonb, options jsonb, source_type text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
@@ -1053,11 +1060,11 @@ begin
         ) then 'suppressed'
         when m.pause_id is not null then 'paused'
       end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
     from lease, picked as p,
     lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
       select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
         case when some_paused then postroad.pause_of(m, null) end as pause_id
       from postroad.messages as m
       where m.message_id = p.message_id
@@ -1115,11 +1122,11 @@ begin
         ) then 'suppressed'
         when m.pause_id is not null then 'paused'
       end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
     from lease, picked as p,
     lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
       select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
         case when some_paused then postroad.pause_of(m, null) end as pause_id
       from postroad.messages as m
       where m.message_id = p.message_id
@@ -1177,11 +1184,11 @@ begin
         ) then 'suppressed'
         when m.pause_id is not null then 'paused'
       end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
     from lease, picked as p,
     lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
       select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
         case when some_paused then postroad.pause_of(m, null) end as pause_id
       from postroad.messages as m
       where m.message_id = p.message_id
@@ -1239,11 +1246,11 @@ begin
         ) then 'suppressed'
         when m.pause_id is not null then 'paused'
       end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
     from lease, picked as p,
     lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
       select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
         case when some_paused then postroad.pause_of(m, null) end as pause_id
       from postroad.messages as m
       where m.message_id = p.message_id
@@ -1301,11 +1308,11 @@ begin
         ) then 'suppressed'
         when m.pause_id is not null then 'paused'
       end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
     from lease, picked as p,
     lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
       select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
         case when some_paused then postroad.pause_of(m, null) end as pause_id
       from postroad.messages as m
       where m.message_id = p.message_id
@@ -1330,7 +1337,7 @@ begin
     end,
     postroad.pause_of(null, k),
     k.channel, k.message_type, k.recipient, k.content_id, k.tenant_id, k.ip_pool, k.gateway, k.subject, k.body, k.html,
-    case when k.channel not in ('email', 'sms', 'voice') then k.data end, k.options
+    case when k.channel not in ('email', 'sms', 'voice') then k.data end, k.options, k.source_type
   from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
   left join postroad.messages_kept as k on k.message_id = p.message_id
   where l.lease_id = claim.lease_id
@@ -1510,10 +1517,10 @@ $$;
 COMMENT ON FUNCTION postroad.close_batch(reader postroad.consumers) IS 'Acknowledges the batch that a reader has open.';
 
 --
--- Name: complete(uuid[], uuid[], text[], smallint[], text[], text[], text[], jsonb[], double precision[], boolean[], bigint[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: complete(uuid[], uuid[], text[], smallint[], text[], text[], text[], jsonb[], double precision[], boolean[], bigint[], uuid[], jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) RETURNS void
+CREATE FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[], tallies jsonb DEFAULT NULL::jsonb) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1533,13 +1540,17 @@ begin
   if cardinality(retry_seconds) = 0 and cardinality(held) = cardinality(given) then
     -- Nearly always all of them are new: an insert that need not look for conflicts costs a third less, and 48 bytes of WAL a message.
     begin
-      insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
+      insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail, is_tallied)
       select u.message_id, u.lease_id, u.event_type, u.attempt, u.gateway, u.external_id, u.reason,
-        case when u.event_type = 'bounced' then 'hard' end, u.detail
+        case when u.event_type = 'bounced' then 'hard' end, u.detail, tallies is not null
       from (                                     -- in the select list arrays are read as they are; in FROM they would be written out and read again
         select unnest(message_ids) as message_id, unnest(lease_ids) as lease_id, unnest(event_types) as event_type, unnest(attempts) as attempt,
           unnest(gateways) as gateway, unnest(external_ids) as external_id, unnest(reasons) as reason, unnest(details) as detail
       ) as u;
+      insert into postroad.event_tallies (day, events, channel, gateway, message_type, source_type, tenant_id, event_type)
+      select postroad.day_of(t.message_id), t.events, coalesce(t.channel, ''), t.gateway, coalesce(t.message_type, ''), t.source_type, t.tenant_id, t.event_type
+      from jsonb_to_recordset(tallies)
+        as t (message_id uuid, events integer, channel text, gateway text, message_type text, source_type text, tenant_id bigint, event_type text);
     exception
       when unique_violation then                 -- called again after a lost reply
         insert into postroad.delivery_events (message_id, lease_id, event_type, attempt, gateway, external_id, reason, bounce_type, detail)
@@ -1602,13 +1613,15 @@ end;
 $$;
 
 --
--- Name: FUNCTION complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[], tallies jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) IS 'Records the outcomes of claimed messages, one element of each array an outcome (an array that is null throughout may be empty): an event of its type, and where retry_seconds
+COMMENT ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[], tallies jsonb) IS 'Records the outcomes of claimed messages, one element of each array an outcome (an array that is null throughout may be empty): an event of its type, and where retry_seconds
 is given another attempt after so long; counted false: this attempt does not count (a fault of the gateway, a pause); pause_ids: parked until that pause is resumed.
 A bounce suppresses its recipient, by suppression_rules.
-finished: leases whose messages all have an outcome. May be called again after an error: what is recorded already stays as it is. Outcomes of a lease that was rescued
+finished: leases whose messages all have an outcome.
+tallies: how many of the events there are by what they are counted by, [{"message_id", "events", "channel", "gateway", "message_type", "source_type", "tenant_id", "event_type"}, …], message_id any of theirs (they are of one day), which spares
+count_events the look at each; used where all outcomes are new and none is tried again. May be called again after an error: what is recorded already stays as it is. Outcomes of a lease that was rescued
 meanwhile are recorded; their retries are not.';
 
 --
@@ -1719,10 +1732,19 @@ CREATE FUNCTION postroad.count_events(max_count integer DEFAULT 200000) RETURNS 
     SET jit TO 'off'
     SET max_parallel_workers_per_gather TO '0'
     SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
+  all_of_it constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
   reader postroad.consumers;
-  counted bigint;
+  goes_on boolean;
+  early bigint[];
+  first bigint;
+  last bigint;
+  upper bigint;
+  width bigint := 1000;
+  found_count bigint;
+  counted bigint := 0;
 begin
   if not exists (select from postroad.event_ticks as t where t.at between clock_timestamp() - interval '1 minute' and clock_timestamp()) then
     insert into postroad.event_ticks (snapshot) values (postroad.event_snapshot()) on conflict do nothing;
@@ -1730,47 +1752,97 @@ begin
   if not postroad.has_news('_counters') then
     return 0;
   end if;
-  perform from postroad.consumers as c where c.consumer = '_counters' for update skip locked;
+  select c.* into reader from postroad.consumers as c where c.consumer = '_counters' for update skip locked;
   if not found then
     return 0;                                    -- somebody else is counting
   end if;
-  select b.* into reader from postroad.open_batch('_counters', max_count) as b;
-  if reader.batch_xid is null then
-    return 0;
+  goes_on := reader.upto is not null;
+  reader := postroad.open_interval(reader);
+  reader.at_xid := coalesce(reader.at_xid, 0);
+  reader.at_key := coalesce(reader.at_key, all_of_it);
+  select s.early, s.first into early, first from postroad.interval_start(reader.seen, reader.upto) as s;
+  early := array(select u.id from unnest(early) as u (id) where u.id >= reader.at_xid);
+  first := greatest(first, reader.at_xid);
+  upper := txid_snapshot_xmax(reader.upto) - 1;
+  loop                                           -- whole transactions, looked at once, in steps that grow while they bring few
+    last := least(first + width - 1, upper);
+    with tally as (
+      delete from postroad.event_tallies as t
+      where (t.xid between first and last or t.xid = any (early))
+        and not txid_visible_in_snapshot(t.xid, reader.seen) and txid_visible_in_snapshot(t.xid, reader.upto)
+      returning t.*
+    ), counts as materialized (
+      select (q.minute at time zone 'UTC')::date as day, q.*
+      from (
+        select date_trunc('minute', m.at) as minute, m.channel, null::text collate "C" as gateway, m.message_type, m.source_type, m.tenant_id,
+          'queued'::text collate "C" as event_type, count(*) as events, max(m.at) as last_at
+        from (
+          select postroad.created_at(m.message_id) as at, m.channel, m.message_type, m.source_type, m.tenant_id
+          from postroad.messages as m
+          where (m.xid between first and last or m.xid = any (early))
+            and not txid_visible_in_snapshot(m.xid, reader.seen) and txid_visible_in_snapshot(m.xid, reader.upto)
+            and (m.xid, m.message_id) > (reader.at_xid, reader.at_key)
+          offset 0
+        ) as m
+        group by 1, 2, 4, 5, 6
+      ) as q
+      union all
+      select postroad.day_of(e.message_id), date_trunc('minute', e.occurred_at), coalesce(m.channel, k.channel, ''), e.gateway,
+        coalesce(m.message_type, k.message_type, ''), coalesce(m.source_type, k.source_type), coalesce(m.tenant_id, k.tenant_id), e.event_type,
+        count(*), max(e.occurred_at)
+      from (
+        select e.occurred_at, e.message_id, e.gateway, e.event_type
+        from postroad.delivery_events as e
+        where (e.xid between first and last or e.xid = any (early))
+          and not txid_visible_in_snapshot(e.xid, reader.seen) and txid_visible_in_snapshot(e.xid, reader.upto)
+          and not e.is_tallied
+          and (e.xid, e.message_id) > (reader.at_xid, reader.at_key)
+        offset 0
+      ) as e
+      left join lateral (select m.* from postroad.messages as m where m.message_id = e.message_id offset 0) as m on true
+      left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
+      group by 1, 2, 3, 4, 5, 6, 7, 8
+      union all
+      select t.day, date_trunc('minute', t.at), t.channel, t.gateway, t.message_type, t.source_type, t.tenant_id, t.event_type, t.events, t.at
+      from tally as t
+    ), by_day as (
+      insert into postroad.message_counters as c (day, channel, gateway, message_type, source_type, tenant_id, event_type, count)
+      select n.day, n.channel, n.gateway, n.message_type, n.source_type, n.tenant_id, n.event_type, sum(n.events)
+      from counts as n
+      group by 1, 2, 3, 4, 5, 6, 7
+      on conflict on constraint message_counters_are_unique do update
+      set count = c.count + excluded.count
+    ), by_minute as (
+      insert into postroad.event_minutes as c (minute, channel, gateway, event_type, events, last_at)
+      select n.minute, n.channel, n.gateway, n.event_type, sum(n.events), max(n.last_at)
+      from counts as n
+      where n.minute > clock_timestamp() - interval '25 hours'
+      group by 1, 2, 3, 4
+      on conflict on constraint event_minutes_are_unique do update
+      set events = c.events + excluded.events, last_at = greatest(c.last_at, excluded.last_at)
+    )
+    select coalesce(sum(n.events), 0) into found_count from counts as n;
+    counted := counted + found_count;
+    exit when last >= upper or counted >= max_count;
+    early := '{}';
+    first := last + 1;
+    if found_count < max_count / 4 then
+      width := width * 2;
+    end if;
+  end loop;
+  if last >= upper then
+    update postroad.consumers as c
+    set seen = reader.upto, seen_at = reader.upto_at, upto = null, upto_at = null, at_xid = null, at_key = null, split_last = null,
+      read_at = clock_timestamp(), acked_at = clock_timestamp()
+    where c.consumer = reader.consumer;
+  else
+    update postroad.consumers as c
+    set upto = reader.upto, upto_at = reader.upto_at, at_xid = last, at_key = all_of_it, split_last = null, read_at = clock_timestamp(), acked_at = clock_timestamp()
+    where c.consumer = reader.consumer;
   end if;
-  with counts as materialized (
-    select e.day, e.minute, coalesce(e.channel, m.channel, k.channel, '') as channel, e.gateway,
-      coalesce(e.message_type, m.message_type, k.message_type, '') as message_type, coalesce(e.source_type, m.source_type, k.source_type) as source_type,
-      coalesce(e.tenant_id, m.tenant_id, k.tenant_id) as tenant_id, e.event_type collate "C" as event_type,
-      count(*) as events, max(e.occurred_at) as last_at
-    from (
-      select i.message_id, i.event_type, case when i.event_type <> 'queued' then i.gateway end as gateway, i.occurred_at,
-        date_trunc('minute', i.occurred_at) as minute, postroad.day_of(i.message_id) as day,
-        i.channel, i.message_type, i.source_type, i.tenant_id, case when i.channel is null then i.message_id end as of_message
-      from postroad.events_in(reader) as i
-      offset 0
-    ) as e
-    left join lateral (select m.* from postroad.messages as m where m.message_id = e.of_message offset 0) as m on true   -- queued has all of it
-    left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.of_message
-    group by 1, 2, 3, 4, 5, 6, 7, 8
-  ), by_day as (
-    insert into postroad.message_counters as c (day, channel, gateway, message_type, source_type, tenant_id, event_type, count)
-    select n.day, n.channel, n.gateway, n.message_type, n.source_type, n.tenant_id, n.event_type, sum(n.events)
-    from counts as n
-    group by 1, 2, 3, 4, 5, 6, 7
-    on conflict on constraint message_counters_are_unique do update
-    set count = c.count + excluded.count
-  ), by_minute as (
-    insert into postroad.event_minutes as c (minute, channel, gateway, event_type, events, last_at)
-    select n.minute, n.channel, n.gateway, n.event_type, sum(n.events), max(n.last_at)
-    from counts as n
-    where n.minute > clock_timestamp() - interval '25 hours'
-    group by 1, 2, 3, 4
-    on conflict on constraint event_minutes_are_unique do update
-    set events = c.events + excluded.events, last_at = greatest(c.last_at, excluded.last_at)
-  )
-  select sum(n.events) into counted from counts as n;
-  perform postroad.close_batch(reader);
+  if counted = 0 and goes_on then                -- the rest of an interval that began long ago: what came since is in the next one
+    return postroad.count_events(max_count);
+  end if;
   return counted;
 end;
 $$;
@@ -1915,7 +1987,7 @@ Waits 100 ms for a lock at most, so that no enqueue waits longer for it: on lock
 CREATE FUNCTION postroad.created_at(id uuid) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
-  select to_timestamp(('x0000' || left(id::text, 8) || substr(id::text, 10, 4))::bit(64)::bigint / 1000.0)
+  select to_timestamp(('x0000' || left(id::text, 8) || substr(id::text, 10, 4))::bit(64)::bigint::double precision / 1000)
 $$;
 
 --
@@ -6059,14 +6131,7 @@ begin
   if reader.consumer is null or reader.batch_xid is not null then
     return;                                      -- a batch that was not acknowledged is read again, as it was
   end if;
-  if reader.upto is null then
-    reader.upto := postroad.event_snapshot();
-    reader.upto_at := clock_timestamp();
-    if txid_snapshot_xmax(reader.upto) < txid_snapshot_xmax(reader.seen) then
-      raise exception 'the position of consumer % is of another server', quote_literal(consumer)
-        using errcode = 'PR011', hint = 'The database was restored from a dump: unregister the consumer and register it anew.';
-    end if;
-  end if;
+  reader := postroad.open_interval(reader);
   reader.batch_id := reader.batch_id + 1;
   upper := txid_snapshot_xmax(reader.upto) - 1;
 
@@ -6139,6 +6204,32 @@ $$;
 
 COMMENT ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) IS 'Opens the next batch of a reader, unless one is open: it ends after as many whole transactions as fit in max_count, or within one that is larger. Returns the reader;
 its batch_xid is null when there is nothing to read. Raises PR011 when its position is of another server.';
+
+--
+-- Name: open_interval(postroad.consumers); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.open_interval(INOUT reader postroad.consumers) RETURNS postroad.consumers
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if reader.upto is not null then
+    return;
+  end if;
+  reader.upto := postroad.event_snapshot();
+  reader.upto_at := clock_timestamp();
+  if txid_snapshot_xmax(reader.upto) < txid_snapshot_xmax(reader.seen) then
+    raise exception 'the position of consumer % is of another server', quote_literal(reader.consumer)
+      using errcode = 'PR011', hint = 'The database was restored from a dump: unregister the consumer and register it anew.';
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION open_interval(INOUT reader postroad.consumers); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.open_interval(INOUT reader postroad.consumers) IS 'What a reader reads next ends with what can be seen now, unless it is at an interval that is not read to its end. Raises PR011 when its position is of another server.';
 
 --
 -- Name: overdue_after(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7998,6 +8089,7 @@ begin
   where c.consumer ^@ '_'
     and txid_snapshot_xmax(c.seen) > txid_snapshot_xmax(present);
   if found then
+    delete from postroad.event_tallies;
     perform postroad.emit_system_event('positions_lost', 'restored from a dump');
   end if;
 end;
@@ -10066,6 +10158,41 @@ COMMENT ON VIEW postroad.event_consumers IS 'Who reads events, and how far: behi
 acknowledged. registered_by: whose it is. _counters counts, _webhooks posts to endpoints.';
 
 --
+-- Name: event_tallies; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.event_tallies (
+    xid bigint DEFAULT txid_current() NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    tenant_id bigint,
+    day date NOT NULL,
+    events integer NOT NULL,
+    channel text NOT NULL COLLATE pg_catalog."C",
+    gateway text COLLATE pg_catalog."C",
+    message_type text NOT NULL COLLATE pg_catalog."C",
+    source_type text COLLATE pg_catalog."C",
+    event_type text NOT NULL COLLATE pg_catalog."C"
+);
+
+--
+-- Name: TABLE event_tallies; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.event_tallies IS 'Events that complete wrote, by what they are counted by; count_events adds them to the counters and deletes them. Empty on a server that keeps up.';
+
+--
+-- Name: COLUMN event_tallies.day; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.event_tallies.day IS 'The day (UTC) on which the messages were enqueued.';
+
+--
+-- Name: COLUMN event_tallies.channel; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.event_tallies.channel IS 'Empty when the record of the messages was gone; so is message_type.';
+
+--
 -- Name: event_ticks; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -10419,6 +10546,7 @@ CREATE TABLE postroad.late_events (
     bounce_type text COLLATE pg_catalog."C",
     source_key text COLLATE pg_catalog."C",
     detail jsonb,
+    is_tallied boolean DEFAULT false NOT NULL,
     CONSTRAINT event_type_is_known CHECK ((event_type = ANY (ARRAY['sent'::text, 'deferred'::text, 'delivered'::text, 'opened'::text, 'clicked'::text, 'converted'::text, 'bounced'::text, 'complained'::text, 'unsubscribed'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'suppressed'::text, 'unknown'::text, 'received'::text])))
 );
 
@@ -11966,6 +12094,18 @@ CREATE INDEX delivery_events_xid ON ONLY postroad.delivery_events USING brin (xi
 COMMENT ON INDEX postroad.delivery_events_xid IS 'read_events, count_events; see summarize_events';
 
 --
+-- Name: event_tallies_xid; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX event_tallies_xid ON postroad.event_tallies USING btree (xid);
+
+--
+-- Name: INDEX event_tallies_xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON INDEX postroad.event_tallies_xid IS 'count_events: what it deleted it visits no more, however long a snapshot keeps it';
+
+--
 -- Name: health_log_changed_at; Type: INDEX; Schema: postroad; Owner: -
 --
 
@@ -12818,11 +12958,11 @@ REVOKE ALL ON FUNCTION postroad.close_batch(reader postroad.consumers) FROM PUBL
 GRANT ALL ON FUNCTION postroad.close_batch(reader postroad.consumers) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[], tallies jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[]) TO postroad_worker;
+REVOKE ALL ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[], tallies jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[], tallies jsonb) TO postroad_worker;
 
 --
 -- Name: FUNCTION complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval); Type: ACL; Schema: postroad; Owner: -
@@ -13587,6 +13727,13 @@ GRANT ALL ON FUNCTION postroad.on_unknown(message_type text, options jsonb, cont
 
 REVOKE ALL ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT reader postroad.consumers) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION open_interval(INOUT reader postroad.consumers); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.open_interval(INOUT reader postroad.consumers) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.open_interval(INOUT reader postroad.consumers) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION overdue_after(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -14364,6 +14511,12 @@ GRANT SELECT ON TABLE postroad.event_consumers TO postroad_reader;
 GRANT SELECT ON TABLE postroad.event_consumers TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_consumers TO postroad_functions;
 GRANT SELECT ON TABLE postroad.event_consumers TO postroad_bound_functions;
+
+--
+-- Name: TABLE event_tallies; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.event_tallies TO postroad_functions;
 
 --
 -- Name: TABLE event_ticks; Type: ACL; Schema: postroad; Owner: -

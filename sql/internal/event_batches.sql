@@ -30,6 +30,26 @@ comment on function postroad.has_news is
 $$Whether there is anything to read for a reader. A look that finds nothing writes nothing, but for the position once in 10 seconds: even the lock of a row would be a transaction, which
 others would look for in turn.$$;
 
+create or replace function postroad.open_interval(inout reader postroad.consumers)
+language plpgsql
+volatile
+as $$
+begin
+  if reader.upto is not null then
+    return;
+  end if;
+  reader.upto := postroad.event_snapshot();
+  reader.upto_at := clock_timestamp();
+  if txid_snapshot_xmax(reader.upto) < txid_snapshot_xmax(reader.seen) then
+    raise exception 'the position of consumer % is of another server', quote_literal(reader.consumer)
+      using errcode = 'PR011', hint = 'The database was restored from a dump: unregister the consumer and register it anew.';
+  end if;
+end;
+$$;
+
+comment on function postroad.open_interval is
+'What a reader reads next ends with what can be seen now, unless it is at an interval that is not read to its end. Raises PR011 when its position is of another server.';
+
 create or replace function postroad.open_batch(
   consumer  text,
   max_count integer,
@@ -63,14 +83,7 @@ begin
   if reader.consumer is null or reader.batch_xid is not null then
     return;                                      -- a batch that was not acknowledged is read again, as it was
   end if;
-  if reader.upto is null then
-    reader.upto := postroad.event_snapshot();
-    reader.upto_at := clock_timestamp();
-    if txid_snapshot_xmax(reader.upto) < txid_snapshot_xmax(reader.seen) then
-      raise exception 'the position of consumer % is of another server', quote_literal(consumer)
-        using errcode = 'PR011', hint = 'The database was restored from a dump: unregister the consumer and register it anew.';
-    end if;
-  end if;
+  reader := postroad.open_interval(reader);
   reader.batch_id := reader.batch_id + 1;
   upper := txid_snapshot_xmax(reader.upto) - 1;
 
@@ -168,6 +181,7 @@ begin
   where c.consumer ^@ '_'
     and txid_snapshot_xmax(c.seen) > txid_snapshot_xmax(present);
   if found then
+    delete from postroad.event_tallies;
     perform postroad.emit_system_event('positions_lost', 'restored from a dump');
   end if;
 end;

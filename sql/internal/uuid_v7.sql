@@ -35,7 +35,7 @@ returns timestamptz
 language sql
 immutable parallel safe
 as $$
-  select to_timestamp(('x0000' || left(id::text, 8) || substr(id::text, 10, 4))::bit(64)::bigint / 1000.0)
+  select to_timestamp(('x0000' || left(id::text, 8) || substr(id::text, 10, 4))::bit(64)::bigint::double precision / 1000)
 $$;
 
 comment on function postroad.created_at is 'When a UUIDv7 was made, to the millisecond.';

@@ -54,11 +54,11 @@ declare
         ) then 'suppressed'
         when m.pause_id is not null then 'paused'
       end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options
+      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
     from lease, picked as p,
     lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
       select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
         case when some_paused then postroad.pause_of(m, null) end as pause_id
       from postroad.messages as m
       where m.message_id = p.message_id
@@ -93,7 +93,8 @@ returns table (
   body         text,
   html         text,
   data         jsonb,
-  options      jsonb
+  options      jsonb,
+  source_type  text
 )
 language plpgsql
 security definer
@@ -143,7 +144,7 @@ begin
     end,
     postroad.pause_of(null, k),
     k.channel, k.message_type, k.recipient, k.content_id, k.tenant_id, k.ip_pool, k.gateway, k.subject, k.body, k.html,
-    case when k.channel not in ('email', 'sms', 'voice') then k.data end, k.options
+    case when k.channel not in ('email', 'sms', 'voice') then k.data end, k.options, k.source_type
   from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
   left join postroad.messages_kept as k on k.message_id = p.message_id
   where l.lease_id = claim.lease_id

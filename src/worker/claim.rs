@@ -337,7 +337,7 @@ fn failed_pause(priority: Priority, failures: u32) -> Duration {
 
 fn prepare(mut row: ClaimedRow, contents: &Contents) -> Claimed {
     let own = std::mem::take(&mut row.content);
-    let channel = row.channel.as_deref().and_then(|name| name.parse().ok());
+    let channel = row.category.channel;
     let content = Prepared::new(own)
         .map_err(|_| "content_unreadable")
         .and_then(|own| match (row.content_id, channel) {

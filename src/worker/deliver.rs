@@ -11,7 +11,7 @@ use super::claim::Claimed;
 use super::routing::{Choice, Routing};
 use super::settings::{PoolPolicy, Rules};
 use super::traced;
-use crate::db::calls::Outcome;
+use crate::db::calls::{Category, Outcome};
 use crate::db::types::JsonText;
 use crate::gateway::Gateway;
 use crate::gateway::registry::Registry;
@@ -26,6 +26,8 @@ pub struct Ready {
     pub message: Rendered,
     /// The lease under which it was claimed.
     pub lease_id: Uuid,
+    /// What its events are counted by.
+    pub category: Arc<Category>,
     /// The gateway that the caller chose.
     pub chosen: Option<String>,
     /// What follows when it cannot be known whether it went out.
@@ -51,7 +53,8 @@ pub fn prepare(lease_id: Uuid, priority: Priority, claimed: Claimed, rules: &Rul
     let Claimed { row, content } = claimed;
     let attempt = row.attempts_made.saturating_add(1);
     let end = |event_type, reason| {
-        let mut outcome = Outcome::new(lease_id, row.message_id, event_type, attempt);
+        let category = Arc::clone(&row.category);
+        let mut outcome = Outcome::new(lease_id, row.message_id, category, event_type, attempt);
         outcome.reason = Some(reason);
         outcome
     };
@@ -74,16 +77,11 @@ pub fn prepare(lease_id: Uuid, priority: Priority, claimed: Claimed, rules: &Rul
         Ok(content) => content,
         Err(reason) => return Next::Done(end(EventType::Failed, reason).into()),
     };
-    let names = (
-        row.channel
-            .as_deref()
-            .and_then(|name| name.parse::<Channel>().ok()),
-        row.message_type
-            .as_deref()
-            .and_then(|name| name.parse::<MessageType>().ok()),
+    let (Some(channel), Some(message_type), Some(recipient)) = (
+        row.category.channel,
+        row.category.message_type,
         row.recipient,
-    );
-    let (Some(channel), Some(message_type), Some(recipient)) = names else {
+    ) else {
         return Next::Done(end(EventType::Failed, "record_unreadable").into());
     };
     let Ok(data) = content.raw_data(channel) else {
@@ -116,8 +114,9 @@ pub fn prepare(lease_id: Uuid, priority: Priority, claimed: Claimed, rules: &Rul
                 None if channel == Channel::Email => rules.ip_pools.get(&message_type).cloned(),
                 None => None,
             },
-            tenant_id: row.tenant_id,
+            tenant_id: row.category.tenant_id,
         },
+        category: row.category,
     }))
 }
 
@@ -174,6 +173,7 @@ pub async fn deliver(
             let mut outcome = Outcome::new(
                 ready.lease_id,
                 message.message_id,
+                Arc::clone(&ready.category),
                 EventType::Deferred,
                 message.attempt,
             );
@@ -195,6 +195,7 @@ pub(super) fn sent(
     let mut outcome = Outcome::new(
         ready.lease_id,
         message.message_id,
+        Arc::clone(&ready.category),
         EventType::Sent,
         message.attempt,
     );
@@ -302,6 +303,7 @@ pub(super) fn judge(
     Outcome {
         lease_id: ready.lease_id,
         message_id: message.message_id,
+        category: Arc::clone(&ready.category),
         event_type,
         attempt: message.attempt,
         gateway: Some(gateway.to_owned()),
@@ -378,6 +380,7 @@ mod tests {
         let ready = Ready {
             message,
             lease_id: Uuid::now_v7(),
+            category: Arc::default(),
             chosen: None,
             on_unknown: OnUnknown::Resend,
             route: None,

@@ -158,6 +158,8 @@ fn enqueued_at(message_id: Uuid) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::telemetry::samples::Format;
 
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn outcomes_are_told_apart() {
         let of = |event_type, counted| {
-            let mut outcome = Outcome::new(Uuid::nil(), Uuid::nil(), event_type, 1);
+            let mut outcome = Outcome::new(Uuid::nil(), Uuid::nil(), Arc::default(), event_type, 1);
             outcome.counted = counted;
             goes_on(&outcome)
         };

@@ -1,5 +1,7 @@
 //! What a pool calls: messages are claimed, and come to an end.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Object};
@@ -9,7 +11,7 @@ use uuid::Uuid;
 use crate::db::DbError;
 use crate::db::types::JsonText;
 use crate::model::event::EventType;
-use crate::model::message::Priority;
+use crate::model::message::{Channel, MessageType, Priority};
 
 /// A row of `claim`.
 #[derive(Debug)]
@@ -22,22 +24,57 @@ pub struct ClaimedRow {
     pub verdict: Option<String>,
     /// The pause that parks it.
     pub pause_id: Option<i64>,
-    /// The names as the record has them; absent when the record is gone.
-    pub channel: Option<String>,
-    /// See `channel`.
-    pub message_type: Option<String>,
-    /// See `channel`.
+    /// What it is counted by.
+    pub category: Arc<Category>,
+    /// Absent when the record is gone.
     pub recipient: Option<String>,
     /// Shared content, to be fetched.
     pub content_id: Option<Uuid>,
-    /// The tenant.
-    pub tenant_id: Option<i64>,
     /// The caller's choice.
     pub ip_pool: Option<String>,
     /// The caller's choice.
     pub gateway: Option<String>,
     /// Its own content, where it has one.
     pub content: Content,
+}
+
+/// What events of a message are counted by, beside their type and gateway: as its record says, and nothing when that is gone.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+pub struct Category {
+    /// The channel.
+    pub channel: Option<Channel>,
+    /// The type.
+    pub message_type: Option<MessageType>,
+    /// The source, as the caller named it.
+    pub source_type: Option<String>,
+    /// The tenant.
+    pub tenant_id: Option<i64>,
+}
+
+impl Category {
+    /// That of a row of `claim`; the one before it when they are the same, as they are throughout a campaign.
+    fn of(row: &Row, last: &mut Arc<Self>) -> Result<Arc<Self>, tokio_postgres::Error> {
+        let name = |index| row.try_get::<_, Option<&str>>(index);
+        let (channel, message_type, source_type) = (name(4)?, name(5)?, name(16)?);
+        let (channel, message_type) = (
+            channel.and_then(|name| name.parse().ok()),
+            message_type.and_then(|name| name.parse().ok()),
+        );
+        let tenant_id = row.try_get(8)?;
+        let is_same = last.channel == channel
+            && last.message_type == message_type
+            && last.source_type.as_deref() == source_type
+            && last.tenant_id == tenant_id;
+        if !is_same {
+            *last = Arc::new(Self {
+                channel,
+                message_type,
+                source_type: source_type.map(str::to_owned),
+                tenant_id,
+            });
+        }
+        Ok(Arc::clone(last))
+    }
 }
 
 /// The content of a message or of a bulk send, as stored.
@@ -96,7 +133,7 @@ pub async fn claim(
     let statement = client
         .prepare_cached(
             "select message_id, attempt, verdict, pause_id, channel, message_type, recipient, content_id, tenant_id, \
-             ip_pool, gateway, subject, body, html, data, options from postroad.claim($1, $2, $3, $4, $5)",
+             ip_pool, gateway, subject, body, html, data, options, source_type from postroad.claim($1, $2, $3, $4, $5)",
         )
         .await?;
     let rows = client
@@ -111,6 +148,7 @@ pub async fn claim(
             ],
         )
         .await?;
+    let mut category = Arc::default();
     rows.iter()
         .map(|row| {
             Ok(ClaimedRow {
@@ -118,11 +156,9 @@ pub async fn claim(
                 attempts_made: row.try_get(1)?,
                 verdict: row.try_get(2)?,
                 pause_id: row.try_get(3)?,
-                channel: row.try_get(4)?,
-                message_type: row.try_get(5)?,
+                category: Category::of(row, &mut category)?,
                 recipient: row.try_get(6)?,
                 content_id: row.try_get(7)?,
-                tenant_id: row.try_get(8)?,
                 ip_pool: row.try_get(9)?,
                 gateway: row.try_get(10)?,
                 content: Content::from_row(row, 11)?,
@@ -156,6 +192,8 @@ pub struct Outcome {
     pub lease_id: Uuid,
     /// Its id.
     pub message_id: Uuid,
+    /// What it is counted by.
+    pub category: Arc<Category>,
     /// The event that records it.
     pub event_type: EventType,
     /// The attempt that ended, from 1.
@@ -178,15 +216,17 @@ pub struct Outcome {
 
 impl Outcome {
     /// An outcome with nothing but its event.
-    pub const fn new(
+    pub fn new(
         lease_id: Uuid,
         message_id: Uuid,
+        category: Arc<Category>,
         event_type: EventType,
         attempt: i16,
     ) -> Self {
         Self {
             lease_id,
             message_id,
+            category,
             event_type,
             attempt,
             gateway: None,
@@ -198,6 +238,37 @@ impl Outcome {
             pause_id: None,
         }
     }
+}
+
+/// How many outcomes are to be counted as the same, as `complete` takes them.
+fn tallies(outcomes: &[Outcome]) -> serde_json::Value {
+    const DAY: u64 = 86_400;
+    let mut counts = HashMap::<_, (Uuid, u32)>::new();
+    for outcome in outcomes {
+        let made = outcome.message_id.get_timestamp();
+        let key = (
+            &*outcome.category,
+            outcome.event_type,
+            outcome.gateway.as_deref(),
+            made.map(|at| at.to_unix().0 / DAY),
+        );
+        counts.entry(key).or_insert((outcome.message_id, 0)).1 += 1;
+    }
+    let tallies = counts.into_iter().map(
+        |((category, event_type, gateway, _), (message_id, events))| {
+            serde_json::json!({
+                "message_id": message_id,
+                "events": events,
+                "channel": category.channel.map(Channel::as_str),
+                "gateway": gateway,
+                "message_type": category.message_type.map(MessageType::as_str),
+                "source_type": category.source_type,
+                "tenant_id": category.tenant_id,
+                "event_type": event_type.as_str(),
+            })
+        },
+    );
+    tallies.collect()
 }
 
 /// Records outcomes, and ends the leases in `finished`.
@@ -223,7 +294,7 @@ pub async fn complete(
     }
     let statement = client
         .prepare_cached(
-            "select postroad.complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            "select postroad.complete($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .await?;
     let lease_ids: Vec<Uuid> = outcomes.iter().map(|o| o.lease_id).collect();
@@ -241,6 +312,7 @@ pub async fn complete(
         outcomes.iter().map(|o| o.counted).collect()
     };
     let pause_ids = column(outcomes, |o| o.pause_id);
+    let tallies = tallies(outcomes);
     client
         .execute(
             &statement,
@@ -257,6 +329,7 @@ pub async fn complete(
                 &counted,
                 &pause_ids,
                 &finished,
+                &tallies,
             ],
         )
         .await?;

@@ -55,6 +55,65 @@ async fn events_are_counted_by_day_channel_gateway_type_source_and_tenant() -> a
     Ok(())
 }
 
+/// A reply that is lost, a worker of before tallies, and a message that is tried again: each event is counted, and no event twice.
+#[tokio::test]
+async fn what_workers_tally_is_counted_once() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for n in 0..4 {
+        db.enqueue_to(&format!("u{n}@x.org"), "tenant_id => 7, source_type => 's'")
+            .await?;
+    }
+    let (lease, claimed) = db.claim(4, 4).await?;
+    let ids: Vec<&str> = claimed.iter().map(|row| &row[..36]).collect();
+    let complete = |ids: &[&str], retries: &str, tallies: &str| {
+        let (leases, sent) = (vec![&*lease; ids.len()], vec!["sent"; ids.len()]);
+        format!(
+            "select postroad.complete('{{{}}}', '{{{}}}', '{{{}}}', array_fill(1::smallint, array[{}]), '{{}}', '{{}}', '{{}}', '{{}}', '{retries}', '{{}}', '{{}}',
+             '{{}}', {tallies})",
+            leases.join(","),
+            ids.join(","),
+            sent.join(","),
+            ids.len()
+        )
+    };
+    let tally = |id: &str, events: usize| {
+        format!(
+            "'[{{\"message_id\": \"{id}\", \"events\": {events}, \"channel\": \"email\", \"message_type\": \"transactional\", \"source_type\": \"s\",
+               \"tenant_id\": 7, \"event_type\": \"sent\"}}]'"
+        )
+    };
+    db.client
+        .row(&complete(&ids[..2], "{}", &tally(ids[0], 2)))
+        .await?;
+    let tallies = "select count(*) from postroad.event_tallies";
+    assert_eq!(db.client.row(tallies).await?, "1");
+    for (ids, retries, tallies) in [
+        (&ids[..2], "{}", tally(ids[0], 2)),  // again
+        (&ids[1..3], "{}", tally(ids[1], 2)), // one of them again
+        (&ids[3..], "{0}", tally(ids[3], 1)), // the way of what is tried again
+        (&ids[3..], "{}", "null".to_owned()), // again
+    ] {
+        db.client.row(&complete(ids, retries, &tallies)).await?;
+    }
+    assert_eq!(
+        db.client.row(tallies).await?,
+        "1",
+        "the others are counted one by one"
+    );
+    assert_eq!(db.client.row("select postroad.count_events()").await?, "8");
+    assert_eq!(db.client.row(tallies).await?, "0");
+    let counts = "select event_type, channel, message_type, source_type, tenant_id, count from postroad.message_counters order by 1";
+    assert_eq!(
+        db.client.rows(counts).await?,
+        [
+            "queued|email|transactional|s|7|4",
+            "sent|email|transactional|s|7|4"
+        ]
+    );
+    assert_eq!(db.client.rows(AUDIT).await?, Vec::<String>::new());
+    Ok(())
+}
+
 /// An auditor that never finds anything audits nothing.
 #[tokio::test]
 async fn the_auditor_finds_what_was_falsified_and_nothing_else() -> anyhow::Result<()> {
@@ -131,10 +190,17 @@ async fn two_who_count_at_once_count_each_event_once() -> anyhow::Result<()> {
 async fn counting_goes_on_after_a_restore_into_another_server() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     db.client
-        .batch_execute(
-            "update postroad.consumers set seen = '9000000000:9000000000:'; select postroad.reset_floors()",
-        )
+        .batch_execute("insert into postroad.event_tallies (xid, day, events, channel, message_type, event_type) values (8000000000, '2026-01-01', 5, 'email', 'alert', 'sent')")
         .await?;
+    db.client
+        .batch_execute("update postroad.consumers set seen = '9000000000:9000000000:'; select postroad.reset_floors()")
+        .await?;
+    let tallies = "select count(*) from postroad.event_tallies";
+    assert_eq!(
+        db.client.row(tallies).await?,
+        "0",
+        "nothing would count them"
+    );
     db.enqueue_to("a@x.org", "").await?;
     let log = "select kind from postroad.system_log";
     assert_eq!(db.client.row(log).await?, "positions_lost");

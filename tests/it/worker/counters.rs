@@ -51,6 +51,9 @@ async fn counters_are_exact_after_kills_and_concurrent_writers() -> anyhow::Resu
         )
         .await?;
     assert_eq!(site.db.client.row(audit).await?, "0");
+    let tallied =
+        "select bool_and(is_tallied) from postroad.delivery_events where event_type = 'sent'";
+    assert_eq!(site.db.client.row(tallied).await?, "t", "by the worker");
     site.db
         .client
         .batch_execute("update postroad.message_counters set count = count + 1 where ctid = (select min(ctid) from postroad.message_counters)")
