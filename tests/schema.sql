@@ -290,6 +290,7 @@ CREATE FUNCTION postroad.advance_floors(candidates bigint[], enqueuers text[]) R
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
     AS $_$
 declare
@@ -579,6 +580,7 @@ CREATE FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     AS $$
 begin
   if is_parked then
@@ -984,6 +986,7 @@ CREATE FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigin
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET jit TO 'off'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET enable_hashjoin TO 'off'
     SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
@@ -1363,6 +1366,7 @@ CREATE FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold in
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
     AS $$
 #variable_conflict use_column
@@ -2970,6 +2974,7 @@ CREATE FUNCTION postroad.explain(message_id uuid) RETURNS TABLE(gate text, verdi
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     AS $_$
 declare
   m postroad.messages;
@@ -3491,6 +3496,7 @@ CREATE FUNCTION postroad.gate_is_open(priority smallint, p1_gate bigint) RETURNS
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
     AS $$
 declare
@@ -4865,11 +4871,14 @@ COMMENT ON FUNCTION postroad.http_suppress(call jsonb, OUT status smallint, OUT 
 CREATE FUNCTION postroad.http_suppressions(call jsonb, OUT status smallint, OUT body jsonb) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     AS $$
 declare
   p constant jsonb := call -> 'parameters';
   page_size integer;
   place jsonb;
+  entries postroad.suppression_list[];
   items jsonb;
   last_item jsonb;
 begin
@@ -4885,17 +4894,29 @@ begin
     return;
   end if;
   page_size := coalesce((p ->> 'limit')::integer, 50);
-  -- From an address on, along the index; the few rows of that address that were shown are passed over.
+  if p ? 'address' then
+    entries := array(
+      select s
+      from postroad.suppression_list as s
+      where s.address = any (array[lower(p ->> 'address'), p ->> 'address'])
+        and (place is null or (s.address, coalesce(s.channel, '~'), coalesce(s.tenant_id, 9223372036854775807)) > (place ->> 0, place ->> 1, (place ->> 2)::bigint))
+      order by s.address, s.channel, s.tenant_id
+      limit page_size
+    );
+  else                                           -- from an address on, along the index; the few rows of that address that were shown are passed over
+    entries := array(
+      select s
+      from postroad.suppression_list as s
+      where s.address >= coalesce(place ->> 0, '')
+        and (place is null or (s.address, coalesce(s.channel, '~'), coalesce(s.tenant_id, 9223372036854775807)) > (place ->> 0, place ->> 1, (place ->> 2)::bigint))
+      order by s.address, s.channel, s.tenant_id -- nulls last, as the index is
+      limit page_size
+    );
+  end if;
   select coalesce(jsonb_agg(to_jsonb(x)), '[]') into items
   from (
     select s.address, s.channel, s.tenant_id, s.reason, s.source, s.created_at, nullif(s.expires_at, 'infinity') as expires_at
-    from postroad.suppression_list as s
-    where s.address >= coalesce(place ->> 0, '')
-      and (place is null or (s.address, coalesce(s.channel, '~'), coalesce(s.tenant_id, 9223372036854775807))
-        > (place ->> 0, place ->> 1, (place ->> 2)::bigint))
-      and (not p ? 'address' or s.address = lower(p ->> 'address') or s.address = p ->> 'address')
-    order by s.address, s.channel, s.tenant_id   -- nulls last, as the index is
-    limit page_size
+    from unnest(entries) as s
   ) as x;
   status := 200;
   if jsonb_array_length(items) = page_size then
@@ -6583,6 +6604,7 @@ CREATE FUNCTION postroad.promote_due(priority smallint, after timestamp with tim
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
     AS $$
 begin
@@ -6898,6 +6920,7 @@ CREATE FUNCTION postroad.queue_depth(priority smallint) RETURNS TABLE(ready bigi
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
     AS $_$
 declare
@@ -6933,6 +6956,7 @@ CREATE FUNCTION postroad.queue_figures() RETURNS TABLE(priority text, ready bigi
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
     SET jit TO 'off'
     AS $_$
 declare

@@ -6,11 +6,14 @@ create or replace function postroad.http_suppressions(
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
   p constant jsonb := call -> 'parameters';
   page_size integer;
   place jsonb;
+  entries postroad.suppression_list[];
   items jsonb;
   last_item jsonb;
 begin
@@ -26,17 +29,29 @@ begin
     return;
   end if;
   page_size := coalesce((p ->> 'limit')::integer, 50);
-  -- From an address on, along the index; the few rows of that address that were shown are passed over.
+  if p ? 'address' then
+    entries := array(
+      select s
+      from postroad.suppression_list as s
+      where s.address = any (array[lower(p ->> 'address'), p ->> 'address'])
+        and (place is null or (s.address, coalesce(s.channel, '~'), coalesce(s.tenant_id, 9223372036854775807)) > (place ->> 0, place ->> 1, (place ->> 2)::bigint))
+      order by s.address, s.channel, s.tenant_id
+      limit page_size
+    );
+  else                                           -- from an address on, along the index; the few rows of that address that were shown are passed over
+    entries := array(
+      select s
+      from postroad.suppression_list as s
+      where s.address >= coalesce(place ->> 0, '')
+        and (place is null or (s.address, coalesce(s.channel, '~'), coalesce(s.tenant_id, 9223372036854775807)) > (place ->> 0, place ->> 1, (place ->> 2)::bigint))
+      order by s.address, s.channel, s.tenant_id -- nulls last, as the index is
+      limit page_size
+    );
+  end if;
   select coalesce(jsonb_agg(to_jsonb(x)), '[]') into items
   from (
     select s.address, s.channel, s.tenant_id, s.reason, s.source, s.created_at, nullif(s.expires_at, 'infinity') as expires_at
-    from postroad.suppression_list as s
-    where s.address >= coalesce(place ->> 0, '')
-      and (place is null or (s.address, coalesce(s.channel, '~'), coalesce(s.tenant_id, 9223372036854775807))
-        > (place ->> 0, place ->> 1, (place ->> 2)::bigint))
-      and (not p ? 'address' or s.address = lower(p ->> 'address') or s.address = p ->> 'address')
-    order by s.address, s.channel, s.tenant_id   -- nulls last, as the index is
-    limit page_size
+    from unnest(entries) as s
   ) as x;
   status := 200;
   if jsonb_array_length(items) = page_size then

@@ -101,6 +101,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 set jit = off                   -- it would take longer than the claim
 set enable_seqscan = off        -- the statements are planned once a session, perhaps when the tables were small or never analysed
+set enable_bitmapscan = off        -- nor ever the rest of the queue for its first rows
 set enable_hashjoin = off
 set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan

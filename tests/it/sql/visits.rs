@@ -122,6 +122,57 @@ async fn a_day_that_is_thought_to_be_empty_is_not_read_through_for_each_message(
     Ok(())
 }
 
+/// Vacuumed while it held nothing (and while workers who ask for more kept its pages from being cut off), a queue is thought to be empty by those who
+/// plan anew. Who takes a few of what comes next must not read, and sort, all of it for them.
+#[tokio::test]
+async fn a_queue_that_is_thought_to_be_empty_is_read_no_further_than_what_is_taken()
+-> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.register(1).await?;
+    let due = "insert into postroad.scheduled (message_id, due_at, priority)
+        select gen_random_uuid(), now() - interval '1 hour' + n * interval '1 ms', 4 from generate_series(1, 20000) as n";
+    fill(&db.client, 20_000).await?;
+    db.client.batch_execute(due).await?;
+    db.client.batch_execute("analyze").await?;
+    drain(&db.client, 20_000, 20_000).await?;
+    db.client
+        .batch_execute("delete from postroad.scheduled")
+        .await?;
+    db.client
+        .batch_execute("vacuum (truncate off) postroad.message_queue_p4, postroad.scheduled")
+        .await?;
+    fill(&db.client, 20_000).await?;
+    db.client.batch_execute(due).await?;
+    let read = "select sum(i.idx_tup_read) from pg_stat_user_indexes as i where i.relname in ('message_queue_p4', 'scheduled')";
+    let depth = "select count(*) from postroad.queue_depth(4::smallint)"; // counts to 10,000, which it may read twice
+    for (call, most) in [
+        (&*claim_query(&Uuid::now_v7().to_string(), 1, 4, 50), 150.0),
+        (
+            "select postroad.advance_floors(n.candidates, n.enqueuers) from postroad.note_enqueuers() as n",
+            150.0,
+        ),
+        (depth, 15_000.0),
+        (
+            "select promoted from postroad.promote_due(4::smallint, '-infinity', 50)",
+            150.0,
+        ),
+    ] {
+        let session = db.connect().await?;
+        visited(&db.client).await?;
+        let before: f64 = db.client.row(read).await?.parse()?;
+        session.rows(call).await?;
+        visited(&session).await?;
+        visited(&db.client).await?;
+        let after: f64 = db.client.row(read).await?.parse()?;
+        assert!(
+            after - before <= most,
+            "{} entries by {call}",
+            after - before
+        );
+    }
+    Ok(())
+}
+
 /// A service keeps its session, and with it what was planned on the first day, when there was nothing to look through.
 #[tokio::test]
 async fn a_session_of_the_first_day_still_looks_things_up_when_there_are_many() -> anyhow::Result<()>
