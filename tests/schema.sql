@@ -243,6 +243,7 @@ COMMENT ON COLUMN postroad.delivery_events.is_tallied IS 'Whether it is counted 
 CREATE FUNCTION postroad.addressee_of(event postroad.delivery_events, channel text, recipient text, options jsonb, content_id uuid) RETURNS text
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $_$
 declare
   named constant text := regexp_replace(event.detail ->> 'recipient', '^.*<([^<>]*)>\s*$', '\1');
@@ -358,6 +359,7 @@ maintainer logs them once a minute.';
 CREATE FUNCTION postroad.answer_wishes(message_ids uuid[], event_ids bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   perform postroad.enqueue('sms', x.number, body => x.body, tenant_id => x.tenant_id,
@@ -581,6 +583,7 @@ CREATE FUNCTION postroad.bounded_scheduled(priority smallint, is_parked boolean)
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   if is_parked then
@@ -632,6 +635,7 @@ CREATE FUNCTION postroad.cancel(message_id uuid) RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $$
 begin
   -- A claim deletes the same row: exactly one of the two gets it. A row that a claim has locked is waited for, and gone then.
@@ -1528,6 +1532,8 @@ CREATE FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_ty
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   held uuid[];
@@ -1596,12 +1602,10 @@ begin
         and r.event_type <> 'deferred'
     ), from_queue as (
       delete from postroad.message_queue as q
-      using withdrawn as w
-      where q.message_id = w.message_id
+      where q.message_id = any (array(select w.message_id from withdrawn as w))
     )
     delete from postroad.scheduled as s
-    using withdrawn as w
-    where s.message_id = w.message_id;
+    where s.message_id = any (array(select w.message_id from withdrawn as w));
   end if;
 
   if 'bounced' = any (event_types) then          -- the recipient's own fault, which few are
@@ -1636,6 +1640,7 @@ CREATE FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, er
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   succeeded constant boolean := error is null;
@@ -1695,6 +1700,7 @@ CREATE FUNCTION postroad.convert(message_id uuid, detail jsonb DEFAULT NULL::jso
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $$
 begin
   if jsonb_typeof(detail) <> 'object' then
@@ -1736,6 +1742,7 @@ CREATE FUNCTION postroad.count_events(max_count integer DEFAULT 200000) RETURNS 
     SET jit TO 'off'
     SET max_parallel_workers_per_gather TO '0'
     SET enable_seqscan TO 'off'
+    SET enable_sort TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
@@ -2227,6 +2234,7 @@ CREATE FUNCTION postroad.enqueue(channel text, recipient text, subject text DEFA
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $_$
 declare
   p smallint;
@@ -2975,6 +2983,7 @@ CREATE FUNCTION postroad.explain(message_id uuid) RETURNS TABLE(gate text, verdi
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
     AS $_$
 declare
   m postroad.messages;
@@ -3151,6 +3160,7 @@ CREATE FUNCTION postroad.fetch_contents(content_ids uuid[]) RETURNS TABLE(conten
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -3374,6 +3384,7 @@ waits no longer than it was to. Messages wait on for the time that enqueue was g
 CREATE FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[] DEFAULT NULL::uuid[]) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   now constant timestamptz := clock_timestamp();
@@ -3625,6 +3636,7 @@ CREATE FUNCTION postroad.hand_back(lease_ids uuid[], message_ids uuid[]) RETURNS
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   lease postroad.leases;
@@ -4873,6 +4885,7 @@ CREATE FUNCTION postroad.http_suppressions(call jsonb, OUT status smallint, OUT 
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   p constant jsonb := call -> 'parameters';
@@ -6480,6 +6493,7 @@ CREATE FUNCTION postroad.place_of(message_id uuid, in_flight uuid[] DEFAULT NULL
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $$
 begin
   select 'queued', q.seq, q.attempt into place, seq, attempt
@@ -6522,6 +6536,7 @@ who asks about many, in one snapshot: in_flight_of them; else each call reads al
 CREATE FUNCTION postroad.place_reports(gateway text, events jsonb) RETURNS jsonb
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   placed jsonb;
@@ -6917,7 +6932,7 @@ Each new or changed entry is a system event suppression_added, unless is_told is
 --
 
 CREATE FUNCTION postroad.queue_depth(priority smallint) RETURNS TABLE(ready bigint, oldest_at timestamp with time zone)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
@@ -7604,6 +7619,7 @@ CREATE FUNCTION postroad.release(lease_id uuid, delay interval DEFAULT '00:00:00
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   lease postroad.leases;
@@ -7952,6 +7968,7 @@ CREATE FUNCTION postroad.rescue(worker_id bigint, heartbeat_at timestamp with ti
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   lease record;
@@ -8000,6 +8017,7 @@ Returns how many messages the leases had; 0, and nothing is done, when the worke
 CREATE FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) RETURNS integer
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   lease postroad.leases;
@@ -8134,6 +8152,7 @@ CREATE FUNCTION postroad.resume(scope text, key text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   resumed bigint;
@@ -8204,6 +8223,7 @@ CREATE FUNCTION postroad.retry_failed(since timestamp with time zone DEFAULT (cl
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   retried integer := 0;
@@ -8774,6 +8794,7 @@ CREATE FUNCTION postroad.status_of(message_id uuid, in_flight uuid[], OUT id uui
     LANGUAGE plpgsql STABLE ROWS 1
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $$
 declare
   message postroad.messages;
@@ -8992,6 +9013,7 @@ CREATE FUNCTION postroad.suppress(channel text, address text, reason text DEFAUL
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   key text;
@@ -9033,6 +9055,7 @@ does not know) and PR002 (unknown channel).';
 CREATE FUNCTION postroad.suppressed_by(channel text, recipient text, tenant_id bigint) RETURNS text
     LANGUAGE plpgsql STABLE
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return (
@@ -9179,6 +9202,7 @@ CREATE FUNCTION postroad.suppression_of(channel text, recipient text, tenant_id 
     LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -9255,6 +9279,7 @@ CREATE FUNCTION postroad.take_webhooks(gateways text[], min_age interval) RETURN
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   taken record;
@@ -9341,6 +9366,7 @@ CREATE FUNCTION postroad.timeline(message_id uuid) RETURNS TABLE(occurred_at tim
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
     AS $$
 begin
   return query
@@ -9447,6 +9473,7 @@ CREATE FUNCTION postroad.unregister_worker(worker_id bigint) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 begin
   delete from postroad.worker_sessions as w
@@ -9521,6 +9548,7 @@ CREATE FUNCTION postroad.unsuppress(channel text, address text, tenant_id bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   key constant text := postroad.suppression_address(channel, address);
@@ -9553,6 +9581,7 @@ COMMENT ON FUNCTION postroad.unsuppress(channel text, address text, tenant_id bi
 CREATE FUNCTION postroad.use_idempotency_key(tenant_id bigint, key text, new_id uuid, call jsonb, OUT message_id uuid, OUT verdict text, OUT reason text) RETURNS record
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
+    SET jit TO 'off'
     AS $$
 declare
   fingerprint bytea := sha256(convert_to(call::text, 'UTF8'));
@@ -11192,25 +11221,6 @@ CREATE SEQUENCE postroad.queue_seq_p4
 COMMENT ON SEQUENCE postroad.queue_seq_p4 IS 'The order of claims.';
 
 --
--- Name: scheduled; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.scheduled (
-    message_id uuid NOT NULL,
-    due_at timestamp with time zone NOT NULL,
-    pause_id bigint,
-    priority smallint NOT NULL,
-    attempt smallint DEFAULT 0 NOT NULL,
-    rescues smallint DEFAULT 0 NOT NULL
-);
-
---
--- Name: TABLE scheduled; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.scheduled IS 'Messages that wait for their time: scheduled, between two attempts, or parked by a pause (due at infinity).';
-
---
 -- Name: queue_stats; Type: VIEW; Schema: postroad; Owner: -
 --
 
@@ -11220,12 +11230,8 @@ CREATE VIEW postroad.queue_stats AS
     d.oldest_at,
     (clock_timestamp() - d.oldest_at) AS oldest_age,
     ((clock_timestamp() - d.oldest_at) > postroad.overdue_after((p.p)::smallint)) AS overdue,
-    ( SELECT count(*) AS count
-           FROM postroad.scheduled s
-          WHERE ((s.priority = p.p) AND (s.due_at < 'infinity'::timestamp with time zone))) AS scheduled,
-    ( SELECT count(*) AS count
-           FROM postroad.scheduled s
-          WHERE ((s.priority = p.p) AND (s.due_at = 'infinity'::timestamp with time zone))) AS parked,
+    postroad.bounded_scheduled((p.p)::smallint, false) AS scheduled,
+    postroad.bounded_scheduled((p.p)::smallint, true) AS parked,
     ( SELECT COALESCE(sum(cardinality(l.message_ids)), (0)::bigint) AS "coalesce"
            FROM postroad.leases l
           WHERE (l.priority = p.p)) AS processing,
@@ -11239,8 +11245,8 @@ CREATE VIEW postroad.queue_stats AS
 -- Name: VIEW queue_stats; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON VIEW postroad.queue_stats IS 'One row a priority: messages ready to be sent (exact below 10,000), the oldest of them and whether it is overdue, scheduled ones (retries too), ones parked by a pause,
-ones in leases, and why the priority is paused.';
+COMMENT ON VIEW postroad.queue_stats IS 'One row a priority: messages ready to be sent (exact below 10,000), the oldest of them and whether it is overdue, scheduled ones (retries too) and ones parked by a
+pause (each counted up to 10,000), ones in leases, and why the priority is paused.';
 
 --
 -- Name: rate_limits; Type: TABLE; Schema: postroad; Owner: -
@@ -11263,6 +11269,25 @@ CREATE TABLE postroad.rate_limits (
 --
 
 COMMENT ON TABLE postroad.rate_limits IS 'How much may go out a second, minute, hour and day; null means no limit.';
+
+--
+-- Name: scheduled; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.scheduled (
+    message_id uuid NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    pause_id bigint,
+    priority smallint NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    rescues smallint DEFAULT 0 NOT NULL
+);
+
+--
+-- Name: TABLE scheduled; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.scheduled IS 'Messages that wait for their time: scheduled, between two attempts, or parked by a pause (due at infinity).';
 
 --
 -- Name: sms_prices; Type: TABLE; Schema: postroad; Owner: -
@@ -14831,13 +14856,6 @@ GRANT ALL ON SEQUENCE postroad.queue_seq_p4 TO postroad_functions;
 GRANT SELECT,USAGE ON SEQUENCE postroad.queue_seq_p4 TO postroad_bound_functions;
 
 --
--- Name: TABLE scheduled; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.scheduled TO postroad_functions;
-GRANT SELECT,DELETE ON TABLE postroad.scheduled TO postroad_bound_functions;
-
---
 -- Name: TABLE queue_stats; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -14851,6 +14869,13 @@ GRANT SELECT ON TABLE postroad.queue_stats TO postroad_bound_functions;
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.rate_limits TO postroad_functions;
+
+--
+-- Name: TABLE scheduled; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.scheduled TO postroad_functions;
+GRANT SELECT,DELETE ON TABLE postroad.scheduled TO postroad_bound_functions;
 
 --
 -- Name: TABLE sms_prices; Type: ACL; Schema: postroad; Owner: -

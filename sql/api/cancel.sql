@@ -5,6 +5,7 @@ security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 begin
   -- A claim deletes the same row: exactly one of the two gets it. A row that a claim has locked is waited for, and gone then.

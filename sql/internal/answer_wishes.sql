@@ -3,6 +3,7 @@ returns void
 language plpgsql
 volatile
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   perform postroad.enqueue('sms', x.number, body => x.body, tenant_id => x.tenant_id,

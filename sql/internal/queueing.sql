@@ -101,6 +101,7 @@ returns text
 language plpgsql                                 -- its plan stays cached: as a function in SQL it would be planned at each call
 stable
 set enable_seqscan = off
+set jit = off
 as $$
 begin
   return (

@@ -55,6 +55,7 @@ returns jsonb
 language plpgsql
 volatile
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   placed jsonb;

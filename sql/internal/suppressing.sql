@@ -90,6 +90,7 @@ returns text
 language plpgsql
 stable
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   named constant text := regexp_replace(event.detail ->> 'recipient', '^.*<([^<>]*)>\s*$', '\1');
@@ -135,6 +136,7 @@ returns void
 language plpgsql
 volatile
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   now constant timestamptz := clock_timestamp();

@@ -10,6 +10,7 @@ create or replace function postroad.use_idempotency_key(
 language plpgsql
 volatile
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   fingerprint bytea := sha256(convert_to(call::text, 'UTF8'));

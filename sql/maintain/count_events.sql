@@ -7,6 +7,7 @@ set work_mem = '64MB'
 set jit = off
 set max_parallel_workers_per_gather = 0
 set enable_seqscan = off
+set enable_sort = off            -- groups are few
 set plan_cache_mode = force_generic_plan
 as $$
 declare

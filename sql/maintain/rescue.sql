@@ -56,6 +56,7 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   lease record;
@@ -105,6 +106,7 @@ returns integer
 language plpgsql
 volatile
 set enable_seqscan = off
+set jit = off
 as $$
 declare
   lease postroad.leases;

@@ -2,6 +2,7 @@ create or replace function postroad.queue_depth(priority smallint)
 returns table (ready bigint, oldest_at timestamptz)
 language plpgsql
 stable
+rows 1
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
@@ -58,14 +59,14 @@ select 'P' || p as priority,
   d.oldest_at,
   clock_timestamp() - d.oldest_at as oldest_age,
   clock_timestamp() - d.oldest_at > postroad.overdue_after(p::smallint) as overdue,
-  (select count(*) from postroad.scheduled as s where s.priority = p and s.due_at < 'infinity') as scheduled,
-  (select count(*) from postroad.scheduled as s where s.priority = p and s.due_at = 'infinity') as parked,
+  postroad.bounded_scheduled(p::smallint, false) as scheduled,
+  postroad.bounded_scheduled(p::smallint, true) as parked,
   (select coalesce(sum(cardinality(l.message_ids)), 0) from postroad.leases as l where l.priority = p) as processing,
   (select x.reason from postroad.pauses as x where x.scope = 'priority' and x.key = 'P' || p) as paused
 from generate_series(0, 4) as p, postroad.queue_depth(p::smallint) as d;
 comment on view postroad.queue_stats is
-$$One row a priority: messages ready to be sent (exact below 10,000), the oldest of them and whether it is overdue, scheduled ones (retries too), ones parked by a pause,
-ones in leases, and why the priority is paused.$$;
+$$One row a priority: messages ready to be sent (exact below 10,000), the oldest of them and whether it is overdue, scheduled ones (retries too) and ones parked by a
+pause (each counted up to 10,000), ones in leases, and why the priority is paused.$$;
 
 create or replace view postroad.in_flight as
 select l.lease_id, 'P' || l.priority as priority, l.worker_id, w.host, w.pid, l.leased_at, clock_timestamp() - l.leased_at as age,

@@ -7,6 +7,7 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off                         -- a plan that was made when the tables were empty stays
+set jit = off
 as $$
 declare
   taken record;

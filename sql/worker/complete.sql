@@ -18,6 +18,8 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_nestloop = off        -- arrays are planned for as ten elements: a flush of 2,000 outcomes, each compared with each, took a second
+set jit = off
 as $$
 declare
   held uuid[];
@@ -86,12 +88,10 @@ begin
         and r.event_type <> 'deferred'
     ), from_queue as (
       delete from postroad.message_queue as q
-      using withdrawn as w
-      where q.message_id = w.message_id
+      where q.message_id = any (array(select w.message_id from withdrawn as w))
     )
     delete from postroad.scheduled as s
-    using withdrawn as w
-    where s.message_id = w.message_id;
+    where s.message_id = any (array(select w.message_id from withdrawn as w));
   end if;
 
   if 'bounced' = any (event_types) then          -- the recipient's own fault, which few are

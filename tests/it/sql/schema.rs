@@ -220,6 +220,17 @@ async fn functions_that_look_up_in_tables_that_grow_never_plan_to_search_them() 
     Ok(())
 }
 
+/// What may plan no sequential scan and yet has no other way is priced so high that it would be compiled, for a tenth of a second and more, before it reads a row.
+#[tokio::test]
+async fn functions_that_never_plan_a_sequential_scan_are_never_compiled() -> anyhow::Result<()> {
+    let query = "select p.proname from pg_proc as p
+         where p.pronamespace = 'postroad'::regnamespace
+           and 'enable_seqscan=off' = any (p.proconfig) and not 'jit=off' = any (p.proconfig) order by 1";
+    let db = TestDb::new().await?;
+    assert_eq!(db.client.rows(query).await?, [""; 0], "set jit = off");
+    Ok(())
+}
+
 /// A table that empties again and again is often thought to hold nothing: what then takes a few of it in order must not read all of it first.
 #[tokio::test]
 async fn functions_that_take_the_first_of_what_waits_never_plan_to_read_all_of_it()
