@@ -8223,6 +8223,8 @@ CREATE FUNCTION postroad.retry_failed(since timestamp with time zone DEFAULT (cl
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_sort TO 'off'
     SET jit TO 'off'
     AS $$
 declare
@@ -8241,7 +8243,7 @@ begin
   loop
     exit when retried >= max_count;
     -- Not what was retried and sent since, or cancelled.
-    if (select s.status from postroad.status(failed) as s) = 'failed' and postroad.retry_one(failed) is not null then
+    if postroad.retry_one(failed, '{failed}') is not null then
       retried := retried + 1;
     end if;
   end loop;
@@ -8260,10 +8262,10 @@ $$;
 COMMENT ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) IS 'Queues again what failed since a time (default: the last day) and still is failed, the oldest first, at most max_count (default 10,000), of one channel, gateway or reason if given. Returns how many.';
 
 --
--- Name: retry_one(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: retry_one(uuid, text[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.retry_one(message_id uuid) RETURNS text
+CREATE FUNCTION postroad.retry_one(message_id uuid, statuses text[] DEFAULT '{failed,bounced,expired,cancelled,suppressed,unknown}'::text[]) RETURNS text
     LANGUAGE plpgsql
     AS $$
 declare
@@ -8271,7 +8273,7 @@ declare
 begin
   perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
   select s.status, s.priority into known from postroad.status(message_id) as s;
-  if not found or known.status not in ('failed', 'bounced', 'expired', 'cancelled', 'suppressed', 'unknown') then
+  if not found or known.status <> all (statuses) then
     return null;
   end if;
   if not postroad.requeue(message_id, right(known.priority, 1)::smallint, 0::smallint) then
@@ -8283,10 +8285,10 @@ end;
 $$;
 
 --
--- Name: FUNCTION retry_one(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION retry_one(message_id uuid, statuses text[]); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.retry_one(message_id uuid) IS 'What retry does, without a note of who did it. Returns the status before, or null.';
+COMMENT ON FUNCTION postroad.retry_one(message_id uuid, statuses text[]) IS 'What retry does with a message of these statuses, without a note of who did it. Returns the status before, or null.';
 
 --
 -- Name: revoke_api_key(bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -14138,11 +14140,11 @@ GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, chan
 GRANT ALL ON FUNCTION postroad.retry_failed(since timestamp with time zone, channel text, gateway text, reason text, max_count integer) TO postroad_functions;
 
 --
--- Name: FUNCTION retry_one(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION retry_one(message_id uuid, statuses text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.retry_one(message_id uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.retry_one(message_id uuid) TO postroad_bound_functions;
+REVOKE ALL ON FUNCTION postroad.retry_one(message_id uuid, statuses text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.retry_one(message_id uuid, statuses text[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION revoke_api_key(key_id bigint); Type: ACL; Schema: postroad; Owner: -

@@ -1,4 +1,7 @@
-create or replace function postroad.retry_one(message_id uuid)
+create or replace function postroad.retry_one(
+  message_id uuid,
+  statuses   text[] default '{failed,bounced,expired,cancelled,suppressed,unknown}'
+)
 returns text
 language plpgsql
 volatile
@@ -8,7 +11,7 @@ declare
 begin
   perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
   select s.status, s.priority into known from postroad.status(message_id) as s;
-  if not found or known.status not in ('failed', 'bounced', 'expired', 'cancelled', 'suppressed', 'unknown') then
+  if not found or known.status <> all (statuses) then
     return null;
   end if;
   if not postroad.requeue(message_id, right(known.priority, 1)::smallint, 0::smallint) then
@@ -19,7 +22,7 @@ begin
 end;
 $$;
 
-comment on function postroad.retry_one is 'What retry does, without a note of who did it. Returns the status before, or null.';
+comment on function postroad.retry_one is 'What retry does with a message of these statuses, without a note of who did it. Returns the status before, or null.';
 
 create or replace function postroad.retry(message_id uuid)
 returns boolean
@@ -57,6 +60,8 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off            -- along the index of what failed, no further than max_count asks for
 set jit = off
 as $$
 declare
@@ -75,7 +80,7 @@ begin
   loop
     exit when retried >= max_count;
     -- Not what was retried and sent since, or cancelled.
-    if (select s.status from postroad.status(failed) as s) = 'failed' and postroad.retry_one(failed) is not null then
+    if postroad.retry_one(failed, '{failed}') is not null then
       retried := retried + 1;
     end if;
   end loop;
