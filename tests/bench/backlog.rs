@@ -39,9 +39,9 @@ impl Bench {
     }
 }
 
-/// Enough for the probes at some 100,000 a second, and for a while before and after them.
+/// Enough for the probes at some 120,000 a second, and for a while before and after them.
 fn backlog(bench: &Bench) -> usize {
-    bench.options.size(3_000_000, 200_000)
+    bench.options.size(4_000_000, 200_000)
 }
 
 async fn pass(bench: &Bench) -> anyhow::Result<Pass> {
