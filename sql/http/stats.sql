@@ -80,8 +80,8 @@ select postroad.put_route('GET', '/messages/stats/queue', 'http_queue_stats', '{
       "oldest_at": {"type": ["string", "null"], "format": "date-time"},
       "oldest_age_seconds": {"type": ["number", "null"]},
       "overdue": {"type": "boolean"},
-      "scheduled": {"type": "integer"},
-      "parked": {"type": "integer"},
+      "scheduled": {"type": "integer", "description": "Counted up to 10,000, which stands for that many or more."},
+      "parked": {"type": "integer", "description": "Counted as scheduled."},
       "processing": {"type": "integer"},
       "paused": {"type": ["string", "null"], "description": "Why it is paused."}
     }}}}}');
