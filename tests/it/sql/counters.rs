@@ -185,6 +185,44 @@ async fn two_who_count_at_once_count_each_event_once() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A transaction that is open for long ends behind hundreds of others: its number lies far before the interval in which it can be seen.
+#[tokio::test]
+async fn what_a_long_transaction_wrote_is_counted_when_it_ends() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let long = db.connect().await?;
+    long.batch_execute("begin").await?;
+    long.rows("select status from postroad.enqueue('email', 'a@x.org', body => 'x')")
+        .await?;
+    db.client
+        .batch_execute(
+            "do $$ begin for n in 1..300 loop perform txid_current(); commit; end loop; end $$",
+        )
+        .await?;
+    db.enqueue_to("b@x.org", "").await?;
+    assert_eq!(db.client.row("select postroad.count_events()").await?, "1");
+    long.batch_execute("commit").await?;
+    assert_eq!(db.client.row("select postroad.count_events()").await?, "1");
+    assert_eq!(db.client.rows(AUDIT).await?, Vec::<String>::new());
+    Ok(())
+}
+
+/// Counters of before tallies may have stopped within a large transaction.
+#[tokio::test]
+async fn a_transaction_that_was_counted_in_part_is_counted_to_its_end() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let bulk = "select queued from postroad.enqueue_bulk('email', '[\"a@x.org\", \"b@x.org\", \"c@x.org\"]', body => 'x')";
+    assert_eq!(db.client.row(bulk).await?, "3");
+    db.client
+        .batch_execute(
+            "update postroad.consumers as c set upto = txid_current_snapshot(), upto_at = now(), at_xid = m.xid, at_key = m.message_id
+             from (select xid, message_id from postroad.messages order by message_id limit 1) as m where c.consumer = '_counters'",
+        )
+        .await?;
+    assert_eq!(db.client.row("select postroad.count_events()").await?, "2");
+    assert_eq!(db.client.row("select postroad.count_events()").await?, "0");
+    Ok(())
+}
+
 /// After a restore into another server transactions have lower numbers: to wait for the old ones would be to stop.
 #[tokio::test]
 async fn counting_goes_on_after_a_restore_into_another_server() -> anyhow::Result<()> {
