@@ -98,6 +98,15 @@ async fn a_late_completion_of_a_rescued_lease_is_recorded_and_withdraws_the_copy
     db.complete(&Outcome::new(&lease, &id, "sent")).await?;
     assert_eq!(db.client.row(WAITING).await?, "0|0|0");
     assert_eq!(db.status(&id).await?, "sent");
+
+    // Given back for later: the copy waits for its time.
+    let id = db.enqueue_to("b@x.org", "").await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    let release = format!("select postroad.release('{lease}', '1 hour')");
+    assert_eq!(db.client.row(&release).await?, "1");
+    db.complete(&Outcome::new(&lease, &id, "sent")).await?;
+    assert_eq!(db.client.row(WAITING).await?, "0|0|0");
+    assert_eq!(db.status(&id).await?, "sent");
     Ok(())
 }
 
