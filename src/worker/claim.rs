@@ -101,6 +101,7 @@ impl Claimer {
         let (mut contents, mut more_contents) = (Contents::default(), Contents::default());
         let mut is_deep = false;
         let mut empty_looks = 0;
+        let mut is_woken = false;
         let mut failures = 0;
         let mut gate_at: Option<Instant> = None;
         while let Some(live) = self.ready(&mut keys, &shutdown).await {
@@ -145,14 +146,19 @@ impl Claimer {
                 self.session
                     .set_p0_busy(matches!(claimed, Ok(count) if count >= wanted));
             }
+            let was_woken = std::mem::take(&mut is_woken);
             match claimed {
+                // What it was woken for is taken already: by its own look just before, or by another node. To linger for
+                // more would leave the next message without a notification.
+                Ok(0) if was_woken => empty_looks = LINGER.len(),
                 Ok(0) if lingers => {
                     self.pause(LINGER[empty_looks], &shutdown).await;
                     empty_looks += 1;
                 }
                 Ok(0) => {
                     let late = LATE.get(empty_looks - LINGER.len()).copied();
-                    if self.sleep(&mut keys, late, &shutdown).await {
+                    is_woken = self.sleep(&mut keys, late, &shutdown).await;
+                    if is_woken {
                         empty_looks = 0;
                     } else if late.is_some() {
                         empty_looks += 1;

@@ -108,6 +108,59 @@ async fn a_commit_that_comes_when_a_pool_has_just_fallen_asleep_does_not_wait_fo
     Ok(())
 }
 
+/// Notes at each claim which keys of P4 are held (14 awake, 24 asleep).
+const NOTE_LOOKS: &str = "
+    create table public.looks (n serial, keys text);
+    create schema aside;
+    do $$
+    begin
+      execute (select format('alter function %s set schema aside', 'postroad.claim'::regproc));
+      execute (
+        select format(
+          'create function postroad.claim(%s) returns %s language plpgsql volatile as $body$
+           begin
+             if priority = 4 then
+               insert into public.looks (keys)
+               select string_agg(l.objid::text, '','') from pg_locks as l
+               where l.locktype = ''advisory'' and l.classid = 1886351220 and l.objid in (14, 24) and l.objsubid = 2 and l.granted
+                 and l.database = (select d.oid from pg_database as d where d.datname = current_database());
+             end if;
+             return query select * from aside.claim(priority, lease_id, worker_id, max_count, max_kb);
+           end $body$',
+          pg_get_function_arguments(p.oid), pg_get_function_result(p.oid)
+        )
+        from pg_proc as p
+        where p.oid = 'aside.claim'::regproc
+      );
+    end $$";
+
+/// A pool may find a message by itself before it hears of it. What it hears then must not keep it awake: the next message would notify nobody, and wait.
+#[tokio::test]
+async fn a_wake_up_for_what_is_taken_already_does_not_keep_a_pool_awake() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    site.db.client.batch_execute(NOTE_LOOKS).await?;
+    let _worker = site.worker("worker", &format!("{RARE}{}", site.record.stub("stub", "")))?;
+    site.asleep(4).await?;
+    site.db.enqueue(1, "").await?;
+    site.record.wait_for(1).await?;
+    // It lingers after a message, and sleeps when it has found nothing for a while.
+    site.db
+        .wait_until("exists (select from public.looks as l where l.keys = '14')")
+        .await?;
+    let asleep = "(select l.keys from public.looks as l order by l.n desc limit 1) = '24'";
+    site.db.wait_until(asleep).await?;
+    let before: i32 = site.db.value("select max(n) from public.looks").await?;
+    site.db.client.batch_execute("notify postroad_p4").await?;
+    let since = format!("from public.looks as l where l.n > {before}");
+    site.db
+        .wait_until(&format!("count(*) >= 5 {since}"))
+        .await?;
+    let others = format!("select count(*) {since} and l.keys is distinct from '24'");
+    let others: i64 = site.db.value(&others).await?;
+    assert!(others <= 1, "{others} looks awake after it was woken");
+    Ok(())
+}
+
 /// Who prepares transactions cannot notify, and says so: the poll finds what they enqueue.
 #[tokio::test]
 async fn with_notify_off_nobody_is_notified_and_the_poll_finds_the_message() -> anyhow::Result<()> {
