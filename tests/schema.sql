@@ -2315,15 +2315,14 @@ begin
       else nextval('postroad.queue_seq_p4')
     end,
     message_id, p,
-    least((coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0)
-      + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)) / 1024, 32767));
+    least(pg_column_size((body, html, data, options)) / 1024, 32767));
   status := 'queued';
 
   -- As postroad.wake, without the call.
-  if current_setting('postroad.notify', true) = 'off'
-    or pg_try_advisory_lock_shared(1886351220, 20 + p) and pg_advisory_unlock_shared(1886351220, 20 + p) then
+  if pg_try_advisory_lock_shared(1886351220, 20 + p) and pg_advisory_unlock_shared(1886351220, 20 + p) then
     return;                                      -- nobody sleeps
-  elsif pg_try_advisory_lock_shared(1886351220, 10 + p) and pg_advisory_unlock_shared(1886351220, 10 + p) then
+  elsif current_setting('postroad.notify', true) is distinct from 'off'
+    and pg_try_advisory_lock_shared(1886351220, 10 + p) and pg_advisory_unlock_shared(1886351220, 10 + p) then
     perform pg_notify('postroad_p' || p, '');    -- somebody sleeps, and nobody is awake
   end if;
 end;
