@@ -1,7 +1,10 @@
 //! Partitions: a day is made and dropped without stopping anyone, and without losing what still waits.
 
-use crate::support::db::TestDb;
+use postroad::db::Database;
+
+use crate::support::db::{PrivateServer, TestDb};
 use crate::support::sql::{Outcome, Sql as _};
+use crate::support::wait::until;
 
 /// Takes today's partitions away, as if nobody had made them.
 const NO_TODAY: &str = "do $$ declare t text; begin for t in select c.oid::regclass from pg_class as c \
@@ -137,6 +140,37 @@ async fn past_days_that_landed_aside_are_made_and_dropped_in_their_turn() -> any
         "0",
         "late events stay where they are"
     );
+    Ok(())
+}
+
+/// Events are read by the transactions that wrote them, which lie together as long as rows go to the end. Autovacuum would offer small ones the room that
+/// large ones left on each page of the day.
+#[tokio::test]
+async fn small_messages_do_not_fill_up_the_pages_of_large_ones() -> anyhow::Result<()> {
+    let server = PrivateServer::start().await?;
+    let client = Database::new(&server.url, "test")?.connect().await?;
+    client
+        .batch_execute("alter system set autovacuum_naptime = '1s'")
+        .await?;
+    client.row("select pg_reload_conf()").await?;
+    let added = |count: u32, body: u32| {
+        format!(
+            "insert into postroad.messages (message_id, priority, channel, message_type, recipient, body) \
+             select postroad.uuid_v7(), 4, 'email', 'alert', 'a@x.org', repeat('x', {body}) from generate_series(1, {count})"
+        )
+    };
+    client.batch_execute(&added(40_000, 1700)).await?; // four a page
+    // Whoever comes to analyze a table vacuums it first, if it should be.
+    let analyzed = "select count(*) from pg_stat_user_tables where relname ~ '^messages_[0-9]{8}$' and last_autoanalyze is not null";
+    until("it is analyzed", async || {
+        Ok(client.row(analyzed).await? == "1")
+    })
+    .await?;
+    let other = Database::new(&server.url, "test")?.connect().await?;
+    other.batch_execute(&added(1000, 100)).await?;
+    // A page of the map of free space is of 4,069 pages, and within the last of those a writer looks for room itself.
+    let placed = "select count(*) from postroad.messages as m where length(m.body) = 100 and (m.ctid::text::point)[0] < 10000 - 4069";
+    assert_eq!(client.row(placed).await?, "0");
     Ok(())
 }
 
