@@ -1363,10 +1363,10 @@ none (email, sms, voice).
 Raises PR010 when worker_id is not registered. On any error the caller calls release(lease_id): the claim may have been committed.';
 
 --
--- Name: claim_webhooks(integer, bigint[], interval); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: claim_webhooks(integer, bigint[], interval, bigint[], timestamp with time zone[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval DEFAULT '00:01:00'::interval) RETURNS TABLE(delivery_id bigint, endpoint_id bigint, url text, secrets text[], webhook_id text, payload text, attempts smallint)
+CREATE FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval DEFAULT '00:01:00'::interval, known bigint[] DEFAULT '{}'::bigint[], after timestamp with time zone[] DEFAULT '{}'::timestamp with time zone[]) RETURNS TABLE(delivery_id bigint, endpoint_id bigint, url text, secrets text[], webhook_id text, payload text, attempts smallint, reached timestamp with time zone)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
@@ -1377,12 +1377,13 @@ CREATE FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold in
 begin
   return query
   with due as materialized (
-    select d.delivery_id
+    select d.delivery_id, least(d.due_at, clock_timestamp() - interval '2 seconds') as reached
     from postroad.webhook_endpoints as e,
       lateral (
-        select o.delivery_id
+        select o.delivery_id, o.due_at
         from postroad.webhook_outbox as o
         where o.endpoint_id = e.endpoint_id
+          and o.due_at >= coalesce((select max(k.at) from unnest(known, after) as k (id, at) where k.id = e.endpoint_id), '-infinity')
           and o.due_at <= clock_timestamp()
         order by o.due_at, o.delivery_id
         -- One that fails gets one request at a time: it is asked, not stormed.
@@ -1394,8 +1395,7 @@ begin
   ), taken as (
     update postroad.webhook_outbox as o
     set due_at = clock_timestamp() + hold
-    from due as d
-    where o.delivery_id = d.delivery_id
+    where o.delivery_id = any (array(select d.delivery_id from due as d))      -- no join: of what is posted already there may be millions
     returning o.delivery_id, o.endpoint_id, o.webhook_id, o.payload, o.attempts
   )
   select t.delivery_id, t.endpoint_id, e.url,
@@ -1406,19 +1406,22 @@ begin
         and (s.valid_until is null or s.valid_until > clock_timestamp())
       order by s.valid_until desc nulls first
     ),
-    t.webhook_id, t.payload, t.attempts
+    t.webhook_id, t.payload, t.attempts, d.reached
   from taken as t
+  join due as d using (delivery_id)
   join postroad.webhook_endpoints as e using (endpoint_id)
   order by t.delivery_id;
 end;
 $$;
 
 --
--- Name: FUNCTION claim_webhooks(max_each integer, busy bigint[], hold interval); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION claim_webhooks(max_each integer, busy bigint[], hold interval, known bigint[], after timestamp with time zone[]); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval) IS 'Takes deliveries that are due, at most max_each of an endpoint less those that the caller has under way (busy: an endpoint id for each), of an endpoint that fails one. They are due
-again after hold: what a process that dies had taken is posted by another one.';
+COMMENT ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval, known bigint[], after timestamp with time zone[]) IS 'Takes deliveries that are due, at most max_each of an endpoint less those that the caller has under way (busy: an endpoint id for each), of an endpoint that fails one. They are due
+again after hold: what a process that dies had taken is posted by another one.
+Of the endpoints in known it looks from the times in after on, as of promote_due: dead versions before, which a held snapshot keeps, are passed once. reached is where to look from next time,
+two seconds ago at the latest, since due times are not committed in order; some come later still: start over without them now and then.';
 
 --
 -- Name: consumers; Type: TABLE; Schema: postroad; Owner: -
@@ -12992,11 +12995,11 @@ REVOKE ALL ON FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_i
 GRANT ALL ON FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigint, max_count integer, max_kb integer) TO postroad_worker;
 
 --
--- Name: FUNCTION claim_webhooks(max_each integer, busy bigint[], hold interval); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION claim_webhooks(max_each integer, busy bigint[], hold interval, known bigint[], after timestamp with time zone[]); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval) TO postroad_worker;
+REVOKE ALL ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval, known bigint[], after timestamp with time zone[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.claim_webhooks(max_each integer, busy bigint[], hold interval, known bigint[], after timestamp with time zone[]) TO postroad_worker;
 
 --
 -- Name: TABLE consumers; Type: ACL; Schema: postroad; Owner: -

@@ -77,7 +77,9 @@ grant execute on function postroad.dispatch_events to postroad_worker;
 create or replace function postroad.claim_webhooks(
   max_each integer,
   busy     bigint[],
-  hold     interval default '1 minute'
+  hold     interval default '1 minute',
+  known    bigint[] default '{}',
+  after    timestamptz[] default '{}'
 )
 returns table (
   delivery_id bigint,
@@ -86,7 +88,8 @@ returns table (
   secrets     text[],
   webhook_id  text,
   payload     text,
-  attempts    smallint
+  attempts    smallint,
+  reached     timestamptz
 )
 language plpgsql
 security definer
@@ -99,12 +102,13 @@ as $$
 begin
   return query
   with due as materialized (
-    select d.delivery_id
+    select d.delivery_id, least(d.due_at, clock_timestamp() - interval '2 seconds') as reached
     from postroad.webhook_endpoints as e,
       lateral (
-        select o.delivery_id
+        select o.delivery_id, o.due_at
         from postroad.webhook_outbox as o
         where o.endpoint_id = e.endpoint_id
+          and o.due_at >= coalesce((select max(k.at) from unnest(known, after) as k (id, at) where k.id = e.endpoint_id), '-infinity')
           and o.due_at <= clock_timestamp()
         order by o.due_at, o.delivery_id
         -- One that fails gets one request at a time: it is asked, not stormed.
@@ -116,8 +120,7 @@ begin
   ), taken as (
     update postroad.webhook_outbox as o
     set due_at = clock_timestamp() + hold
-    from due as d
-    where o.delivery_id = d.delivery_id
+    where o.delivery_id = any (array(select d.delivery_id from due as d))      -- no join: of what is posted already there may be millions
     returning o.delivery_id, o.endpoint_id, o.webhook_id, o.payload, o.attempts
   )
   select t.delivery_id, t.endpoint_id, e.url,
@@ -128,8 +131,9 @@ begin
         and (s.valid_until is null or s.valid_until > clock_timestamp())
       order by s.valid_until desc nulls first
     ),
-    t.webhook_id, t.payload, t.attempts
+    t.webhook_id, t.payload, t.attempts, d.reached
   from taken as t
+  join due as d using (delivery_id)
   join postroad.webhook_endpoints as e using (endpoint_id)
   order by t.delivery_id;
 end;
@@ -137,7 +141,9 @@ $$;
 
 comment on function postroad.claim_webhooks is
 $$Takes deliveries that are due, at most max_each of an endpoint less those that the caller has under way (busy: an endpoint id for each), of an endpoint that fails one. They are due
-again after hold: what a process that dies had taken is posted by another one.$$;
+again after hold: what a process that dies had taken is posted by another one.
+Of the endpoints in known it looks from the times in after on, as of promote_due: dead versions before, which a held snapshot keeps, are passed once. reached is where to look from next time,
+two seconds ago at the latest, since due times are not committed in order; some come later still: start over without them now and then.$$;
 
 revoke all on function postroad.claim_webhooks from public;
 grant execute on function postroad.claim_webhooks to postroad_worker;

@@ -1,6 +1,7 @@
 //! The functions by which events are counted, announced and posted.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
 use deadpool_postgres::Object;
 use tokio_postgres::Client;
@@ -88,9 +89,12 @@ pub struct Delivery {
     pub payload: String,
     /// Attempts made so far.
     pub attempts: i16,
+    /// From when on what is due next to its endpoint is looked for.
+    pub reached: SystemTime,
 }
 
 /// Takes deliveries that are due, at most `max_each` of an endpoint less its `busy` ones; they are due again after `hold`.
+/// Of the endpoints in `after` it looks from what their last one [`reached`](Delivery::reached).
 ///
 /// # Errors
 ///
@@ -100,15 +104,20 @@ pub async fn claim(
     max_each: i32,
     busy: &[i64],
     hold: Duration,
+    after: &BTreeMap<i64, SystemTime>,
 ) -> Result<Vec<Delivery>, DbError> {
     let statement = client
         .prepare_cached(
-            "select delivery_id, endpoint_id, url, secrets, webhook_id, payload, attempts \
-             from postroad.claim_webhooks($1, $2, make_interval(secs => $3))",
+            "select delivery_id, endpoint_id, url, secrets, webhook_id, payload, attempts, reached \
+             from postroad.claim_webhooks($1, $2, make_interval(secs => $3), $4, $5)",
         )
         .await?;
+    let (known, after): (Vec<i64>, Vec<SystemTime>) = after.iter().unzip();
     let rows = client
-        .query(&statement, &[&max_each, &busy, &hold.as_secs_f64()])
+        .query(
+            &statement,
+            &[&max_each, &busy, &hold.as_secs_f64(), &known, &after],
+        )
         .await?;
     rows.iter()
         .map(|row| {
@@ -121,6 +130,7 @@ pub async fn claim(
                 webhook_id: row.try_get(4)?,
                 payload: row.try_get(5)?,
                 attempts: row.try_get(6)?,
+                reached: row.try_get(7)?,
             })
         })
         .collect()

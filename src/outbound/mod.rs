@@ -14,7 +14,7 @@ mod post;
 mod settings;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use deadpool_postgres::Pool;
 use reqwest::Client;
@@ -32,6 +32,8 @@ use crate::gateway::{http, public};
 const EVERY: Duration = Duration::from_millis(200);
 /// So many events read at once are a backlog: more are read at once. Fewer are what came meanwhile, for the next look.
 const BACKLOG: i32 = 1000;
+/// How often it looks for deliveries from the first one on: of what was committed late, or was due before a clock was put back.
+const START_OVER: Duration = Duration::from_secs(10);
 /// A failure of the database is tried again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Requests at a time, of all endpoints.
@@ -96,6 +98,9 @@ impl Outbound {
         let mut requests = JoinSet::new();
         // Whose the requests under way are.
         let mut busy: BTreeMap<Id, i64> = BTreeMap::new();
+        // How far each endpoint's have been taken.
+        let mut reached: BTreeMap<i64, SystemTime> = BTreeMap::new();
+        let mut started_over = Instant::now();
         let mut delay = Duration::ZERO;
         loop {
             tokio::select! {
@@ -110,11 +115,17 @@ impl Outbound {
             if busy.len() >= MOST {
                 continue;
             }
+            if started_over.elapsed() > START_OVER {
+                reached.clear();
+                started_over = Instant::now();
+            }
             let of: Vec<i64> = busy.values().copied().collect();
-            match self.claim(&of).await {
+            match self.claim(&of, &reached).await {
                 Ok(taken) => {
                     for delivery in taken {
                         let (endpoint, this) = (delivery.endpoint_id, self.clone());
+                        let at = reached.entry(endpoint).or_insert(delivery.reached);
+                        *at = (*at).max(delivery.reached);
                         let request = requests.spawn(async move { this.deliver(delivery).await });
                         busy.insert(request.id(), endpoint);
                     }
@@ -132,10 +143,14 @@ impl Outbound {
         .await;
     }
 
-    async fn claim(&self, busy: &[i64]) -> Result<Vec<Delivery>, DbError> {
+    async fn claim(
+        &self,
+        busy: &[i64],
+        reached: &BTreeMap<i64, SystemTime>,
+    ) -> Result<Vec<Delivery>, DbError> {
         let hold = self.settings.timeout.0 + MARGIN;
         let client = self.db.get().await?;
-        events::claim(&client, self.settings.concurrency, busy, hold).await
+        events::claim(&client, self.settings.concurrency, busy, hold, reached).await
     }
 
     /// One request, and what came of it.

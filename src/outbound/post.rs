@@ -188,6 +188,7 @@ mod tests {
             webhook_id: "msg_p5jXN8AQM9LWM0D4loKWxJek".into(),
             payload: r#"{"test": 2432232314}"#.into(),
             attempts: 0,
+            reached: SystemTime::UNIX_EPOCH,
         };
         let at = UNIX_EPOCH + Duration::from_secs(1_614_265_330);
         let old = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"; // the vector of the standard's own libraries

@@ -207,3 +207,75 @@ async fn a_session_of_the_first_day_still_looks_things_up_when_there_are_many() 
     assert_eq!(after - before, 0.0, "rows that sequential scans read");
     Ok(())
 }
+
+/// An outbox of 4,000 deliveries that wait for an hour, a millisecond from each other, behind 20,000 that are posted.
+async fn outbox() -> anyhow::Result<TestDb> {
+    let db = TestDb::new().await?;
+    let filled = "select postroad.add_webhook_endpoint('https://a.example', '{system.*}');
+        insert into postroad.webhook_outbox (endpoint_id, webhook_id, event_type, payload, due_at, finished_at)
+        select 1, 'evt_' || n, 'system.test', '{}', case when n > 20000 then clock_timestamp() - interval '1 hour' + n * interval '1 ms' end,
+          case when n <= 20000 then clock_timestamp() end
+        from generate_series(1, 24000) as n";
+    db.client.batch_execute(filled).await?;
+    db.client
+        .batch_execute("vacuum analyze postroad.webhook_outbox")
+        .await?;
+    Ok(db)
+}
+
+/// Entries of the indexes of the outbox that the session read so far.
+async fn visited_outbox(client: &Client) -> anyhow::Result<i64> {
+    client
+        .rows("select pg_stat_force_next_flush(), pg_stat_clear_snapshot()")
+        .await?;
+    let query = "select sum(i.idx_tup_read) from pg_stat_user_indexes as i where i.relname = 'webhook_outbox'";
+    Ok(client.row(query).await?.parse()?)
+}
+
+/// What is posted stays for as long as events do: millions.
+#[tokio::test]
+async fn deliveries_are_taken_without_a_look_at_those_that_are_posted() -> anyhow::Result<()> {
+    let db = outbox().await?;
+    let claim = "select count(*) from postroad.claim_webhooks(20, '{}')";
+    db.client.row(claim).await?;
+    let before = visited_outbox(&db.client).await?;
+    assert_eq!(db.client.row(claim).await?, "20");
+    let entries = visited_outbox(&db.client).await? - before;
+    assert!((20..200).contains(&entries), "{entries} entries for 20");
+    Ok(())
+}
+
+/// Whoever says how far it came does not pass what it took again, while a held snapshot keeps that.
+#[tokio::test]
+async fn a_held_snapshot_does_not_make_claims_of_deliveries_visit_more() -> anyhow::Result<()> {
+    let db = outbox().await?;
+    let holder = db.connect().await?;
+    holder
+        .batch_execute(
+            "begin isolation level repeatable read; select count(*) from postroad.webhook_outbox",
+        )
+        .await?;
+    let mut costs = Vec::new();
+    let mut after = "-infinity".to_owned();
+    for _ in 0..40 {
+        let before = visited_outbox(&db.client).await?;
+        let claim = format!(
+            "select count(*), max(c.reached), count(postroad.complete_webhook(c.delivery_id, 200, null, null)) from postroad.claim_webhooks(100, '{{}}', '1 minute', '{{1}}', array[timestamptz '{after}']) as c"
+        );
+        let row = db.client.row(&claim).await?;
+        let mut values = row.split('|');
+        assert_eq!(values.next(), Some("100"));
+        after = values.next().unwrap_or_default().to_owned();
+        costs.push(visited_outbox(&db.client).await? - before);
+    }
+    let (first, last) = (costs[0], costs[39]);
+    assert!(last <= first + first / 10, "{costs:?}");
+    assert_eq!(
+        db.client
+            .row("select count(*) from postroad.webhook_outbox where due_at is not null")
+            .await?,
+        "0"
+    );
+    holder.batch_execute("rollback").await?;
+    Ok(())
+}
