@@ -83,6 +83,23 @@ fn subjects(requests: &[Request]) -> BTreeMap<String, usize> {
     counts
 }
 
+/// Due times are not committed in order: whoever looks from where it came to starts over now and then.
+#[tokio::test]
+async fn a_delivery_that_turns_up_behind_those_that_were_posted_is_posted_too() -> anyhow::Result<()>
+{
+    let site = Site::new().await?;
+    let receiver = HttpDouble::start().await;
+    site.endpoint(&receiver, "system.*").await?;
+    let _node = site.start("node", LOCAL)?;
+    site.emit(1).await?;
+    requests(&receiver, 1).await?;
+    let late = r#"insert into postroad.webhook_outbox (endpoint_id, webhook_id, event_type, payload, due_at)
+        values (1, 'evt_late', 'system.test', '{"data": {"subject": "late"}}', clock_timestamp() - interval '1 hour')"#;
+    site.db.client.batch_execute(late).await?;
+    requests(&receiver, 2).await?;
+    Ok(())
+}
+
 /// A receiver checks the signature with the library of its language, and knows the event by its id.
 #[tokio::test]
 async fn an_event_is_posted_as_standard_webhooks_says() -> anyhow::Result<()> {

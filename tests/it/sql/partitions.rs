@@ -174,6 +174,31 @@ async fn small_messages_do_not_fill_up_the_pages_of_large_ones() -> anyhow::Resu
     Ok(())
 }
 
+/// The days that a version before had made are as those of this one.
+#[tokio::test]
+async fn days_that_are_there_at_an_upgrade_are_filled_from_the_end_too() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let days = "from pg_class as c where c.relkind = 'r' and c.relname ~ '^(messages|delivery_events)_[0-9]{8}$'";
+    let as_before = format!(
+        "do $$ declare t text; begin for t in select c.oid::regclass {days} loop execute 'alter table ' || t || ' reset (autovacuum_vacuum_insert_threshold, autovacuum_vacuum_threshold)'; end loop; end $$"
+    );
+    db.client.batch_execute(&as_before).await?;
+    let settled = format!(
+        "select count(*) filter (where c.reloptions @> '{{autovacuum_vacuum_insert_threshold=-1,autovacuum_vacuum_threshold=2147483647}}'), count(*) {days}"
+    );
+    let before = db.client.row(&settled).await?;
+    assert!(
+        before.starts_with("0|") && !before.ends_with("|0"),
+        "{before}"
+    );
+    let migration = include_str!("../../../migrations/V0011__append_only_days.sql");
+    db.client.batch_execute(migration).await?;
+    let after = db.client.row(&settled).await?;
+    let (with, all) = after.split_once('|').unwrap_or_default();
+    assert_eq!(with, all);
+    Ok(())
+}
+
 /// A message scheduled past retention is sent whole; one that is done goes with its day, history and all.
 #[tokio::test]
 async fn a_dropped_day_leaves_what_still_waits_whole() -> anyhow::Result<()> {

@@ -178,6 +178,21 @@ async fn an_endpoint_gets_its_share_of_requests_and_no_more() -> anyhow::Result<
         db.client.rows(&query).await
     };
     assert_eq!(claim("1").await?, ["1:1", "2:1", "1:2"]);
+    // From where they go on: a transaction that ends within two seconds is not passed over.
+    let from = async |rest: &str| -> anyhow::Result<String> {
+        let query = format!(
+            "begin; select count(*), bool_and(reached < clock_timestamp() - interval '1.9 seconds') from postroad.claim_webhooks(3, '{{1,2}}'{rest})"
+        );
+        let row = db.client.row(&query).await?;
+        db.client.batch_execute("rollback").await?;
+        Ok(row)
+    };
+    let after = |time: &str| {
+        format!(", '1 minute', '{{1}}', array[clock_timestamp() {time} interval '1 minute']")
+    };
+    assert_eq!(from("").await?, "2|t");
+    assert_eq!(from(&after("-")).await?, "2|t");
+    assert_eq!(from(&after("+")).await?, "0|null", "before that place");
     assert_eq!(claim("1,1,1,2").await?, Vec::<String>::new());
     assert_eq!(claim("2").await?, ["1:3", "1:4", "1:5"], "in their order");
     let admin = db.connect_as("postroad_admin").await?;
