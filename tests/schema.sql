@@ -637,14 +637,31 @@ CREATE FUNCTION postroad.cancel(message_id uuid) RETURNS boolean
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
+declare
+  place postroad.message_queue;
+  others uuid[];
 begin
-  -- A claim deletes the same row: exactly one of the two gets it. A row that a claim has locked is waited for, and gone then.
-  delete from postroad.message_queue as q where q.message_id = cancel.message_id;
-  if not found then
+  -- A claim deletes the same row: exactly one of the two gets it. A row that a claim, or the cancel of another message in it, has locked is waited for; what is left
+  -- of it then is another row.
+  loop
+    select q.* into place from postroad.queue_row_of(cancel.message_id) as q;
+    exit when not found;
+    delete from postroad.message_queue as q
+    where q.priority = place.priority
+      and q.message_id = place.message_id
+      and q.seq = place.seq
+    returning array_remove(q.message_id || q.more_ids, cancel.message_id) into others;
+    exit when found;
+  end loop;
+  if found then
+    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+    select place.seq, others[1], place.priority, place.attempt, place.rescues, place.size_kb, nullif(others[2:], '{}')
+    where others <> '{}';
+  else
     delete from postroad.scheduled as s where s.message_id = cancel.message_id;
-  end if;
-  if not found then
-    return false;
+    if not found then
+      return false;
+    end if;
   end if;
   insert into postroad.delivery_events (message_id, event_type, reason)
   values (message_id, 'cancelled', 'cancelled');
@@ -657,7 +674,7 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.cancel(message_id uuid) IS 'Withdraws a message that still waits, in the queue, for its time, for its next attempt or in a pause. False when it does not: it is being sent, or has ended,
-or is not known.';
+or is not known. Until the transaction ends, the up to fifteen messages of the same bulk send that share its row of the queue wait too.';
 
 --
 -- Name: check_api_key(bytea); Type: FUNCTION; Schema: postroad; Owner: -
@@ -998,7 +1015,9 @@ CREATE FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigin
 declare
   queue_floor bigint;
   some_paused boolean;
-  found_count integer;
+  from_seq bigint;
+  row_messages integer;
+  found_count integer := 0;
   now constant timestamptz := clock_timestamp();
 begin
   if not exists (select from postroad.worker_sessions as w where w.worker_id = claim.worker_id) then
@@ -1018,316 +1037,925 @@ begin
 
   when 0 then
     select s.last_value into queue_floor from postroad.queue_floor_p0 as s;
-    return query
-    with candidate as materialized (
-      select c.ctid as place, c.rescues, c.size_kb
+    select min(h.seq), max(h.messages) into from_seq, row_messages
+    from (
+      select c.seq, 1 + coalesce(cardinality(c.more_ids), 0) as messages
       from postroad.message_queue_p0 as c
       where c.seq >= queue_floor
       order by c.seq
-      limit claim.max_count
-      for update skip locked
-    ), chosen as (                               -- all of them, nearly always
-      select case
-          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
-          else array(
-            select u.place
-            from (
-              select c.place,
-                row_number() over upto as nth,
-                sum(c.size_kb) over upto as total_kb,
-                max(c.rescues) over upto as most_rescues
-              from candidate as c
-              window upto as (rows unbounded preceding)
-            ) as u
-            where u.nth = 1
-              or u.total_kb <= claim.max_kb and u.most_rescues = 0
-          )
-        end as places
-      from candidate as c
-    ), picked as materialized (
-      delete from postroad.message_queue_p0 as q
-      where q.ctid = any ((select c.places from chosen as c)::tid[])
-      returning q.message_id, q.attempt, q.rescues
-    ), lease as (
-      insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
-      select claim.lease_id, claim.worker_id, 0, max(p.rescues), array_agg(p.message_id), array_agg(p.attempt)
-      from picked as p
-      having count(*) > 0
-      returning 1
-    )
-    select p.message_id, p.attempt,
-      case
-        when m.expires_at <= now then 'expired'
-        when exists (
-          select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-            and (s.channel is null or s.channel = m.channel)
-            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-            and (s.expires_at is null or s.expires_at > now)
-        ) then 'suppressed'
-        when m.pause_id is not null then 'paused'
-      end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
-    from lease, picked as p,
-    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
-      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
-        case when some_paused then postroad.pause_of(m, null) end as pause_id
-      from postroad.messages as m
-      where m.message_id = p.message_id
-      offset 0
-    ) as m;
+      limit 4                                    -- the first may be what an earlier claim left of one
+    ) as h;
+    if from_seq is null then
+      return;
+    end if;
+    if row_messages = 1 then                         -- single messages: rows are taken whole
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p0 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count
+        for update skip locked
+      ), chosen as (                             -- all of them, nearly always
+        select case
+            when sum(c.messages) <= claim.max_count and sum(c.messages * c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+            else array(
+              select u.place
+              from (
+                select c.place, c.messages,
+                  row_number() over upto as nth,
+                  sum(c.messages) over upto as total_messages,
+                  sum(c.messages * c.size_kb) over upto as total_kb,
+                  max(c.rescues) over upto as most_rescues
+                from candidate as c
+                window upto as (rows unbounded preceding)
+              ) as u
+              where u.total_messages <= claim.max_count
+                and (u.total_kb <= claim.max_kb and u.most_rescues = 0 or u.nth = 1 and u.messages = 1)
+            )
+          end as places
+        from candidate as c
+      ), picked as materialized (
+        delete from postroad.message_queue_p0 as q
+        where q.ctid = any ((select c.places from chosen as c)::tid[])
+        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 0, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+        row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
+      end if;
+    end if;
+    if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p0 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        for update skip locked
+      ), chosen as materialized (
+        select u.place, t.taken
+        from (
+          select c.place, c.messages, c.size_kb,
+            row_number() over upto as nth,
+            sum(c.messages) over upto - c.messages as messages_before,
+            sum(c.messages * c.size_kb) over upto - c.messages * c.size_kb as kb_before,
+            max(c.rescues) over upto as most_rescues
+          from candidate as c
+          window upto as (rows unbounded preceding)
+        ) as u,
+        lateral (
+          select greatest(
+            least(u.messages, claim.max_count - u.messages_before, (claim.max_kb - u.kb_before) / nullif(u.size_kb, 0)),
+            case when u.nth = 1 then 1 end)::integer as taken
+        ) as t
+        where t.taken > 0
+          and (u.nth = 1 or u.kb_before <= claim.max_kb and u.most_rescues = 0)
+      ), whole as materialized (
+        delete from postroad.message_queue_p0 as q
+        using chosen as c
+        where q.ctid = c.place
+        returning q.*, c.taken
+      ), rest as (                               -- keeps its place
+        insert into postroad.message_queue_p0 (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+        select w.seq, w.more_ids[w.taken], w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[w.taken + 1:], '{}')
+        from whole as w
+        where w.more_ids[w.taken] is not null
+      ), picked as (
+        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
+          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        from whole as w
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 0, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+    end if;
 
   when 1 then
     select s.last_value into queue_floor from postroad.queue_floor_p1 as s;
-    return query
-    with candidate as materialized (
-      select c.ctid as place, c.rescues, c.size_kb
+    select min(h.seq), max(h.messages) into from_seq, row_messages
+    from (
+      select c.seq, 1 + coalesce(cardinality(c.more_ids), 0) as messages
       from postroad.message_queue_p1 as c
       where c.seq >= queue_floor
       order by c.seq
-      limit claim.max_count
-      for update skip locked
-    ), chosen as (                               -- all of them, nearly always
-      select case
-          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
-          else array(
-            select u.place
-            from (
-              select c.place,
-                row_number() over upto as nth,
-                sum(c.size_kb) over upto as total_kb,
-                max(c.rescues) over upto as most_rescues
-              from candidate as c
-              window upto as (rows unbounded preceding)
-            ) as u
-            where u.nth = 1
-              or u.total_kb <= claim.max_kb and u.most_rescues = 0
-          )
-        end as places
-      from candidate as c
-    ), picked as materialized (
-      delete from postroad.message_queue_p1 as q
-      where q.ctid = any ((select c.places from chosen as c)::tid[])
-      returning q.message_id, q.attempt, q.rescues
-    ), lease as (
-      insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
-      select claim.lease_id, claim.worker_id, 1, max(p.rescues), array_agg(p.message_id), array_agg(p.attempt)
-      from picked as p
-      having count(*) > 0
-      returning 1
-    )
-    select p.message_id, p.attempt,
-      case
-        when m.expires_at <= now then 'expired'
-        when exists (
-          select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-            and (s.channel is null or s.channel = m.channel)
-            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-            and (s.expires_at is null or s.expires_at > now)
-        ) then 'suppressed'
-        when m.pause_id is not null then 'paused'
-      end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
-    from lease, picked as p,
-    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
-      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
-        case when some_paused then postroad.pause_of(m, null) end as pause_id
-      from postroad.messages as m
-      where m.message_id = p.message_id
-      offset 0
-    ) as m;
+      limit 4                                    -- the first may be what an earlier claim left of one
+    ) as h;
+    if from_seq is null then
+      return;
+    end if;
+    if row_messages = 1 then                         -- single messages: rows are taken whole
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p1 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count
+        for update skip locked
+      ), chosen as (                             -- all of them, nearly always
+        select case
+            when sum(c.messages) <= claim.max_count and sum(c.messages * c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+            else array(
+              select u.place
+              from (
+                select c.place, c.messages,
+                  row_number() over upto as nth,
+                  sum(c.messages) over upto as total_messages,
+                  sum(c.messages * c.size_kb) over upto as total_kb,
+                  max(c.rescues) over upto as most_rescues
+                from candidate as c
+                window upto as (rows unbounded preceding)
+              ) as u
+              where u.total_messages <= claim.max_count
+                and (u.total_kb <= claim.max_kb and u.most_rescues = 0 or u.nth = 1 and u.messages = 1)
+            )
+          end as places
+        from candidate as c
+      ), picked as materialized (
+        delete from postroad.message_queue_p1 as q
+        where q.ctid = any ((select c.places from chosen as c)::tid[])
+        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 1, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+        row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
+      end if;
+    end if;
+    if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p1 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        for update skip locked
+      ), chosen as materialized (
+        select u.place, t.taken
+        from (
+          select c.place, c.messages, c.size_kb,
+            row_number() over upto as nth,
+            sum(c.messages) over upto - c.messages as messages_before,
+            sum(c.messages * c.size_kb) over upto - c.messages * c.size_kb as kb_before,
+            max(c.rescues) over upto as most_rescues
+          from candidate as c
+          window upto as (rows unbounded preceding)
+        ) as u,
+        lateral (
+          select greatest(
+            least(u.messages, claim.max_count - u.messages_before, (claim.max_kb - u.kb_before) / nullif(u.size_kb, 0)),
+            case when u.nth = 1 then 1 end)::integer as taken
+        ) as t
+        where t.taken > 0
+          and (u.nth = 1 or u.kb_before <= claim.max_kb and u.most_rescues = 0)
+      ), whole as materialized (
+        delete from postroad.message_queue_p1 as q
+        using chosen as c
+        where q.ctid = c.place
+        returning q.*, c.taken
+      ), rest as (                               -- keeps its place
+        insert into postroad.message_queue_p1 (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+        select w.seq, w.more_ids[w.taken], w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[w.taken + 1:], '{}')
+        from whole as w
+        where w.more_ids[w.taken] is not null
+      ), picked as (
+        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
+          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        from whole as w
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 1, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+    end if;
 
   when 2 then
     select s.last_value into queue_floor from postroad.queue_floor_p2 as s;
-    return query
-    with candidate as materialized (
-      select c.ctid as place, c.rescues, c.size_kb
+    select min(h.seq), max(h.messages) into from_seq, row_messages
+    from (
+      select c.seq, 1 + coalesce(cardinality(c.more_ids), 0) as messages
       from postroad.message_queue_p2 as c
       where c.seq >= queue_floor
       order by c.seq
-      limit claim.max_count
-      for update skip locked
-    ), chosen as (                               -- all of them, nearly always
-      select case
-          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
-          else array(
-            select u.place
-            from (
-              select c.place,
-                row_number() over upto as nth,
-                sum(c.size_kb) over upto as total_kb,
-                max(c.rescues) over upto as most_rescues
-              from candidate as c
-              window upto as (rows unbounded preceding)
-            ) as u
-            where u.nth = 1
-              or u.total_kb <= claim.max_kb and u.most_rescues = 0
-          )
-        end as places
-      from candidate as c
-    ), picked as materialized (
-      delete from postroad.message_queue_p2 as q
-      where q.ctid = any ((select c.places from chosen as c)::tid[])
-      returning q.message_id, q.attempt, q.rescues
-    ), lease as (
-      insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
-      select claim.lease_id, claim.worker_id, 2, max(p.rescues), array_agg(p.message_id), array_agg(p.attempt)
-      from picked as p
-      having count(*) > 0
-      returning 1
-    )
-    select p.message_id, p.attempt,
-      case
-        when m.expires_at <= now then 'expired'
-        when exists (
-          select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-            and (s.channel is null or s.channel = m.channel)
-            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-            and (s.expires_at is null or s.expires_at > now)
-        ) then 'suppressed'
-        when m.pause_id is not null then 'paused'
-      end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
-    from lease, picked as p,
-    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
-      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
-        case when some_paused then postroad.pause_of(m, null) end as pause_id
-      from postroad.messages as m
-      where m.message_id = p.message_id
-      offset 0
-    ) as m;
+      limit 4                                    -- the first may be what an earlier claim left of one
+    ) as h;
+    if from_seq is null then
+      return;
+    end if;
+    if row_messages = 1 then                         -- single messages: rows are taken whole
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p2 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count
+        for update skip locked
+      ), chosen as (                             -- all of them, nearly always
+        select case
+            when sum(c.messages) <= claim.max_count and sum(c.messages * c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+            else array(
+              select u.place
+              from (
+                select c.place, c.messages,
+                  row_number() over upto as nth,
+                  sum(c.messages) over upto as total_messages,
+                  sum(c.messages * c.size_kb) over upto as total_kb,
+                  max(c.rescues) over upto as most_rescues
+                from candidate as c
+                window upto as (rows unbounded preceding)
+              ) as u
+              where u.total_messages <= claim.max_count
+                and (u.total_kb <= claim.max_kb and u.most_rescues = 0 or u.nth = 1 and u.messages = 1)
+            )
+          end as places
+        from candidate as c
+      ), picked as materialized (
+        delete from postroad.message_queue_p2 as q
+        where q.ctid = any ((select c.places from chosen as c)::tid[])
+        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 2, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+        row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
+      end if;
+    end if;
+    if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p2 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        for update skip locked
+      ), chosen as materialized (
+        select u.place, t.taken
+        from (
+          select c.place, c.messages, c.size_kb,
+            row_number() over upto as nth,
+            sum(c.messages) over upto - c.messages as messages_before,
+            sum(c.messages * c.size_kb) over upto - c.messages * c.size_kb as kb_before,
+            max(c.rescues) over upto as most_rescues
+          from candidate as c
+          window upto as (rows unbounded preceding)
+        ) as u,
+        lateral (
+          select greatest(
+            least(u.messages, claim.max_count - u.messages_before, (claim.max_kb - u.kb_before) / nullif(u.size_kb, 0)),
+            case when u.nth = 1 then 1 end)::integer as taken
+        ) as t
+        where t.taken > 0
+          and (u.nth = 1 or u.kb_before <= claim.max_kb and u.most_rescues = 0)
+      ), whole as materialized (
+        delete from postroad.message_queue_p2 as q
+        using chosen as c
+        where q.ctid = c.place
+        returning q.*, c.taken
+      ), rest as (                               -- keeps its place
+        insert into postroad.message_queue_p2 (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+        select w.seq, w.more_ids[w.taken], w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[w.taken + 1:], '{}')
+        from whole as w
+        where w.more_ids[w.taken] is not null
+      ), picked as (
+        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
+          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        from whole as w
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 2, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+    end if;
 
   when 3 then
     select s.last_value into queue_floor from postroad.queue_floor_p3 as s;
-    return query
-    with candidate as materialized (
-      select c.ctid as place, c.rescues, c.size_kb
+    select min(h.seq), max(h.messages) into from_seq, row_messages
+    from (
+      select c.seq, 1 + coalesce(cardinality(c.more_ids), 0) as messages
       from postroad.message_queue_p3 as c
       where c.seq >= queue_floor
       order by c.seq
-      limit claim.max_count
-      for update skip locked
-    ), chosen as (                               -- all of them, nearly always
-      select case
-          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
-          else array(
-            select u.place
-            from (
-              select c.place,
-                row_number() over upto as nth,
-                sum(c.size_kb) over upto as total_kb,
-                max(c.rescues) over upto as most_rescues
-              from candidate as c
-              window upto as (rows unbounded preceding)
-            ) as u
-            where u.nth = 1
-              or u.total_kb <= claim.max_kb and u.most_rescues = 0
-          )
-        end as places
-      from candidate as c
-    ), picked as materialized (
-      delete from postroad.message_queue_p3 as q
-      where q.ctid = any ((select c.places from chosen as c)::tid[])
-      returning q.message_id, q.attempt, q.rescues
-    ), lease as (
-      insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
-      select claim.lease_id, claim.worker_id, 3, max(p.rescues), array_agg(p.message_id), array_agg(p.attempt)
-      from picked as p
-      having count(*) > 0
-      returning 1
-    )
-    select p.message_id, p.attempt,
-      case
-        when m.expires_at <= now then 'expired'
-        when exists (
-          select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-            and (s.channel is null or s.channel = m.channel)
-            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-            and (s.expires_at is null or s.expires_at > now)
-        ) then 'suppressed'
-        when m.pause_id is not null then 'paused'
-      end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
-    from lease, picked as p,
-    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
-      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
-        case when some_paused then postroad.pause_of(m, null) end as pause_id
-      from postroad.messages as m
-      where m.message_id = p.message_id
-      offset 0
-    ) as m;
+      limit 4                                    -- the first may be what an earlier claim left of one
+    ) as h;
+    if from_seq is null then
+      return;
+    end if;
+    if row_messages = 1 then                         -- single messages: rows are taken whole
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p3 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count
+        for update skip locked
+      ), chosen as (                             -- all of them, nearly always
+        select case
+            when sum(c.messages) <= claim.max_count and sum(c.messages * c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+            else array(
+              select u.place
+              from (
+                select c.place, c.messages,
+                  row_number() over upto as nth,
+                  sum(c.messages) over upto as total_messages,
+                  sum(c.messages * c.size_kb) over upto as total_kb,
+                  max(c.rescues) over upto as most_rescues
+                from candidate as c
+                window upto as (rows unbounded preceding)
+              ) as u
+              where u.total_messages <= claim.max_count
+                and (u.total_kb <= claim.max_kb and u.most_rescues = 0 or u.nth = 1 and u.messages = 1)
+            )
+          end as places
+        from candidate as c
+      ), picked as materialized (
+        delete from postroad.message_queue_p3 as q
+        where q.ctid = any ((select c.places from chosen as c)::tid[])
+        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 3, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+        row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
+      end if;
+    end if;
+    if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p3 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        for update skip locked
+      ), chosen as materialized (
+        select u.place, t.taken
+        from (
+          select c.place, c.messages, c.size_kb,
+            row_number() over upto as nth,
+            sum(c.messages) over upto - c.messages as messages_before,
+            sum(c.messages * c.size_kb) over upto - c.messages * c.size_kb as kb_before,
+            max(c.rescues) over upto as most_rescues
+          from candidate as c
+          window upto as (rows unbounded preceding)
+        ) as u,
+        lateral (
+          select greatest(
+            least(u.messages, claim.max_count - u.messages_before, (claim.max_kb - u.kb_before) / nullif(u.size_kb, 0)),
+            case when u.nth = 1 then 1 end)::integer as taken
+        ) as t
+        where t.taken > 0
+          and (u.nth = 1 or u.kb_before <= claim.max_kb and u.most_rescues = 0)
+      ), whole as materialized (
+        delete from postroad.message_queue_p3 as q
+        using chosen as c
+        where q.ctid = c.place
+        returning q.*, c.taken
+      ), rest as (                               -- keeps its place
+        insert into postroad.message_queue_p3 (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+        select w.seq, w.more_ids[w.taken], w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[w.taken + 1:], '{}')
+        from whole as w
+        where w.more_ids[w.taken] is not null
+      ), picked as (
+        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
+          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        from whole as w
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 3, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+    end if;
 
   when 4 then
     select s.last_value into queue_floor from postroad.queue_floor_p4 as s;
-    return query
-    with candidate as materialized (
-      select c.ctid as place, c.rescues, c.size_kb
+    select min(h.seq), max(h.messages) into from_seq, row_messages
+    from (
+      select c.seq, 1 + coalesce(cardinality(c.more_ids), 0) as messages
       from postroad.message_queue_p4 as c
       where c.seq >= queue_floor
       order by c.seq
-      limit claim.max_count
-      for update skip locked
-    ), chosen as (                               -- all of them, nearly always
-      select case
-          when sum(c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
-          else array(
-            select u.place
-            from (
-              select c.place,
-                row_number() over upto as nth,
-                sum(c.size_kb) over upto as total_kb,
-                max(c.rescues) over upto as most_rescues
-              from candidate as c
-              window upto as (rows unbounded preceding)
-            ) as u
-            where u.nth = 1
-              or u.total_kb <= claim.max_kb and u.most_rescues = 0
-          )
-        end as places
-      from candidate as c
-    ), picked as materialized (
-      delete from postroad.message_queue_p4 as q
-      where q.ctid = any ((select c.places from chosen as c)::tid[])
-      returning q.message_id, q.attempt, q.rescues
-    ), lease as (
-      insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
-      select claim.lease_id, claim.worker_id, 4, max(p.rescues), array_agg(p.message_id), array_agg(p.attempt)
-      from picked as p
-      having count(*) > 0
-      returning 1
-    )
-    select p.message_id, p.attempt,
-      case
-        when m.expires_at <= now then 'expired'
-        when exists (
-          select from postroad.suppression_list as s
-          where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-            and (s.channel is null or s.channel = m.channel)
-            and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-            and (s.expires_at is null or s.expires_at > now)
-        ) then 'suppressed'
-        when m.pause_id is not null then 'paused'
-      end,
-      m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html, m.data, m.options, m.source_type
-    from lease, picked as p,
-    lateral (                                    -- looked up one by one, even where the planner believes that a day holds nothing yet
-      select m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end as data, m.options, m.source_type,
-        case when some_paused then postroad.pause_of(m, null) end as pause_id
-      from postroad.messages as m
-      where m.message_id = p.message_id
-      offset 0
-    ) as m;
+      limit 4                                    -- the first may be what an earlier claim left of one
+    ) as h;
+    if from_seq is null then
+      return;
+    end if;
+    if row_messages = 1 then                         -- single messages: rows are taken whole
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p4 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count
+        for update skip locked
+      ), chosen as (                             -- all of them, nearly always
+        select case
+            when sum(c.messages) <= claim.max_count and sum(c.messages * c.size_kb) <= claim.max_kb and max(c.rescues) = 0 then array_agg(c.place)
+            else array(
+              select u.place
+              from (
+                select c.place, c.messages,
+                  row_number() over upto as nth,
+                  sum(c.messages) over upto as total_messages,
+                  sum(c.messages * c.size_kb) over upto as total_kb,
+                  max(c.rescues) over upto as most_rescues
+                from candidate as c
+                window upto as (rows unbounded preceding)
+              ) as u
+              where u.total_messages <= claim.max_count
+                and (u.total_kb <= claim.max_kb and u.most_rescues = 0 or u.nth = 1 and u.messages = 1)
+            )
+          end as places
+        from candidate as c
+      ), picked as materialized (
+        delete from postroad.message_queue_p4 as q
+        where q.ctid = any ((select c.places from chosen as c)::tid[])
+        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 4, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+        row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
+      end if;
+    end if;
+    if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      return query
+      with candidate as materialized (
+        select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p4 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        for update skip locked
+      ), chosen as materialized (
+        select u.place, t.taken
+        from (
+          select c.place, c.messages, c.size_kb,
+            row_number() over upto as nth,
+            sum(c.messages) over upto - c.messages as messages_before,
+            sum(c.messages * c.size_kb) over upto - c.messages * c.size_kb as kb_before,
+            max(c.rescues) over upto as most_rescues
+          from candidate as c
+          window upto as (rows unbounded preceding)
+        ) as u,
+        lateral (
+          select greatest(
+            least(u.messages, claim.max_count - u.messages_before, (claim.max_kb - u.kb_before) / nullif(u.size_kb, 0)),
+            case when u.nth = 1 then 1 end)::integer as taken
+        ) as t
+        where t.taken > 0
+          and (u.nth = 1 or u.kb_before <= claim.max_kb and u.most_rescues = 0)
+      ), whole as materialized (
+        delete from postroad.message_queue_p4 as q
+        using chosen as c
+        where q.ctid = c.place
+        returning q.*, c.taken
+      ), rest as (                               -- keeps its place
+        insert into postroad.message_queue_p4 (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+        select w.seq, w.more_ids[w.taken], w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[w.taken + 1:], '{}')
+        from whole as w
+        where w.more_ids[w.taken] is not null
+      ), picked as (
+        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
+          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        from whole as w
+      ), lease as (
+        insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
+        select claim.lease_id, claim.worker_id, 4, max(p.rescues),
+          case
+            when count(p.more_ids) = 0 then array_agg(p.message_id)
+            else array(select unnest(p.message_id || p.more_ids) from picked as p)
+          end,
+          case
+            when count(p.more_ids) = 0 then array_agg(p.attempt)
+            else array(select unnest(array_fill(p.attempt, array[1 + coalesce(cardinality(p.more_ids), 0)])) from picked as p)
+          end
+        from picked as p
+        having count(*) > 0
+        returning 1
+      )
+      select m.message_id, m.attempt,
+        case
+          when m.expires_at <= now then 'expired'
+          when exists (
+            select from postroad.suppression_list as s
+            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+              and (s.channel is null or s.channel = m.channel)
+              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+              and (s.expires_at is null or s.expires_at > now)
+          ) then 'suppressed'
+          when m.pause_id is not null then 'paused'
+        end,
+        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+      from (
+        select p.attempt, m.*,
+          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+        from lease, picked as p,
+        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
+          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+            m.data, m.options, m.source_type, m.source_id
+          from postroad.messages as m
+          where m.message_id between p.message_id and p.last_id
+          offset 0
+        ) as m
+        where p.more_ids is null
+          or m.message_id = p.message_id
+          or array_position(p.more_ids, m.message_id) is not null
+        offset 0
+      ) as m;
+      get diagnostics found_count = row_count;
+    end if;
 
   end case;
-  get diagnostics found_count = row_count;
   if found_count = max_count or not exists (
     select from postroad.leases as l where l.lease_id = claim.lease_id and cardinality(l.message_ids) > found_count
   ) then
@@ -1340,13 +1968,14 @@ begin
       when k.message_id is null then 'record_gone'
       when k.expires_at <= now then 'expired'
       when postroad.suppressed_by(k.channel, k.recipient, k.tenant_id) is not null then 'suppressed'
-      when postroad.pause_of(null, k) is not null then 'paused'
+      when x.pause_id is not null then 'paused'
     end,
-    postroad.pause_of(null, k),
+    x.pause_id,
     k.channel, k.message_type, k.recipient, k.content_id, k.tenant_id, k.ip_pool, k.gateway, k.subject, k.body, k.html,
     case when k.channel not in ('email', 'sms', 'voice') then k.data end, k.options, k.source_type
   from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
   left join postroad.messages_kept as k on k.message_id = p.message_id
+  left join lateral (select postroad.pause_of(k.channel, k.source_type, k.source_id, k.tenant_id, k.recipient) as pause_id) as x on true
   where l.lease_id = claim.lease_id
     and not exists (select from postroad.messages as m where m.message_id = p.message_id);
 end;
@@ -1360,6 +1989,8 @@ COMMENT ON FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id b
 A message that was rescued from a dead worker is claimed alone. Each row is a message with a verdict: null means send it; expired, suppressed, paused (see pause_id) and
 record_gone mean that its outcome must be completed without a send. content_id names the shared content of a bulk send; see fetch_contents. data is left out for channels that carry
 none (email, sms, voice).
+Of a row of several messages (message_queue.more_ids) those that are not taken keep their place; behind single messages such a row is taken whole or left, so that up to 15
+fewer may come than wait.
 Raises PR010 when worker_id is not registered. On any error the caller calls release(lease_id): the claim may have been committed.';
 
 --
@@ -2147,7 +2778,7 @@ begin
     where m.message_id in (
       select s.message_id from postroad.scheduled as s where s.message_id >= bound and s.message_id < upper_bound
       union all
-      select q.message_id from postroad.message_queue as q where q.message_id >= bound and q.message_id < upper_bound
+      select unnest(q.message_id || q.more_ids) from postroad.message_queue as q where q.message_id >= bound and q.message_id < upper_bound
       union all
       select u.id from postroad.leases as l, unnest(l.message_ids) as u (id) where u.id >= bound and u.id < upper_bound
     )
@@ -2576,6 +3207,7 @@ declare
   reasons text[];
   valid integer;
   distinct_valid integer;
+  waiting uuid[];
 begin
   select array_agg(r.address), array_agg(r.reason), count(r.address), count(distinct r.address), count(r.reason)
   into normalized, reasons, valid, distinct_valid, suppressed
@@ -2613,9 +3245,9 @@ begin
   -- 32 bytes for each ten: a hash for each would cost twice as much as the rest of its id.
   select string_agg(sha256(convert_to(secret || x, 'UTF8')), '') into noise
   from generate_series(0, cardinality(normalized) / 10) as x;
-  message_ids := array(
+  message_ids := array(                          -- from 0: the first five digits of the count are one row of the queue, see queue_row_of
     select (prefix || lpad(to_hex(n & 16777215), 6, '0') || encode(substr(noise, 3 * n + 1, 3), 'hex'))::uuid
-    from generate_series(1, cardinality(normalized)) as n
+    from generate_series(0, cardinality(normalized) - 1) as n
   );
 
   insert into postroad.messages (
@@ -2638,20 +3270,29 @@ begin
     where u.reason is not null;
   end if;
 
+  waiting := array(
+    select case when u.address is not null and u.reason is null then u.message_id end
+    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
+  );
+  queued := distinct_valid - suppressed;
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
-    select u.message_id, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
-    where u.address is not null
-      and u.reason is null;
+    select w.id, enqueue_rows.scheduled_for, enqueue_rows.priority
+    from (select unnest(waiting) as id) as w
+    where w.id is not null;
   else
-    insert into postroad.message_queue (seq, message_id, priority, size_kb)
-    select postroad.next_seq(enqueue_rows.priority), u.message_id, enqueue_rows.priority, average_kb
-    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
-    where u.address is not null
-      and u.reason is null;
+    insert into postroad.message_queue (seq, message_id, priority, size_kb, more_ids)
+    select
+      (select max(postroad.next_seq(enqueue_rows.priority)) from generate_series(1, cardinality(r.ids))),        -- a place for each
+      r.ids[1], enqueue_rows.priority, average_kb, nullif(r.ids[2:], '{}')
+    from (
+      select array_remove(w.ids[n:n + 15], null) as ids
+      from (select array(select unnest(waiting)) as ids) as w,       -- in one piece: of a variable, each slice would write all of it out
+        generate_series(1, cardinality(waiting), 16) as n
+      offset 0
+    ) as r
+    where r.ids <> '{}';
   end if;
-  get diagnostics queued = row_count;
 
   if queued > 0 and not later then
     perform postroad.wake(priority);
@@ -3064,7 +3705,7 @@ begin
   from postroad.pauses as x
   where x.pause_id = place.pause_id
     or x.scope = 'priority' and x.key = 'P' || m.priority
-    or x.pause_id = postroad.pause_of(m, null)
+    or x.pause_id = postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient)
   order by x.pause_id
   limit 1;
   verdict := case when found then 'wait' else 'pass' end;
@@ -3115,8 +3756,10 @@ begin
     gate := 'queue';
     execute format('select last_value from postroad.queue_floor_p%s', m.priority) into queue_floor;
     execute format(
-      'select count(*) from (select from postroad.message_queue_p%s as q where q.seq >= $1 and q.seq < $2 limit 100000) as x', m.priority)
+      'select coalesce(sum(1 + coalesce(cardinality(x.more_ids), 0)), 0)
+       from (select q.more_ids from postroad.message_queue_p%s as q where q.seq >= $1 and q.seq < $2 limit 100000) as x', m.priority)
     into ahead using queue_floor, place.seq;
+    ahead := ahead + coalesce((select array_position(q.more_ids, m.message_id) from postroad.queue_row_of(m.message_id) as q), 0);
     verdict := case when ahead > 0 then 'wait' else 'pass' end;
     reason := case when ahead >= 100000 then '100000 or more' else ahead::text end || format(' P%s messages go before it', m.priority);
     return next;
@@ -3526,10 +4169,14 @@ begin
     return true;
   end if;
   select s.last_value into queue_floor from postroad.queue_floor_p1 as s;
-  return not exists (
-    select from postroad.message_queue_p1 as q
-    where q.seq >= queue_floor
-    offset greatest(p1_gate, 1) - 1 limit 1
+  return (
+    select coalesce(sum(x.messages), 0) < greatest(p1_gate, 1)
+    from (
+      select 1 + coalesce(cardinality(q.more_ids), 0) as messages
+      from postroad.message_queue_p1 as q
+      where q.seq >= queue_floor
+      limit greatest(p1_gate, 1)
+    ) as x
   );
 end;
 $$;
@@ -5692,8 +6339,17 @@ begin
     ) as x;
   elsif status = 'queued' then
     select array_agg(x.message_id) into seen
-    from (
-      select q.message_id from postroad.message_queue as q where q.message_id < before order by q.message_id desc limit look_count
+    from (                                       -- of as many rows, and of those that may have messages among theirs
+      select u.message_id
+      from postroad.message_queue as q, unnest(q.message_id || q.more_ids) as u (message_id)
+      where q.message_id < before
+        and q.message_id >= (
+          select (left(min(l.message_id::text), 29) || '0000000')::uuid
+          from (select q.message_id from postroad.message_queue as q where q.message_id < before order by q.message_id desc limit look_count) as l
+        )
+        and u.message_id < before
+      order by u.message_id desc
+      limit look_count
     ) as x;
   elsif status = 'scheduled' then
     select array_agg(x.message_id) into seen
@@ -6345,149 +7001,30 @@ gateway: not used; messages that have no other one wait. Messages already handed
 Raises PR001 (no key or reason) and PR002 (unknown scope, priority or channel).';
 
 --
--- Name: messages; Type: TABLE; Schema: postroad; Owner: -
+-- Name: pause_of(text, text, bigint, bigint, text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE TABLE postroad.messages (
-    message_id uuid NOT NULL,
-    tenant_id bigint,
-    recipient_id bigint,
-    source_id bigint,
-    scheduled_for timestamp with time zone,
-    expires_at timestamp with time zone,
-    content_id uuid,
-    batch_id uuid,
-    priority smallint NOT NULL,
-    template_version integer,
-    channel text NOT NULL COLLATE pg_catalog."C",
-    message_type text NOT NULL COLLATE pg_catalog."C",
-    recipient text NOT NULL COLLATE pg_catalog."C",
-    recipient_type text COLLATE pg_catalog."C",
-    source_type text COLLATE pg_catalog."C",
-    ip_pool text COLLATE pg_catalog."C",
-    gateway text COLLATE pg_catalog."C",
-    locale text COLLATE pg_catalog."C",
-    template text COLLATE pg_catalog."C",
-    subject text,
-    body text,
-    html text,
-    data jsonb,
-    options jsonb,
-    xid bigint DEFAULT txid_current() NOT NULL
-)
-PARTITION BY RANGE (message_id);
-
---
--- Name: TABLE messages; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.messages IS 'What was enqueued: immutable, one row a message. Its creation time is in its UUIDv7: postroad.created_at(message_id).';
-
---
--- Name: COLUMN messages.content_id; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.messages.content_id IS 'The content shared with the rest of a bulk send; null when the content is in this row.';
-
---
--- Name: COLUMN messages.priority; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.messages.priority IS '0 to 4, for P0 to P4.';
-
---
--- Name: COLUMN messages.recipient; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.messages.recipient IS 'As enqueue normalised it: address, E.164 number, token, user or URL.';
-
---
--- Name: COLUMN messages.xid; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.messages.xid IS 'The transaction that enqueued it: readers go from snapshot to snapshot and skip none.';
-
---
--- Name: messages_kept; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.messages_kept (
-    message_id uuid NOT NULL,
-    tenant_id bigint,
-    recipient_id bigint,
-    source_id bigint,
-    scheduled_for timestamp with time zone,
-    expires_at timestamp with time zone,
-    content_id uuid,
-    batch_id uuid,
-    priority smallint NOT NULL,
-    template_version integer,
-    channel text NOT NULL COLLATE pg_catalog."C",
-    message_type text NOT NULL COLLATE pg_catalog."C",
-    recipient text NOT NULL COLLATE pg_catalog."C",
-    recipient_type text COLLATE pg_catalog."C",
-    source_type text COLLATE pg_catalog."C",
-    ip_pool text COLLATE pg_catalog."C",
-    gateway text COLLATE pg_catalog."C",
-    locale text COLLATE pg_catalog."C",
-    template text COLLATE pg_catalog."C",
-    subject text,
-    body text,
-    html text,
-    data jsonb,
-    options jsonb,
-    xid bigint DEFAULT txid_current() NOT NULL
-);
-
---
--- Name: TABLE messages_kept; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.messages_kept IS 'Records of messages that still waited when their day was dropped.';
-
---
--- Name: COLUMN messages_kept.content_id; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.messages_kept.content_id IS 'The content shared with the rest of a bulk send; null when the content is in this row.';
-
---
--- Name: COLUMN messages_kept.priority; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.messages_kept.priority IS '0 to 4, for P0 to P4.';
-
---
--- Name: COLUMN messages_kept.recipient; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.messages_kept.recipient IS 'As enqueue normalised it: address, E.164 number, token, user or URL.';
-
---
--- Name: pause_of(postroad.messages, postroad.messages_kept); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.pause_of(m postroad.messages, k postroad.messages_kept) RETURNS bigint
+CREATE FUNCTION postroad.pause_of(channel text, source_type text, source_id bigint, tenant_id bigint, recipient text) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
   select x.pause_id
   from postroad.pauses as x
   where (x.scope, x.key) in (
-    ('channel', coalesce(m.channel, k.channel)),
-    ('source', coalesce(m.source_type, k.source_type)),
-    ('source', coalesce(m.source_type, k.source_type) || ':' || coalesce(m.source_id, k.source_id)),
-    ('tenant', coalesce(m.tenant_id, k.tenant_id)::text),
-    ('domain', case when coalesce(m.channel, k.channel) = 'email' then split_part(coalesce(m.recipient, k.recipient), '@', 2) end)
+    ('channel', pause_of.channel),
+    ('source', pause_of.source_type),
+    ('source', pause_of.source_type || ':' || pause_of.source_id),
+    ('tenant', pause_of.tenant_id::text),
+    ('domain', case when pause_of.channel = 'email' then split_part(pause_of.recipient, '@', 2) end)
   )
   order by x.pause_id
   limit 1
 $$;
 
 --
--- Name: FUNCTION pause_of(m postroad.messages, k postroad.messages_kept); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION pause_of(channel text, source_type text, source_id bigint, tenant_id bigint, recipient text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.messages_kept) IS 'The pause that parks a message (its record, or its kept one), or null. Scopes: channel; source, by type or type:id; tenant; domain of an email address.
+COMMENT ON FUNCTION postroad.pause_of(channel text, source_type text, source_id bigint, tenant_id bigint, recipient text) IS 'The pause that parks a message of these, or null. Scopes: channel; source, by type or type:id; tenant; domain of an email address.
 A paused priority is not claimed at all; a paused gateway is a matter of routing.';
 
 --
@@ -6503,8 +7040,7 @@ CREATE FUNCTION postroad.place_of(message_id uuid, in_flight uuid[] DEFAULT NULL
     AS $$
 begin
   select 'queued', q.seq, q.attempt into place, seq, attempt
-  from postroad.message_queue as q
-  where q.message_id = place_of.message_id;
+  from postroad.queue_row_of(place_of.message_id) as q;
   if found then
     return;
   end if;
@@ -6693,7 +7229,7 @@ begin
     select x.message_id
     from postroad.messages_kept as x
     where not exists (select from postroad.scheduled as s where s.message_id = x.message_id)
-      and not exists (select from postroad.message_queue as q where q.message_id = x.message_id)
+      and not exists (select from postroad.queue_row_of(x.message_id))
       and x.message_id not in (select u.id from postroad.leases as l, unnest(l.message_ids) as u (id))
       and not exists (select from postroad.late_events as e where e.message_id = x.message_id)
     limit max_count
@@ -6952,9 +7488,11 @@ begin
   execute format('select last_value from postroad.queue_floor_p%s', priority) into queue_floor;
   execute format('select q.seq, postroad.created_at(q.message_id) from postroad.message_queue_p%s as q where q.seq >= $1 order by q.seq limit 1', priority)
   into first_seq, oldest_at using queue_floor;
-  execute format('select count(*) from (select from postroad.message_queue_p%s as q where q.seq >= $1 limit 10000) as x', priority)
+  execute format(
+    'select coalesce(sum(1 + coalesce(cardinality(x.more_ids), 0)), 0) from (select q.more_ids from postroad.message_queue_p%s as q where q.seq >= $1 limit 10000) as x',
+    priority)
   into ready using queue_floor;
-  if ready = 10000 then
+  if ready >= 10000 then
     execute format('select last_value from postroad.queue_seq_p%s', priority) into last_seq;
     ready := greatest(ready, last_seq - first_seq + 1);
   end if;
@@ -7010,6 +7548,76 @@ $_$;
 COMMENT ON FUNCTION postroad.queue_figures() IS 'The queue by priority, for monitors: no table is read as a whole. ready: see queue_depth; oldest_seconds: of the message that is next, null without one; scheduled and parked:
 see bounded_scheduled; processing: in leases; placed: places given so far, to messages enqueued, due or tried again, those rolled back too; floor_lag: places between the
 floor and the first message that waits.';
+
+--
+-- Name: message_queue; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.message_queue (
+    seq bigint NOT NULL,
+    message_id uuid NOT NULL,
+    priority smallint NOT NULL,
+    attempt smallint DEFAULT 0 NOT NULL,
+    rescues smallint DEFAULT 0 NOT NULL,
+    size_kb smallint DEFAULT 0 NOT NULL,
+    more_ids uuid[]
+)
+PARTITION BY LIST (priority);
+
+--
+-- Name: TABLE message_queue; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.message_queue IS 'Messages that may be sent now: inserted, claimed by a delete, never updated. Those of a bulk send are up to sixteen a row.';
+
+--
+-- Name: COLUMN message_queue.seq; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.message_queue.seq IS 'The order of claims, from the sequence of the priority; of a row of several messages, the place of the last of them.';
+
+--
+-- Name: COLUMN message_queue.attempt; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.message_queue.attempt IS 'Delivery attempts made so far.';
+
+--
+-- Name: COLUMN message_queue.rescues; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.message_queue.rescues IS 'How often a worker died with it; the third time it ends failed, reason worker_crashed.';
+
+--
+-- Name: COLUMN message_queue.size_kb; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.message_queue.size_kb IS 'Size of the message in KiB, at most 32767; of each, where there are more: a claim is bounded in bytes too.';
+
+--
+-- Name: COLUMN message_queue.more_ids; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.message_queue.more_ids IS 'More messages of the same bulk send that wait with it, in their order, at most 15; null: it alone. See postroad.queue_row_of.';
+
+--
+-- Name: queue_row_of(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.queue_row_of(message_id uuid) RETURNS SETOF postroad.message_queue
+    LANGUAGE sql STABLE ROWS 1
+    AS $$
+  select q.*
+  from postroad.message_queue as q
+  where q.message_id between (left(queue_row_of.message_id::text, 29) || '0000000')::uuid and queue_row_of.message_id
+    and queue_row_of.message_id = any (q.message_id || q.more_ids)
+$$;
+
+--
+-- Name: FUNCTION queue_row_of(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.queue_row_of(message_id uuid) IS 'The row of the queue that a message waits in, or none. Its first message is among the sixteen that have all but the last digit of the count in common: see enqueue_rows.';
 
 --
 -- Name: read_cursor(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7308,6 +7916,69 @@ detail.recipient is whom it is about, where that is not the message''s recipient
 
 An event that cannot be recorded is left out and takes no other with it: see left_out_events, cause malformed, unknown_event or unknown_message.
 Suppression follows by suppression_rules; START and HELP by sms. Returns how many events were new.';
+
+--
+-- Name: messages; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.messages (
+    message_id uuid NOT NULL,
+    tenant_id bigint,
+    recipient_id bigint,
+    source_id bigint,
+    scheduled_for timestamp with time zone,
+    expires_at timestamp with time zone,
+    content_id uuid,
+    batch_id uuid,
+    priority smallint NOT NULL,
+    template_version integer,
+    channel text NOT NULL COLLATE pg_catalog."C",
+    message_type text NOT NULL COLLATE pg_catalog."C",
+    recipient text NOT NULL COLLATE pg_catalog."C",
+    recipient_type text COLLATE pg_catalog."C",
+    source_type text COLLATE pg_catalog."C",
+    ip_pool text COLLATE pg_catalog."C",
+    gateway text COLLATE pg_catalog."C",
+    locale text COLLATE pg_catalog."C",
+    template text COLLATE pg_catalog."C",
+    subject text,
+    body text,
+    html text,
+    data jsonb,
+    options jsonb,
+    xid bigint DEFAULT txid_current() NOT NULL
+)
+PARTITION BY RANGE (message_id);
+
+--
+-- Name: TABLE messages; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.messages IS 'What was enqueued: immutable, one row a message. Its creation time is in its UUIDv7: postroad.created_at(message_id).';
+
+--
+-- Name: COLUMN messages.content_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.messages.content_id IS 'The content shared with the rest of a bulk send; null when the content is in this row.';
+
+--
+-- Name: COLUMN messages.priority; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.messages.priority IS '0 to 4, for P0 to P4.';
+
+--
+-- Name: COLUMN messages.recipient; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.messages.recipient IS 'As enqueue normalised it: address, E.164 number, token, user or URL.';
+
+--
+-- Name: COLUMN messages.xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.messages.xid IS 'The transaction that enqueued it: readers go from snapshot to snapshot and skip none.';
 
 --
 -- Name: record_of(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -10695,50 +11366,6 @@ COMMENT ON COLUMN postroad.message_counters.day IS 'The day on which the message
 COMMENT ON COLUMN postroad.message_counters.channel IS 'Empty when the record of the message was gone by the time of the event; so is message_type.';
 
 --
--- Name: message_queue; Type: TABLE; Schema: postroad; Owner: -
---
-
-CREATE TABLE postroad.message_queue (
-    seq bigint NOT NULL,
-    message_id uuid NOT NULL,
-    priority smallint NOT NULL,
-    attempt smallint DEFAULT 0 NOT NULL,
-    rescues smallint DEFAULT 0 NOT NULL,
-    size_kb smallint DEFAULT 0 NOT NULL
-)
-PARTITION BY LIST (priority);
-
---
--- Name: TABLE message_queue; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON TABLE postroad.message_queue IS 'Messages that may be sent now: inserted, claimed by a delete, never updated.';
-
---
--- Name: COLUMN message_queue.seq; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.message_queue.seq IS 'The order of claims, from the sequence of the priority.';
-
---
--- Name: COLUMN message_queue.attempt; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.message_queue.attempt IS 'Delivery attempts made so far.';
-
---
--- Name: COLUMN message_queue.rescues; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.message_queue.rescues IS 'How often a worker died with it; the third time it ends failed, reason worker_crashed.';
-
---
--- Name: COLUMN message_queue.size_kb; Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON COLUMN postroad.message_queue.size_kb IS 'Size of the message in KiB, at most 32767: a claim is bounded in bytes too.';
-
---
 -- Name: message_queue_p0; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -10748,7 +11375,8 @@ CREATE TABLE postroad.message_queue_p0 (
     priority smallint NOT NULL,
     attempt smallint DEFAULT 0 NOT NULL,
     rescues smallint DEFAULT 0 NOT NULL,
-    size_kb smallint DEFAULT 0 NOT NULL
+    size_kb smallint DEFAULT 0 NOT NULL,
+    more_ids uuid[]
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='20000', autovacuum_analyze_scale_factor='0.5');
 
@@ -10768,7 +11396,8 @@ CREATE TABLE postroad.message_queue_p1 (
     priority smallint NOT NULL,
     attempt smallint DEFAULT 0 NOT NULL,
     rescues smallint DEFAULT 0 NOT NULL,
-    size_kb smallint DEFAULT 0 NOT NULL
+    size_kb smallint DEFAULT 0 NOT NULL,
+    more_ids uuid[]
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='20000', autovacuum_analyze_scale_factor='0.5');
 
@@ -10788,7 +11417,8 @@ CREATE TABLE postroad.message_queue_p2 (
     priority smallint NOT NULL,
     attempt smallint DEFAULT 0 NOT NULL,
     rescues smallint DEFAULT 0 NOT NULL,
-    size_kb smallint DEFAULT 0 NOT NULL
+    size_kb smallint DEFAULT 0 NOT NULL,
+    more_ids uuid[]
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='20000', autovacuum_analyze_scale_factor='0.5');
 
@@ -10808,7 +11438,8 @@ CREATE TABLE postroad.message_queue_p3 (
     priority smallint NOT NULL,
     attempt smallint DEFAULT 0 NOT NULL,
     rescues smallint DEFAULT 0 NOT NULL,
-    size_kb smallint DEFAULT 0 NOT NULL
+    size_kb smallint DEFAULT 0 NOT NULL,
+    more_ids uuid[]
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='20000', autovacuum_analyze_scale_factor='0.5');
 
@@ -10828,7 +11459,8 @@ CREATE TABLE postroad.message_queue_p4 (
     priority smallint NOT NULL,
     attempt smallint DEFAULT 0 NOT NULL,
     rescues smallint DEFAULT 0 NOT NULL,
-    size_kb smallint DEFAULT 0 NOT NULL
+    size_kb smallint DEFAULT 0 NOT NULL,
+    more_ids uuid[]
 )
 WITH (autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='20000', autovacuum_analyze_scale_factor='0.5');
 
@@ -10919,6 +11551,62 @@ CREATE TABLE postroad.messages_default (
 --
 
 COMMENT ON TABLE postroad.messages_default IS 'Catches what no day was made for; maintenance moves it to its day.';
+
+--
+-- Name: messages_kept; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.messages_kept (
+    message_id uuid NOT NULL,
+    tenant_id bigint,
+    recipient_id bigint,
+    source_id bigint,
+    scheduled_for timestamp with time zone,
+    expires_at timestamp with time zone,
+    content_id uuid,
+    batch_id uuid,
+    priority smallint NOT NULL,
+    template_version integer,
+    channel text NOT NULL COLLATE pg_catalog."C",
+    message_type text NOT NULL COLLATE pg_catalog."C",
+    recipient text NOT NULL COLLATE pg_catalog."C",
+    recipient_type text COLLATE pg_catalog."C",
+    source_type text COLLATE pg_catalog."C",
+    ip_pool text COLLATE pg_catalog."C",
+    gateway text COLLATE pg_catalog."C",
+    locale text COLLATE pg_catalog."C",
+    template text COLLATE pg_catalog."C",
+    subject text,
+    body text,
+    html text,
+    data jsonb,
+    options jsonb,
+    xid bigint DEFAULT txid_current() NOT NULL
+);
+
+--
+-- Name: TABLE messages_kept; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.messages_kept IS 'Records of messages that still waited when their day was dropped.';
+
+--
+-- Name: COLUMN messages_kept.content_id; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.messages_kept.content_id IS 'The content shared with the rest of a bulk send; null when the content is in this row.';
+
+--
+-- Name: COLUMN messages_kept.priority; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.messages_kept.priority IS '0 to 4, for P0 to P4.';
+
+--
+-- Name: COLUMN messages_kept.recipient; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.messages_kept.recipient IS 'As enqueue normalised it: address, E.164 number, token, user or URL.';
 
 --
 -- Name: webhook_endpoints; Type: TABLE; Schema: postroad; Owner: -
@@ -13810,25 +14498,11 @@ GRANT ALL ON FUNCTION postroad.pause(scope text, key text, reason text) TO postr
 GRANT ALL ON FUNCTION postroad.pause(scope text, key text, reason text) TO postroad_bound_functions;
 
 --
--- Name: TABLE messages; Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION pause_of(channel text, source_type text, source_id bigint, tenant_id bigint, recipient text); Type: ACL; Schema: postroad; Owner: -
 --
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.messages TO postroad_functions;
-GRANT SELECT ON TABLE postroad.messages TO postroad_bound_functions;
-
---
--- Name: TABLE messages_kept; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.messages_kept TO postroad_functions;
-GRANT SELECT ON TABLE postroad.messages_kept TO postroad_bound_functions;
-
---
--- Name: FUNCTION pause_of(m postroad.messages, k postroad.messages_kept); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.messages_kept) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.pause_of(m postroad.messages, k postroad.messages_kept) TO postroad_bound_functions;
+REVOKE ALL ON FUNCTION postroad.pause_of(channel text, source_type text, source_id bigint, tenant_id bigint, recipient text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.pause_of(channel text, source_type text, source_id bigint, tenant_id bigint, recipient text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION place_of(message_id uuid, in_flight uuid[], OUT place text, OUT due_at timestamp with time zone, OUT pause_id bigint, OUT seq bigint, OUT attempt smallint, OUT lease_id uuid, OUT worker_id bigint, OUT leased_at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
@@ -13919,6 +14593,20 @@ GRANT ALL ON FUNCTION postroad.queue_figures() TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.queue_figures() TO postroad_bound_functions;
 
 --
+-- Name: TABLE message_queue; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue TO postroad_functions;
+GRANT SELECT,INSERT,DELETE ON TABLE postroad.message_queue TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION queue_row_of(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.queue_row_of(message_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.queue_row_of(message_id uuid) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION read_cursor(cursor text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13977,6 +14665,13 @@ GRANT ALL ON FUNCTION postroad.recent() TO postroad_bound_functions;
 REVOKE ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) TO postroad_webhook;
 GRANT ALL ON FUNCTION postroad.record_events(gateway text, events jsonb) TO postroad_bound_functions;
+
+--
+-- Name: TABLE messages; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.messages TO postroad_functions;
+GRANT SELECT ON TABLE postroad.messages TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION record_of(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -14705,13 +15400,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.left_out_events TO postroad_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_counters TO postroad_functions;
 
 --
--- Name: TABLE message_queue; Type: ACL; Schema: postroad; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_queue TO postroad_functions;
-GRANT SELECT,INSERT,DELETE ON TABLE postroad.message_queue TO postroad_bound_functions;
-
---
 -- Name: TABLE message_queue_p0; Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -14765,6 +15453,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.message_templates TO postroa
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.messages_default TO postroad_functions;
+
+--
+-- Name: TABLE messages_kept; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.messages_kept TO postroad_functions;
+GRANT SELECT ON TABLE postroad.messages_kept TO postroad_bound_functions;
 
 --
 -- Name: TABLE webhook_endpoints; Type: ACL; Schema: postroad; Owner: -

@@ -41,6 +41,7 @@ declare
   reasons text[];
   valid integer;
   distinct_valid integer;
+  waiting uuid[];
 begin
   select array_agg(r.address), array_agg(r.reason), count(r.address), count(distinct r.address), count(r.reason)
   into normalized, reasons, valid, distinct_valid, suppressed
@@ -78,9 +79,9 @@ begin
   -- 32 bytes for each ten: a hash for each would cost twice as much as the rest of its id.
   select string_agg(sha256(convert_to(secret || x, 'UTF8')), '') into noise
   from generate_series(0, cardinality(normalized) / 10) as x;
-  message_ids := array(
+  message_ids := array(                          -- from 0: the first five digits of the count are one row of the queue, see queue_row_of
     select (prefix || lpad(to_hex(n & 16777215), 6, '0') || encode(substr(noise, 3 * n + 1, 3), 'hex'))::uuid
-    from generate_series(1, cardinality(normalized)) as n
+    from generate_series(0, cardinality(normalized) - 1) as n
   );
 
   insert into postroad.messages (
@@ -103,20 +104,29 @@ begin
     where u.reason is not null;
   end if;
 
+  waiting := array(
+    select case when u.address is not null and u.reason is null then u.message_id end
+    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
+  );
+  queued := distinct_valid - suppressed;
   if later then
     insert into postroad.scheduled (message_id, due_at, priority)
-    select u.message_id, enqueue_rows.scheduled_for, enqueue_rows.priority
-    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
-    where u.address is not null
-      and u.reason is null;
+    select w.id, enqueue_rows.scheduled_for, enqueue_rows.priority
+    from (select unnest(waiting) as id) as w
+    where w.id is not null;
   else
-    insert into postroad.message_queue (seq, message_id, priority, size_kb)
-    select postroad.next_seq(enqueue_rows.priority), u.message_id, enqueue_rows.priority, average_kb
-    from (select unnest(message_ids) as message_id, unnest(normalized) as address, unnest(reasons) as reason) as u
-    where u.address is not null
-      and u.reason is null;
+    insert into postroad.message_queue (seq, message_id, priority, size_kb, more_ids)
+    select
+      (select max(postroad.next_seq(enqueue_rows.priority)) from generate_series(1, cardinality(r.ids))),        -- a place for each
+      r.ids[1], enqueue_rows.priority, average_kb, nullif(r.ids[2:], '{}')
+    from (
+      select array_remove(w.ids[n:n + 15], null) as ids
+      from (select array(select unnest(waiting)) as ids) as w,       -- in one piece: of a variable, each slice would write all of it out
+        generate_series(1, cardinality(waiting), 16) as n
+      offset 0
+    ) as r
+    where r.ids <> '{}';
   end if;
-  get diagnostics queued = row_count;
 
   if queued > 0 and not later then
     perform postroad.wake(priority);

@@ -86,7 +86,7 @@ begin
   from postroad.pauses as x
   where x.pause_id = place.pause_id
     or x.scope = 'priority' and x.key = 'P' || m.priority
-    or x.pause_id = postroad.pause_of(m, null)
+    or x.pause_id = postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient)
   order by x.pause_id
   limit 1;
   verdict := case when found then 'wait' else 'pass' end;
@@ -137,8 +137,10 @@ begin
     gate := 'queue';
     execute format('select last_value from postroad.queue_floor_p%s', m.priority) into queue_floor;
     execute format(
-      'select count(*) from (select from postroad.message_queue_p%s as q where q.seq >= $1 and q.seq < $2 limit 100000) as x', m.priority)
+      'select coalesce(sum(1 + coalesce(cardinality(x.more_ids), 0)), 0)
+       from (select q.more_ids from postroad.message_queue_p%s as q where q.seq >= $1 and q.seq < $2 limit 100000) as x', m.priority)
     into ahead using queue_floor, place.seq;
+    ahead := ahead + coalesce((select array_position(q.more_ids, m.message_id) from postroad.queue_row_of(m.message_id) as q), 0);
     verdict := case when ahead > 0 then 'wait' else 'pass' end;
     reason := case when ahead >= 100000 then '100000 or more' else ahead::text end || format(' P%s messages go before it', m.priority);
     return next;

@@ -172,8 +172,7 @@ set jit = off
 as $$
 begin
   select 'queued', q.seq, q.attempt into place, seq, attempt
-  from postroad.message_queue as q
-  where q.message_id = place_of.message_id;
+  from postroad.queue_row_of(place_of.message_id) as q;
   if found then
     return;
   end if;

@@ -60,8 +60,17 @@ begin
     ) as x;
   elsif status = 'queued' then
     select array_agg(x.message_id) into seen
-    from (
-      select q.message_id from postroad.message_queue as q where q.message_id < before order by q.message_id desc limit look_count
+    from (                                       -- of as many rows, and of those that may have messages among theirs
+      select u.message_id
+      from postroad.message_queue as q, unnest(q.message_id || q.more_ids) as u (message_id)
+      where q.message_id < before
+        and q.message_id >= (
+          select (left(min(l.message_id::text), 29) || '0000000')::uuid
+          from (select q.message_id from postroad.message_queue as q where q.message_id < before order by q.message_id desc limit look_count) as l
+        )
+        and u.message_id < before
+      order by u.message_id desc
+      limit look_count
     ) as x;
   elsif status = 'scheduled' then
     select array_agg(x.message_id) into seen

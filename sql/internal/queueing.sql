@@ -61,6 +61,21 @@ $$;
 
 comment on function postroad.record_of is 'The record of a message, also when its day is gone.';
 
+create or replace function postroad.queue_row_of(message_id uuid)
+returns setof postroad.message_queue
+language sql
+stable
+rows 1
+as $$
+  select q.*
+  from postroad.message_queue as q
+  where q.message_id between (left(queue_row_of.message_id::text, 29) || '0000000')::uuid and queue_row_of.message_id
+    and queue_row_of.message_id = any (q.message_id || q.more_ids)
+$$;
+
+comment on function postroad.queue_row_of is
+$$The row of the queue that a message waits in, or none. Its first message is among the sixteen that have all but the last digit of the count in common: see enqueue_rows.$$;
+
 create or replace function postroad.requeue(
   message_id uuid,
   priority   smallint,

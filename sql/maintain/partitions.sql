@@ -115,7 +115,7 @@ begin
     where m.message_id in (
       select s.message_id from postroad.scheduled as s where s.message_id >= bound and s.message_id < upper_bound
       union all
-      select q.message_id from postroad.message_queue as q where q.message_id >= bound and q.message_id < upper_bound
+      select unnest(q.message_id || q.more_ids) from postroad.message_queue as q where q.message_id >= bound and q.message_id < upper_bound
       union all
       select u.id from postroad.leases as l, unnest(l.message_ids) as u (id) where u.id >= bound and u.id < upper_bound
     )

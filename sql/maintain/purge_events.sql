@@ -27,7 +27,7 @@ begin
     select x.message_id
     from postroad.messages_kept as x
     where not exists (select from postroad.scheduled as s where s.message_id = x.message_id)
-      and not exists (select from postroad.message_queue as q where q.message_id = x.message_id)
+      and not exists (select from postroad.queue_row_of(x.message_id))
       and x.message_id not in (select u.id from postroad.leases as l, unnest(l.message_ids) as u (id))
       and not exists (select from postroad.late_events as e where e.message_id = x.message_id)
     limit max_count

@@ -17,9 +17,11 @@ begin
   execute format('select last_value from postroad.queue_floor_p%s', priority) into queue_floor;
   execute format('select q.seq, postroad.created_at(q.message_id) from postroad.message_queue_p%s as q where q.seq >= $1 order by q.seq limit 1', priority)
   into first_seq, oldest_at using queue_floor;
-  execute format('select count(*) from (select from postroad.message_queue_p%s as q where q.seq >= $1 limit 10000) as x', priority)
+  execute format(
+    'select coalesce(sum(1 + coalesce(cardinality(x.more_ids), 0)), 0) from (select q.more_ids from postroad.message_queue_p%s as q where q.seq >= $1 limit 10000) as x',
+    priority)
   into ready using queue_floor;
-  if ready = 10000 then
+  if ready >= 10000 then
     execute format('select last_value from postroad.queue_seq_p%s', priority) into last_seq;
     ready := greatest(ready, last_seq - first_seq + 1);
   end if;

@@ -103,10 +103,14 @@ begin
     return true;
   end if;
   select s.last_value into queue_floor from postroad.queue_floor_p1 as s;
-  return not exists (
-    select from postroad.message_queue_p1 as q
-    where q.seq >= queue_floor
-    offset greatest(p1_gate, 1) - 1 limit 1
+  return (
+    select coalesce(sum(x.messages), 0) < greatest(p1_gate, 1)
+    from (
+      select 1 + coalesce(cardinality(q.more_ids), 0) as messages
+      from postroad.message_queue_p1 as q
+      where q.seq >= queue_floor
+      limit greatest(p1_gate, 1)
+    ) as x
   );
 end;
 $$;

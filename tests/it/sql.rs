@@ -19,6 +19,7 @@ mod recipients;
 mod refusals;
 mod reports;
 mod roles;
+mod runs;
 mod schema;
 mod status;
 mod suppression;

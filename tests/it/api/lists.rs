@@ -54,6 +54,35 @@ async fn listed(
     }
 }
 
+/// Sixteen of a bulk send share a row of the queue; some of them may be in rows of their own again, in the middle of the others.
+#[tokio::test]
+async fn each_page_of_what_is_queued_goes_on_where_the_last_one_ended() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let bulk = "select queued from postroad.enqueue_bulk('email', (select jsonb_agg('u' || n || '@x.org') from generate_series(1, 60) as n), body => 'x', priority => 'P4')";
+    for _ in 0..2 {
+        assert_eq!(db.client.row(bulk).await?, "60");
+        db.enqueue_many(3, 4).await?;
+    }
+    let (lease, _) = db.claim(4, 21).await?;
+    db.client
+        .rows(&format!("select postroad.release('{lease}')"))
+        .await?;
+    db.claim(4, 5).await?;
+    let waiting = "select u.id from postroad.message_queue as q, unnest(q.message_id || q.more_ids) as u (id) order by 1 desc";
+    let waiting = db.client.rows(waiting).await?;
+    assert_eq!(waiting.len(), 121);
+    for limit in [1, 7, 16, 50] {
+        let pages = listed(
+            &db.client,
+            json!({"status": "queued", "limit": limit}),
+            None,
+        )
+        .await?;
+        assert_eq!(pages, waiting, "{limit} a page");
+    }
+    Ok(())
+}
+
 /// A message of each status and of some that were another before, by way of what workers and webhooks say.
 async fn fill(db: &TestDb, tenant: &str) -> anyhow::Result<()> {
     let more = format!("tenant_id => {tenant}");

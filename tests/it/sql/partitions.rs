@@ -75,7 +75,7 @@ async fn age(db: &TestDb) -> anyhow::Result<()> {
          $$ select (left(postroad.uuid_at(postroad.created_at(id) - interval '40 days')::text, 13) || right(id::text, 23))::uuid $$;
          update postroad.messages set message_id = pg_temp.older(message_id), content_id = pg_temp.older(content_id), batch_id = pg_temp.older(batch_id);
          update postroad.contents set content_id = pg_temp.older(content_id);
-         update postroad.message_queue set message_id = pg_temp.older(message_id);
+         update postroad.message_queue set message_id = pg_temp.older(message_id), more_ids = array(select pg_temp.older(u.id) from unnest(more_ids) as u (id));
          update postroad.scheduled set message_id = pg_temp.older(message_id);
          update postroad.delivery_events set message_id = pg_temp.older(message_id);
          update postroad.leases set message_ids = array(select pg_temp.older(u.id) from unnest(message_ids) as u (id))";
@@ -291,6 +291,27 @@ async fn a_dropped_day_leaves_what_still_waits_whole() -> anyhow::Result<()> {
             .await?,
         "1"
     );
+    Ok(())
+}
+
+/// Of those that share a row of the queue, each one's record is kept.
+#[tokio::test]
+async fn what_still_waits_of_a_bulk_send_is_kept_when_its_day_is_dropped() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let bulk = "select queued from postroad.enqueue_bulk('email', (select jsonb_agg('u' || n || '@x.org') from generate_series(1, 40) as n), body => 'x', priority => 'P4')";
+    assert_eq!(db.client.row(bulk).await?, "40");
+    db.claim(4, 19).await?;
+    age(&db).await?;
+    let dropped = "select postroad.drop_partitions('30 days')";
+    assert_eq!(db.client.row(dropped).await?, "1");
+    let kept = "select (select count(*) from postroad.messages_kept), (select count(*) from postroad.messages)";
+    assert_eq!(db.client.row(kept).await?, "40|0");
+    let (_, claimed) = db.claim(4, 100).await?;
+    assert_eq!(claimed.len(), 21);
+    assert!(claimed.iter().all(|row| row.ends_with("|0|null|null")));
+    let purged =
+        "select postroad.purge_events('1 day'), (select count(*) from postroad.messages_kept)";
+    assert_eq!(db.client.row(purged).await?, "0|40", "they are in leases");
     Ok(())
 }
 
