@@ -25,6 +25,7 @@ language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
+set enable_bitmapscan = off         -- the list is looked up along the index that takes many addresses at a time
 set work_mem = '64MB'
 set jit = off
 as $$
@@ -38,30 +39,37 @@ declare
   average_kb constant smallint := postroad.size_kb(pg_column_size(data)::bigint / greatest(cardinality(data), 1));
   later constant boolean := coalesce(scheduled_for > clock_timestamp(), false);
   normalized text[];
+  keys text[];
+  found_addresses text[];
+  found_reasons text[];
   reasons text[];
   valid integer;
   distinct_valid integer;
   waiting uuid[];
 begin
-  select array_agg(r.address), array_agg(r.reason), count(r.address), count(distinct r.address), count(r.reason)
-  into normalized, reasons, valid, distinct_valid, suppressed
+  select array_agg(n.address), array_agg(case when enqueue_rows.channel = 'email' then lower(n.address) else n.address end), count(n.address), count(distinct n.address)
+  into normalized, keys, valid, distinct_valid
   from (
-    select n.address, (                          -- one index probe a recipient, however long the list is
-      select s.reason
-      from postroad.suppression_list as s
-      where s.address = case enqueue_rows.channel when 'email' then lower(n.address) else n.address end
-        and (s.channel is null or s.channel = enqueue_rows.channel)
-        and (s.tenant_id is null or s.tenant_id = enqueue_rows.tenant_id)
-        and (s.expires_at is null or s.expires_at > clock_timestamp())
-      limit 1
-    ) as reason
-    from (
-      select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
-      from (select unnest(addresses) as address) as u
-      offset 0                                   -- normalised once
-    ) as n
-    offset 0
-  ) as r;
+    select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
+    from (select unnest(addresses) as address) as u
+    offset 0                                     -- normalised once
+  ) as n;
+  -- One look at the list for all of them, an index probe each, however long it is; and only what is found costs more.
+  suppressed := 0;
+  select array_agg(f.address), array_agg(f.reason) into found_addresses, found_reasons
+  from (
+    select distinct on (s.address) s.address, s.reason
+    from postroad.suppression_list as s
+    where s.address = any (keys)
+      and (s.channel is null or s.channel = enqueue_rows.channel)
+      and (s.tenant_id is null or s.tenant_id = enqueue_rows.tenant_id)
+      and (s.expires_at is null or s.expires_at > clock_timestamp())
+  ) as f;
+  if found_addresses is not null then
+    select array_agg(f.reason order by k.nth), count(f.reason) into reasons, suppressed
+    from unnest(keys) with ordinality as k (address, nth)
+    left join unnest(found_addresses, found_reasons) as f (address, reason) using (address);
+  end if;
   invalid := cardinality(addresses) - valid;
   duplicate := valid - distinct_valid;
 
@@ -116,13 +124,15 @@ begin
     where w.id is not null;
   else
     insert into postroad.message_queue (seq, message_id, priority, size_kb, more_ids)
-    select
-      (select max(postroad.next_seq(enqueue_rows.priority)) from generate_series(1, cardinality(r.ids))),        -- a place for each
-      r.ids[1], enqueue_rows.priority, average_kb, nullif(r.ids[2:], '{}')
-    from (
-      select array_remove(w.ids[n:n + 15], null) as ids
-      from (select array(select unnest(waiting)) as ids) as w,       -- in one piece: of a variable, each slice would write all of it out
-        generate_series(1, cardinality(waiting), 16) as n
+    select w.places[least(r.nth + 15, cardinality(w.places))], r.ids[1], enqueue_rows.priority, average_kb, nullif(r.ids[2:], '{}')
+    from (                                       -- in one piece: of a variable, each slice would write all of it out
+      select array(select unnest(waiting)) as ids,
+        array(select postroad.next_seq(enqueue_rows.priority) from generate_series(1, cardinality(waiting))) as places   -- one for each
+      offset 0
+    ) as w,
+    lateral (
+      select n as nth, array_remove(w.ids[n:n + 15], null) as ids
+      from generate_series(1, cardinality(waiting), 16) as n
       offset 0
     ) as r
     where r.ids <> '{}';

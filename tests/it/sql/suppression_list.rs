@@ -343,10 +343,14 @@ async fn the_length_of_the_list_does_not_make_checks_visit_more() -> anyhow::Res
         cost.push(visited(&client).await? - before);
         costs.push(cost);
     }
-    for (short, long) in costs[0].iter().zip(&costs[1]) {
+    for (nth, (short, long)) in costs[0].iter().zip(&costs[1]).enumerate() {
         assert!(*short >= f64::from(CHECKS / 2), "counted: {costs:?}");
+        let most = match nth {
+            2 => short + f64::from(CHECKS), // many at a time go down the B-tree, which is a level higher
+            _ => short * 1.2,
+        };
         assert!(
-            *long <= short * 1.2,
+            *long <= most,
             "an address lies in its bucket, whatever the length (and now and then in the next page): {costs:?}"
         );
     }
