@@ -55,9 +55,12 @@ const LATE: [Duration; 3] = [
     Duration::from_millis(16),
 ];
 
-/// A claim of so many that brings as many: the queue is deep. From then on two claims run at a time, each for half of what is wanted: a claim's rows
-/// take longer to come than a fast gateway to take them, and the server has another processor for the second.
+/// A claim of so many that brings as many: the queue is deep.
 const DEEP: usize = 200;
+
+/// From a deep queue, where so many are wanted, two claims run at a time, each for half of them: little is left to send, so that a claim's rows take longer
+/// to come than to be sent, and the server has another processor for the second. Where what is written is behind, a second claim would only take it from P0.
+const TWO: usize = 750;
 
 /// How often a pool that sleeps without the key tries to have it.
 const KEY_AGAIN: Duration = Duration::from_millis(250);
@@ -121,7 +124,7 @@ impl Claimer {
             }
             let wanted = *self.wanted.borrow();
             let lingers = empty_looks < LINGER.len();
-            let claimed = if is_deep && wanted >= DEEP {
+            let claimed = if is_deep && wanted >= TWO {
                 let half = wanted.div_ceil(2);
                 let (one, other) = tokio::join!(
                     self.claim(&live, half, &mut contents),
