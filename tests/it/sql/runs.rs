@@ -135,6 +135,25 @@ async fn rows_of_one_and_of_several_are_claimed_in_their_order() -> anyhow::Resu
     Ok(())
 }
 
+/// The head of the queue looked like single messages, but others have those: what comes next is not left because it is more than was asked for.
+#[tokio::test]
+async fn a_claim_that_comes_too_late_for_single_messages_takes_a_part_of_the_row_behind_them()
+-> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.register(WORKER).await?;
+    db.enqueue_many(4, 4).await?;
+    let other = db.connect().await?;
+    other
+        .batch_execute("begin; select from postroad.message_queue for update")
+        .await?;
+    send(&db, 16, "").await?;
+    let (_, rows) = db.claim(4, 5).await?;
+    assert_eq!(rows.len(), 5);
+    other.batch_execute("rollback").await?;
+    assert_eq!(queue(&db).await?.concat().len(), 4 + 11);
+    Ok(())
+}
+
 /// Sixteen times a megabyte is more than a claim may bring at once.
 #[tokio::test]
 async fn a_claim_takes_no_more_bytes_than_it_may_of_a_row() -> anyhow::Result<()> {
