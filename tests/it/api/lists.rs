@@ -68,6 +68,12 @@ async fn each_page_of_what_is_queued_goes_on_where_the_last_one_ended() -> anyho
         .rows(&format!("select postroad.release('{lease}')"))
         .await?;
     db.claim(4, 5).await?;
+    let middle = "select more_ids[8] from postroad.message_queue where cardinality(more_ids) = 15 order by seq limit 1 offset 2";
+    let middle = db.client.row(middle).await?;
+    for call in ["cancel", "retry"] {
+        let done = format!("select postroad.{call}('{middle}')");
+        assert_eq!(db.client.row(&done).await?, "t", "{call}");
+    }
     let waiting = "select u.id from postroad.message_queue as q, unnest(q.message_id || q.more_ids) as u (id) order by 1 desc";
     let waiting = db.client.rows(waiting).await?;
     assert_eq!(waiting.len(), 121);
