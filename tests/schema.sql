@@ -2882,13 +2882,13 @@ begin
   p := case
     when num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
       and octet_length(body) < 100000 and (html is null or channel = 'email' and octet_length(html) < 100000)
-      and (subject is null or octet_length(subject) <= 998 and subject = translate(subject, E'\r\n', ''))
+      and (subject is null or octet_length(subject) <= 998 and subject !~ '[\r\n]')
       and case channel                           -- as normalize_recipient spells it already
         when 'email' then octet_length(recipient) <= 64
           and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
         when 'sms' then recipient ~ '^\+[1-9][0-9]{6,14}$'
       end
-      then array_position('{emergency,alert,newsletter,campaign,transactional}', message_type) - 1
+      then array_position('[0:4]={emergency,alert,newsletter,campaign,transactional}'::text[], message_type)
   end;
   if p is null then
     select c.priority_number, c.reason into p, reason
@@ -2937,21 +2937,17 @@ begin
     end if;
   end if;
 
-  if scheduled_for > clock_timestamp() then
-    insert into postroad.scheduled (message_id, due_at, priority)
-    values (message_id, scheduled_for, p);
-    status := 'scheduled';
-    return;
+  if scheduled_for is not null then
+    if scheduled_for > clock_timestamp() then
+      insert into postroad.scheduled (message_id, due_at, priority)
+      values (message_id, scheduled_for, p);
+      status := 'scheduled';
+      return;
+    end if;
   end if;
   insert into postroad.message_queue (seq, message_id, priority, size_kb)
   values (
-    case p
-      when 0 then nextval('postroad.queue_seq_p0')
-      when 1 then nextval('postroad.queue_seq_p1')
-      when 2 then nextval('postroad.queue_seq_p2')
-      when 3 then nextval('postroad.queue_seq_p3')
-      else nextval('postroad.queue_seq_p4')
-    end,
+    postroad.next_seq(p),
     message_id, p,
     least(pg_column_size((body, html, data, options)) / 1024, 32767));
   status := 'queued';
@@ -6613,13 +6609,9 @@ COMMENT ON FUNCTION postroad.message_schema() IS 'What POST /messages takes, as 
 CREATE FUNCTION postroad.next_seq(priority smallint) RETURNS bigint
     LANGUAGE sql
     AS $$
-  select case priority
-    when 0 then nextval('postroad.queue_seq_p0')
-    when 1 then nextval('postroad.queue_seq_p1')
-    when 2 then nextval('postroad.queue_seq_p2')
-    when 3 then nextval('postroad.queue_seq_p3')
-    when 4 then nextval('postroad.queue_seq_p4')
-  end
+  select nextval((array[
+    'postroad.queue_seq_p0', 'postroad.queue_seq_p1', 'postroad.queue_seq_p2', 'postroad.queue_seq_p3', 'postroad.queue_seq_p4'
+  ]::regclass[])[priority + 1])
 $$;
 
 --

@@ -3,13 +3,9 @@ returns bigint
 language sql
 volatile
 as $$
-  select case priority
-    when 0 then nextval('postroad.queue_seq_p0')
-    when 1 then nextval('postroad.queue_seq_p1')
-    when 2 then nextval('postroad.queue_seq_p2')
-    when 3 then nextval('postroad.queue_seq_p3')
-    when 4 then nextval('postroad.queue_seq_p4')
-  end
+  select nextval((array[
+    'postroad.queue_seq_p0', 'postroad.queue_seq_p1', 'postroad.queue_seq_p2', 'postroad.queue_seq_p3', 'postroad.queue_seq_p4'
+  ]::regclass[])[priority + 1])
 $$;
 
 comment on function postroad.next_seq is 'The next place in the queue of a priority. Call it in an insert into message_queue only: that lock is what floors wait for.';
