@@ -88,6 +88,7 @@ set lock_timeout = '100ms'
 as $$
 declare
   day text;
+  part text;
   bound uuid;
   upper_bound uuid;
   dropped integer := 0;
@@ -122,16 +123,24 @@ begin
       and m.message_id >= bound
       and m.message_id < upper_bound
     on conflict do nothing;
+    execute format('drop table postroad.%I', 'messages_' || day);
+    execute format('drop table if exists postroad.%I', 'delivery_events_' || day);
+    -- Contents stay a day longer: a bulk send that began before midnight has messages of the day after.
     insert into postroad.contents_kept
     select c.*
     from postroad.contents as c
     where c.content_id in (select k.content_id from postroad.messages_kept as k)
-      and c.content_id >= bound
-      and c.content_id < upper_bound
+      and c.content_id < bound
     on conflict do nothing;
-    execute format('drop table postroad.%I', 'messages_' || day);
-    execute format('drop table if exists postroad.%I', 'contents_' || day);
-    execute format('drop table if exists postroad.%I', 'delivery_events_' || day);
+    for part in
+      select c.relname
+      from pg_class as c
+      where c.relnamespace = 'postroad'::regnamespace
+        and c.relname ~ '^contents_[0-9]{8}$'
+        and right(c.relname, 8) < day
+    loop
+      execute format('drop table postroad.%I', part);
+    end loop;
     dropped := dropped + 1;
     exit;                                        -- one day a call: the locks are held as shortly as can be
   end loop;
@@ -140,7 +149,7 @@ end;
 $$;
 
 comment on function postroad.drop_partitions is
-$$Drops the oldest day of messages, contents and events that is past retention (at least a day); records that still wait are copied to messages_kept and contents_kept first.
+$$Drops the oldest day of messages and events that is past retention (at least a day), and the contents of the days before it; what still waits is copied to messages_kept and contents_kept first.
 Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: on lock_not_available, call it again. Raises PR001 when retention is under a day.$$;
 
 revoke all on function postroad.drop_partitions from public;

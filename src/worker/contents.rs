@@ -24,7 +24,7 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// Fetches those of `wanted` that are not at hand; afterwards each of them is, or is known to be gone.
+    /// Fetches those of `wanted` that are not at hand; afterwards each of them is, or is gone.
     ///
     /// # Errors
     ///
@@ -47,11 +47,6 @@ impl Contents {
                 .map(Arc::new)
                 .map_err(|_| "content_unreadable");
             self.insert(id, prepared, size);
-        }
-        for id in missing {
-            if !self.known.contains_key(&id) {
-                self.insert(id, Err("content_gone"), 0);
-            }
         }
         Ok(())
     }

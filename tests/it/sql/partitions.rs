@@ -242,7 +242,7 @@ async fn a_dropped_day_leaves_what_still_waits_whole() -> anyhow::Result<()> {
         "PR001"
     );
     let left = "select (select count(*) from postroad.messages), (select string_agg(recipient, ' ' order by recipient) from postroad.messages_kept), \
-        (select string_agg(html, ' ') from postroad.contents_kept), (select count(*) from postroad.delivery_events)";
+        (select string_agg(html, ' ') from postroad.contents), (select count(*) from postroad.delivery_events)";
     assert_eq!(
         db.client.row(left).await?,
         "0|bulk@x.org later@x.org leased@x.org queued@x.org|<p>shared|0"
@@ -353,5 +353,63 @@ async fn upkeep_gives_up_on_a_lock_that_is_held_and_blocks_no_enqueue() -> anyho
             .await?,
         "1"
     );
+    Ok(())
+}
+
+/// A bulk send that begins before midnight has its content in one day and messages in the next: what waits of them keeps it.
+#[tokio::test]
+async fn a_content_is_there_for_as_long_as_a_message_of_the_day_after_waits() -> anyhow::Result<()>
+{
+    let db = TestDb::new().await?;
+    let send = "select queued from postroad.enqueue_bulk('email', '[\"a@x.org\"]', html => '<p>shared', message_type => 'alert', scheduled_for => now() + interval '1 day')";
+    assert_eq!(db.client.row(send).await?, "1");
+    age(&db).await?;
+    // The content a moment before the midnight before.
+    db.client
+        .batch_execute(
+            "select set_config('test.id', postroad.uuid_at(date_trunc('day', postroad.created_at(content_id), 'UTC') - interval '1 ms')::text, false) from postroad.contents;
+             update postroad.contents set content_id = current_setting('test.id')::uuid;
+             update postroad.messages set content_id = current_setting('test.id')::uuid",
+        )
+        .await?;
+    let day_before = "do $$ declare d date := postroad.created_at(current_setting('test.id')::uuid)::date; begin
+        execute format('create table postroad.messages_%s partition of postroad.messages for values from (%L) to (%L)', to_char(d, 'YYYYMMDD'), postroad.uuid_at(d), postroad.uuid_at(d + 1)); end $$";
+    db.client
+        .batch_execute(&format!(
+            "set timezone = 'UTC'; {day_before}; select postroad.create_partitions()"
+        ))
+        .await?;
+    let content = "select c.html from postroad.messages_kept as k, postroad.fetch_contents(array[k.content_id]) as c
+        union all select c.html from postroad.messages as m, postroad.fetch_contents(array[m.content_id]) as c";
+    for dropped in ["1", "1", "0"] {
+        let drop = "select postroad.drop_partitions('30 days')";
+        assert_eq!(db.client.row(drop).await?, dropped);
+        assert_eq!(db.client.rows(content).await?, ["<p>shared"]);
+    }
+    let kept = "select (select count(*) from postroad.contents_kept), (select count(*) from postroad.contents)";
+    assert_eq!(db.client.row(kept).await?, "1|0");
+    Ok(())
+}
+
+/// A worker that asks while its content is on its way to another table waits, and then sees it there.
+#[tokio::test]
+async fn a_content_that_is_moved_meanwhile_is_found() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let send =
+        "select batch_id from postroad.enqueue_bulk('email', '[\"a@x.org\"]', html => '<p>shared')";
+    let content = db.client.row(send).await?;
+    let (moving, worker) = (db.connect().await?, db.connect_as("postroad_worker").await?);
+    moving
+        .batch_execute(
+            "begin; lock table postroad.contents in access exclusive mode;
+             insert into postroad.contents_kept table postroad.contents; delete from postroad.contents",
+        )
+        .await?;
+    let pid = worker.row("select pg_backend_pid()").await?;
+    let fetch = format!("select html from postroad.fetch_contents('{{{content}}}')");
+    let waiting = tokio::spawn(async move { worker.rows(&fetch).await });
+    db.waits(&pid).await?;
+    moving.batch_execute("commit").await?;
+    assert_eq!(waiting.await??, ["<p>shared"]);
     Ok(())
 }
