@@ -66,6 +66,7 @@ declare
   resumed bigint;
   why text;
 begin
+  perform postroad.need_read_committed();
   delete from postroad.pauses as x
   where x.scope = resume.scope
     and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
@@ -91,7 +92,7 @@ begin
 end;
 $$;
 
-comment on function postroad.resume is 'Ends a pause and queues what it parked. False when there is no such pause.';
+comment on function postroad.resume is 'Ends a pause and queues what it parked. False when there is no such pause. Raises PR001 in a transaction that is not read committed.';
 
 revoke all on function postroad.resume from public;
 grant execute on function postroad.resume to postroad_admin;

@@ -9,6 +9,7 @@ as $$
 declare
   known record;
 begin
+  perform postroad.need_read_committed();
   perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if not found or known.status <> all (statuses) then
@@ -114,6 +115,7 @@ begin
     raise exception 'unknown outcome %', coalesce(quote_literal(outcome), 'null')
       using errcode = 'PR002', hint = 'Outcomes: sent, failed, resend.';
   end if;
+  perform postroad.need_read_committed();
   perform pg_advisory_xact_lock(1886351220, 3);    -- settled once
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if known.status is distinct from 'unknown' then

@@ -93,6 +93,64 @@ $$;
 
 comment on function postroad.requeue is 'Puts a message back at the end of its queue; false when it is there already.';
 
+create or replace function postroad.need_read_committed()
+returns void
+language plpgsql
+stable
+as $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'this needs a transaction that is read committed, not %', current_setting('transaction_isolation')
+      using errcode = 'PR001', hint = 'It must see what others commit while it waits: begin isolation level read committed.';
+  end if;
+end;
+$$;
+
+comment on function postroad.need_read_committed is
+'Raises PR001 in a transaction that sees no more than its first snapshot: what waits for a worker''s commit and then goes by what is there would go by what was.';
+
+create or replace function postroad.withdraw(message_id uuid)
+returns boolean
+language plpgsql
+volatile
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $$
+declare
+  place postroad.message_queue;
+  others uuid[];
+begin
+  -- A claim deletes the same row: exactly one of the two gets it. A row that a claim, or the withdrawal of another message in it, has locked is waited for; what is left
+  -- of it then is another row. So is what a promotion or a resume moves into the queue meanwhile.
+  loop
+    select q.* into place from postroad.queue_row_of(withdraw.message_id) as q;
+    if found then
+      delete from postroad.message_queue as q
+      where q.priority = place.priority
+        and q.message_id = place.message_id
+        and q.seq = place.seq
+      returning array_remove(q.message_id || q.more_ids, withdraw.message_id) into others;
+      continue when not found;
+      insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+      select place.seq, others[1], place.priority, place.attempt, place.rescues, place.size_kb, nullif(others[2:], '{}')
+      where others <> '{}';
+      return true;
+    end if;
+    delete from postroad.scheduled as s where s.message_id = withdraw.message_id;
+    if found then
+      return true;
+    end if;
+    if not exists (select from postroad.queue_row_of(withdraw.message_id)) then
+      return false;
+    end if;
+  end loop;
+end;
+$$;
+
+comment on function postroad.withdraw is
+'Takes a message out of the queue, or out of what waits for its time, and leaves those that share its row; false when it is in neither.';
+
 create or replace function postroad.on_unknown(message_type text, options jsonb, content_id uuid)
 returns text
 language sql
@@ -106,6 +164,23 @@ as $$
 $$;
 
 comment on function postroad.on_unknown is 'What follows when it cannot be known whether a message went out: resend or hold.';
+
+create or replace function postroad.without_suppressed_copies(options jsonb, tenant_id bigint)
+returns jsonb
+language sql
+stable
+as $$
+  select options || jsonb_object_agg(k.name, array_to_json(array(
+      select c.address
+      from jsonb_array_elements(options -> k.name) as c (address)
+      where postroad.suppressed_by('email', postroad.normalize_email(regexp_replace(c.address #>> '{}', '^.*<([^<>]*)>[[:space:]]*$', E'\\1')),
+        without_suppressed_copies.tenant_id) is null
+    )))
+  from unnest('{cc,bcc}'::text[]) as k (name)
+  where options ? k.name
+$$;
+
+comment on function postroad.without_suppressed_copies is 'Options of a mail that name cc or bcc, without those that are on the suppression list now.';
 
 create or replace function postroad.suppressed_by(channel text, recipient text, tenant_id bigint)
 returns text

@@ -190,7 +190,7 @@ begin
     where j.verdict is not null
     offset 0
   ) as x
-  where x.address is not null;
+  where octet_length(x.address) <= 2600;         -- a longer one no index takes: nobody can be suppressed by it
   if addresses is null then
     return;
   end if;

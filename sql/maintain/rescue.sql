@@ -64,6 +64,7 @@ declare
   nth integer := 0;
   rescued integer := 0;
 begin
+  perform postroad.need_read_committed();
   delete from postroad.worker_sessions as w                   -- from here on it claims nothing
   where w.worker_id = rescue.worker_id
     and (

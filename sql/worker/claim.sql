@@ -127,7 +127,8 @@ $branch$;
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -193,6 +194,9 @@ declare
   found_count integer := 0;
   now constant timestamptz := clock_timestamp();
 begin
+  if max_count < 1 then
+    return;
+  end if;
   if not exists (select from postroad.worker_sessions as w where w.worker_id = claim.worker_id) then
     raise exception 'worker %% is not registered, or was taken for dead', worker_id
       using errcode = 'PR010', hint = 'Register with a new worker_id.';
@@ -225,7 +229,8 @@ begin
     end,
     x.pause_id,
     k.channel, k.message_type, k.recipient, k.content_id, k.tenant_id, k.ip_pool, k.gateway, k.subject, k.body, k.html,
-    case when k.channel not in ('email', 'sms', 'voice') then k.data end, k.options, k.source_type
+    case when k.channel not in ('email', 'sms', 'voice') then k.data end,
+    case when k.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(k.options, k.tenant_id) else k.options end, k.source_type
   from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
   left join postroad.messages_kept as k on k.message_id = p.message_id
   left join lateral (select postroad.pause_of(k.channel, k.source_type, k.source_id, k.tenant_id, k.recipient) as pause_id) as x on true

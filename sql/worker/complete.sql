@@ -23,6 +23,8 @@ set jit = off
 as $$
 declare
   held uuid[];
+  withdrawn uuid[];
+  parking bigint[];
   given uuid[] := array(select distinct u.id from (select unnest(lease_ids) as id) as u);
 begin
   held := array(
@@ -57,7 +59,14 @@ begin
         on conflict do nothing;
     end;
   else
-    perform from postroad.pauses as x where x.pause_id = any (pause_ids) order by x.pause_id for share;   -- a resume waits, then finds what is parked here
+    -- A resume that comes later waits, then finds what is parked here. One that is under way is not waited for: it may take as long as its transaction.
+    parking := array(
+      select x.pause_id
+      from postroad.pauses as x
+      where x.pause_id = any (pause_ids)
+      order by x.pause_id
+      for share skip locked
+    );
     with outcome as materialized (
       select u.*
       from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details, retry_seconds, counted, pause_ids)
@@ -72,31 +81,33 @@ begin
     ), retried as (
       insert into postroad.scheduled (message_id, due_at, pause_id, priority, attempt)
       select o.message_id,
-        case when x.pause_id is not null then 'infinity' else clock_timestamp() + make_interval(secs => o.retry_seconds) end,
+        case
+          when x.pause_id is not null then 'infinity'
+          else clock_timestamp() + make_interval(secs => case
+            when exists (select from postroad.pauses as p where p.pause_id = o.pause_id) then 5        -- somebody is about to change it
+            else o.retry_seconds
+          end)
+        end,
         x.pause_id, l.priority, case when o.counted then o.attempt else o.attempt - 1 end
       from recorded as r
       join outcome as o using (message_id, lease_id)
       join postroad.leases as l on l.lease_id = o.lease_id
-      left join postroad.pauses as x on x.pause_id = o.pause_id
+      left join unnest(parking) as x (pause_id) on x.pause_id = o.pause_id
       where o.retry_seconds is not null
         and o.lease_id = any (held)
       on conflict do nothing
-    ), withdrawn as (                            -- its lease was rescued, yet it went out: the requeued row, if unclaimed, goes
-      select r.message_id
-      from recorded as r
-      where r.lease_id <> all (held)
-        and r.event_type <> 'deferred'
-    ), from_queue as (
-      delete from postroad.message_queue as q
-      where q.message_id = any (array(select w.message_id from withdrawn as w))
     )
-    delete from postroad.scheduled as s
-    where s.message_id = any (array(select w.message_id from withdrawn as w));
+    select array_agg(r.message_id order by r.message_id) into withdrawn
+    from recorded as r
+    where r.lease_id <> all (held)
+      and r.event_type <> 'deferred';
+    perform postroad.withdraw(u.id)              -- their lease was rescued, yet they went out: what waits for them to go out again, if unclaimed, goes
+    from unnest(withdrawn) as u (id);
   end if;
 
   if 'bounced' = any (event_types) then          -- the recipient's own fault, which few are
-    perform postroad.follow_events(
-      array(select u.message_id from unnest(message_ids, event_types) as u (message_id, event_type) where u.event_type = 'bounced'), null, given);
+    perform postroad.follow_bounces(
+      array(select u.message_id from unnest(message_ids, event_types) as u (message_id, event_type) where u.event_type = 'bounced'), given);
   end if;
 
   if cardinality(finished) > 0 then
@@ -109,7 +120,7 @@ $$;
 comment on function postroad.complete is
 $$Records the outcomes of claimed messages, one element of each array an outcome (an array that is null throughout may be empty): an event of its type, and where retry_seconds
 is given another attempt after so long; counted false: this attempt does not count (a fault of the gateway, a pause); pause_ids: parked until that pause is resumed.
-A bounce suppresses its recipient, by suppression_rules.
+A bounce suppresses its recipient, by suppression_rules; see follow_bounces.
 finished: leases whose messages all have an outcome.
 tallies: how many of the events there are by what they are counted by, [{"message_id", "events", "channel", "gateway", "message_type", "source_type", "tenant_id", "event_type"}, …], message_id any of theirs (they are of one day), which spares
 count_events the look at each; used where all outcomes are new and none is tried again. May be called again after an error: what is recorded already stays as it is. Outcomes of a lease that was rescued
@@ -117,3 +128,25 @@ meanwhile are recorded; their retries are not.$$;
 
 revoke all on function postroad.complete from public;
 grant execute on function postroad.complete to postroad_worker;
+
+create or replace function postroad.follow_bounces(
+  message_ids uuid[],
+  lease_ids   uuid[]
+)
+returns void
+language plpgsql
+volatile
+set lock_timeout = '200ms'
+as $$
+begin
+  perform postroad.follow_events(message_ids, null, lease_ids);
+exception
+  when others then
+    raise warning 'the recipients of % bounces are not suppressed: %', cardinality(message_ids), sqlstate
+      using hint = 'What they bounced with is recorded; the next bounce of each counts again.';
+end;
+$$;
+
+comment on function postroad.follow_bounces is
+$$What follows from the bounces that a completion records, if that can be done at once: outcomes wait for nobody who holds an entry of the suppression list in an open
+transaction, and nothing about a recipient undoes them. Else a warning in the server's log has the SQLSTATE.$$;

@@ -13,6 +13,7 @@ declare
   lease postroad.leases;
   released integer;
 begin
+  perform postroad.need_read_committed();
   delay := coalesce(delay, '0');
   if delay < '0' then
     raise exception 'delay must not be negative, got %', delay

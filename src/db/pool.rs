@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Timeouts};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Timeouts};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::DbError;
@@ -19,6 +19,10 @@ pub struct Database {
 /// locks, which others wait for. Its own default is two hours.
 pub const NOTICE_ABSENCE: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 3;
     set tcp_keepalives_count = 3; set tcp_user_timeout = 20000";
+
+/// Statements that wait for a lock then look again, whatever the database's own default is.
+const READ_COMMITTED: &str =
+    "set session characteristics as transaction isolation level read committed";
 
 impl Database {
     /// Reads a URL (`postgres://user:password@host:port/name?sslmode=…`) or a key-value string of libpq.
@@ -121,6 +125,12 @@ impl Database {
         Pool::builder(manager)
             .max_size(size)
             .timeouts(timeouts)
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move {
+                    let set = client.batch_execute(READ_COMMITTED).await;
+                    set.map_err(HookError::Backend)
+                })
+            }))
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .build()
             .expect("a pool with a runtime and a size is always built")

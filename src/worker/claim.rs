@@ -123,6 +123,9 @@ impl Claimer {
                 self.session.let_p0_pass().await;
             }
             let wanted = *self.wanted.borrow();
+            if wanted == 0 {
+                continue; // it was not, before the last few awaits
+            }
             let lingers = empty_looks < LINGER.len();
             let claimed = if is_deep && wanted >= TWO {
                 let half = wanted.div_ceil(2);
@@ -359,10 +362,14 @@ fn prepare(mut row: ClaimedRow, contents: &Contents) -> Claimed {
 }
 
 /// When a lease that is not there is looked for again: the server may still be at a claim whose client is gone.
-const LOOK_AGAIN: [Duration; 3] = [
+const LOOK_AGAIN: [Duration; 7] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+    Duration::from_secs(900),
+    Duration::from_secs(3600),
 ];
 
 /// Gives a lease back whose claim got no reply, trying for as long as it takes: while this worker lives, nobody else

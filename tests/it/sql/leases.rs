@@ -387,3 +387,74 @@ async fn an_old_lease_is_an_alarm_and_stays() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+/// An operator who forgot to commit must not hold up what is recorded of other messages, nor what is recorded of that one.
+#[tokio::test]
+async fn outcomes_wait_for_no_open_transaction_that_suppresses_or_resumes() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let open = db.connect().await?;
+    open.batch_execute("begin; select postroad.suppress('email', 'a@x.org')")
+        .await?;
+    for (recipient, listed) in [("a@x.org", "0"), ("b@x.org", "1")] {
+        let id = db.enqueue_to(recipient, "").await?;
+        let (lease, _) = db.claim(4, 1).await?;
+        let outcome = Outcome::new(&lease, &id, "bounced");
+        db.client
+            .batch_execute("set statement_timeout = '10s'")
+            .await?;
+        db.complete(&outcome).await?;
+        assert_eq!(db.status(&id).await?, "bounced");
+        let list = "select count(*) from postroad.suppression_list";
+        assert_eq!(db.client.row(list).await?, listed, "{recipient}");
+    }
+    open.batch_execute("rollback").await?;
+
+    let id = db.enqueue_to("c@x.org", "").await?;
+    let pause = "select postroad.pause('channel', 'email', 'test')";
+    let pause = db.client.row(pause).await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    open.batch_execute("begin; select postroad.resume('channel', 'email')")
+        .await?;
+    let mut outcome = Outcome::deferred(&lease, &id, "0");
+    (outcome.counted, outcome.pause) = (false, &pause);
+    db.complete(&outcome).await?;
+    open.batch_execute("commit").await?;
+    let due = "select due_at < now() + interval '1 minute' from postroad.scheduled";
+    assert_eq!(db.client.row(due).await?, "t", "nobody would resume it");
+    Ok(())
+}
+
+/// Whoever cannot be on the list can be told of all the same: one such recipient would keep every outcome of its batch.
+#[tokio::test]
+async fn a_recipient_too_long_for_the_list_bounces_and_is_not_on_it() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for (length, listed) in [(4000, "0"), (2600, "1")] {
+        let token = (0..length).map(|_| fastrand::alphanumeric());
+        let token: String = token.collect();
+        let query = format!("select message_id from postroad.enqueue('push', '{token}', 'x')");
+        let id = db.client.row(&query).await?;
+        let (lease, _) = db.claim(4, 1).await?;
+        db.complete(&Outcome::new(&lease, &id, "bounced")).await?;
+        assert_eq!(db.status(&id).await?, "bounced");
+        let list = "select count(*) from postroad.suppression_list";
+        assert_eq!(db.client.row(list).await?, listed, "{length}");
+    }
+    Ok(())
+}
+
+/// Asked for nothing it takes nothing, of a day that is gone neither: nobody would ever complete it.
+#[tokio::test]
+async fn a_claim_of_none_takes_none() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.enqueue_to("a@x.org", "").await?;
+    db.client
+        .batch_execute("insert into postroad.messages_kept table postroad.messages; delete from postroad.messages")
+        .await?;
+    for count in [0, 1] {
+        let (_, claimed) = db.claim(4, count).await?;
+        assert_eq!(claimed.len(), count as usize);
+        let leased = "select coalesce(sum(cardinality(message_ids)), 0) from postroad.leases";
+        assert_eq!(db.client.row(leased).await?, count.to_string());
+    }
+    Ok(())
+}

@@ -146,13 +146,21 @@ async fn a_pause_that_is_resumed_while_a_completion_parks_leaves_nothing_parked(
         } else {
             (outcome.query(), resume)
         };
-        let pid = second.row("select pg_backend_pid()").await?;
         first.batch_execute("begin").await?;
         first.rows(&one).await?;
-        let waiting = tokio::spawn(async move { second.rows(&two).await });
-        db.waits(&pid).await?;
-        first.batch_execute("commit").await?;
-        waiting.await??;
+        if resume_first {
+            second.rows(&two).await?; // it waits for nobody
+            first.batch_execute("commit").await?;
+            db.client
+                .batch_execute("update postroad.scheduled set due_at = now() where due_at < now() + interval '1 minute'")
+                .await?;
+        } else {
+            let pid = second.row("select pg_backend_pid()").await?;
+            let waiting = tokio::spawn(async move { second.rows(&two).await });
+            db.waits(&pid).await?;
+            first.batch_execute("commit").await?;
+            waiting.await??;
+        }
         assert_eq!(
             db.client
                 .row("select count(*) from postroad.scheduled where due_at = 'infinity'")
@@ -358,5 +366,52 @@ async fn what_expired_in_the_queue_is_claimed_as_expired() -> anyhow::Result<()>
         .batch_execute("update postroad.messages set expires_at = now() - interval '1 s'")
         .await?;
     assert_eq!(db.claim(4, 10).await?.1, [format!("{id}|0|expired|null")]);
+    Ok(())
+}
+
+/// What waits in a pause is moved into the queue while the cancel waits for it: it is still there to be cancelled.
+#[tokio::test]
+async fn a_cancel_that_waits_for_a_resume_finds_what_it_queued() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let pause = "select postroad.pause('channel', 'email', 'test')";
+    let pause = db.client.row(pause).await?;
+    let id = db.enqueue_to("a@x.org", "").await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    let mut outcome = Outcome::deferred(&lease, &id, "0");
+    (outcome.counted, outcome.pause) = (false, &pause);
+    db.complete(&outcome).await?;
+    let (resuming, cancelling) = (db.connect().await?, db.connect().await?);
+    resuming
+        .batch_execute("begin; select postroad.resume('channel', 'email')")
+        .await?;
+    let pid = cancelling.row("select pg_backend_pid()").await?;
+    let cancel = format!("select postroad.cancel('{id}')");
+    let waiting = tokio::spawn(async move { cancelling.row(&cancel).await });
+    db.waits(&pid).await?;
+    resuming.batch_execute("commit").await?;
+    assert_eq!(waiting.await??, "t");
+    assert_eq!(db.status(&id).await?, "cancelled");
+    assert_eq!(db.claim(4, 1).await?.1, [""; 0]);
+    Ok(())
+}
+
+/// In a transaction that sees no more than its first snapshot, what a worker parks meanwhile would stay parked for ever.
+#[tokio::test]
+async fn what_waits_for_workers_needs_a_transaction_that_is_read_committed() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let (id, _) = db.ended("failed").await?;
+    for call in [
+        "postroad.resume('channel', 'email')".to_owned(),
+        format!("postroad.retry('{id}')"),
+        format!("postroad.settle('{id}', 'sent')"),
+    ] {
+        db.client
+            .batch_execute("begin isolation level repeatable read")
+            .await?;
+        let raised = db.client.raised(&format!("select {call}")).await?;
+        assert_eq!(raised.code, "PR001", "{call}");
+        db.client.batch_execute("rollback").await?;
+        db.client.row(&format!("select {call}")).await?;
+    }
     Ok(())
 }

@@ -379,3 +379,32 @@ async fn what_a_dead_worker_took_of_a_row_is_queued_again() -> anyhow::Result<()
     assert_eq!(queue(&db).await?.concat().len(), 12);
     Ok(())
 }
+
+/// A claim that a crash of the server undid: what was sent of it is withdrawn, and what was not still waits.
+#[tokio::test]
+async fn a_late_outcome_withdraws_its_message_alone() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let ids = send(&db, 32, "").await?;
+    db.client
+        .batch_execute("create temporary table before as table postroad.message_queue")
+        .await?;
+    let (lease, claimed) = db.claim(4, 4).await?;
+    assert_eq!(ids_of(&claimed), ids[..4]);
+    db.client
+        .batch_execute(
+            "delete from postroad.leases; delete from postroad.message_queue; insert into postroad.message_queue table before",
+        )
+        .await?;
+    for id in [&ids[1], &ids[0], &ids[3]] {
+        db.complete(&Outcome::new(&lease, id, "sent")).await?;
+    }
+    let mut left = ids.clone();
+    for gone in [3, 1, 0] {
+        left.remove(gone);
+    }
+    assert_eq!(queue(&db).await?, [&left[..13], &left[13..]]);
+    let (_, claimed) = db.claim(4, 100).await?;
+    assert_eq!(ids_of(&claimed), left);
+    assert_eq!(db.status(&ids[0]).await?, "sent");
+    Ok(())
+}

@@ -356,3 +356,27 @@ async fn the_length_of_the_list_does_not_make_checks_visit_more() -> anyhow::Res
     }
     Ok(())
 }
+
+/// Nobody on the list gets a mail, as a copy neither; the others do.
+#[tokio::test]
+async fn copies_to_suppressed_addresses_are_left_out_at_the_claim() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let options = r#"{"cc": ["Boss <Boss@x.org>", "team@x.org"], "bcc": ["boss@x.org"]}"#;
+    db.enqueue_to("a@x.org", &format!("options => '{options}'"))
+        .await?;
+    let bulk = format!(
+        "select queued from postroad.enqueue_bulk('email', '[\"a@x.org\"]', body => 'x', priority => 'P4', options => '{options}')"
+    );
+    db.client.row(&bulk).await?;
+    db.client
+        .batch_execute("select postroad.suppress('email', 'boss@x.org')")
+        .await?;
+    db.register(1).await?;
+    let lease = uuid::Uuid::now_v7();
+    let claimed = format!(
+        "select coalesce(c.options, f.options) from postroad.claim(4::smallint, '{lease}', 1, 9) as c left join postroad.fetch_contents(array[c.content_id]) as f on true"
+    );
+    let wanted = r#"{"cc": ["team@x.org"], "bcc": []}"#;
+    assert_eq!(db.client.rows(&claimed).await?, [wanted, wanted]);
+    Ok(())
+}
