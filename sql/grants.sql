@@ -14,6 +14,7 @@ grant execute on function postroad.normalize_recipient, postroad.normalize_email
   to postroad_sender;
 grant select, insert, delete, update on all tables in schema postroad to postroad_functions;
 revoke all on postroad.refinery_schema_history from postroad_functions;
+grant select on postroad.refinery_schema_history to postroad_worker, postroad_webhook, postroad_http;   -- processes ask whether they fit the schema
 grant usage, select, update on all sequences in schema postroad to postroad_functions;
 
 -- What reads and changes on behalf of callers who may be bound to a tenant belongs to a role that row-level security binds, and that may touch no more than this:

@@ -90,6 +90,26 @@ declare
   bound constant bigint := call -> 'caller' ->> 'tenant_id';
   sent record;
 begin
+  -- It is read with the rights of this function's owner: nothing in it may be code of the caller's.
+  if not exists (
+    select
+    from pg_class as c
+    where c.oid = recipients
+      and c.relpersistence = 't'
+      and c.relkind = 'r'
+      and not c.relrowsecurity
+      and not c.relhassubclass
+  ) or exists (
+    select
+    from pg_attribute as a
+    where a.attrelid = recipients
+      and a.attnum > 0
+      and not a.attisdropped
+      and a.atttypid not in ('text'::regtype, 'bigint'::regtype, 'jsonb'::regtype)
+  ) then
+    raise exception 'recipients must be a temporary table of text, bigint and jsonb'
+      using errcode = 'PR001';
+  end if;
   body := postroad.bulk_problem(jsonb_set(call, '{body,recipients}', '["streamed"]'));
   if body is not null then
     status := (body ->> 'status')::smallint;

@@ -16,7 +16,7 @@ as $$
       when length(btrim(recipient)) between 1 and 255 and recipient ~ '^[^[:cntrl:]]+$' then btrim(recipient)
     end
     when 'webhook' then case
-      when length(recipient) <= 2048 and btrim(recipient) ~ '^https?://[^\s/?#@[:cntrl:]]+([/?#][^\s[:cntrl:]]*)?$' then btrim(recipient)
+      when length(recipient) <= 2048 and btrim(recipient) ~ E'^https?://[^\\s/?#@[:cntrl:]]+([/?#][^\\s[:cntrl:]]*)?$' then btrim(recipient)
     end
   end
 $$;
@@ -34,11 +34,11 @@ as $$
   select case
     -- Nearly all: plain ASCII, spelled as we spell it, and short enough for every limit at once.
     when octet_length(address) <= 64
-      and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+(\.[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
+      and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+([.][A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
     -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
-    when address !~ '[\u0080-\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff0-\uffff]'
-      and btrim(address, E' \t\r\n') ~ '^[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+(\.[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+)*@([A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?\.)*[A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?$'
+    when address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
+      and btrim(address, E' \t\r\n') ~ E'^[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+(\\.[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+)*@([A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?\\.)*[A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?$'
       and octet_length(btrim(address, E' \t\r\n')) <= 254
       and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
       and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
@@ -58,7 +58,7 @@ language plpgsql
 immutable
 as $$
 begin
-  return coalesce(subscription::jsonb ->> 'endpoint' ~ '^https://[^\s/?#@]+([/?#]\S*)?$', false);
+  return coalesce(subscription::jsonb ->> 'endpoint' ~ E'^https://[^\\s/?#@]+([/?#]\\S*)?$', false);
 exception
   when others then                               -- no JSON
     return false;
@@ -73,7 +73,7 @@ language sql
 immutable parallel safe
 as $$
   select case
-    when n.digits ~ '^\+[1-9][0-9]{6,14}$' then n.digits
+    when n.digits ~ '^[+][1-9][0-9]{6,14}$' then n.digits
   end
   from (select regexp_replace(regexp_replace(btrim(number), '[ ().-]', '', 'g'), '^00', '+')) as n (digits)
 $$;

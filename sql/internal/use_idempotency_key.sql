@@ -27,15 +27,15 @@ begin
     select k.* into known
     from postroad.idempotency_keys as k
     where k.key = use_idempotency_key.key
-      and k.tenant_id is not distinct from use_idempotency_key.tenant_id
-    for update;
+      and k.tenant_id is not distinct from use_idempotency_key.tenant_id;
     if not found then
       continue;                                 -- purged in between
     end if;
     if known.created_at < clock_timestamp() - interval '7 days' then
       delete from postroad.idempotency_keys as k
       where k.key = use_idempotency_key.key
-        and k.tenant_id is not distinct from use_idempotency_key.tenant_id;
+        and k.tenant_id is not distinct from use_idempotency_key.tenant_id
+        and k.message_id = known.message_id;    -- not what another one made of it meanwhile
       continue;
     end if;
     if known.fingerprint = fingerprint then

@@ -166,3 +166,28 @@ async fn a_second_transaction_with_the_key_waits_for_the_first() -> anyhow::Resu
     );
     Ok(())
 }
+
+/// Two that repeat each other's keys in another order read what is there, and wait for nobody.
+#[tokio::test]
+async fn duplicates_in_opposite_order_do_not_wait_for_each_other() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let [one, two] =
+        ["one", "two"].map(|key| call(&format!("body => 'x', idempotency_key => '{key}'")));
+    db.client.row(&one).await?;
+    db.client.row(&two).await?;
+    let (first, second) = (db.connect().await?, db.connect().await?);
+    for client in [&first, &second] {
+        client
+            .batch_execute("begin; set local statement_timeout = '10s'")
+            .await?;
+    }
+    for (client, query) in [
+        (&first, &one),
+        (&second, &two),
+        (&first, &two),
+        (&second, &one),
+    ] {
+        assert!(client.row(query).await?.starts_with("duplicate|"));
+    }
+    Ok(())
+}

@@ -251,3 +251,34 @@ async fn addresses_of_any_script_are_good_in_a_database_of_the_c_locale() -> any
     }
     Ok(())
 }
+
+/// An old application may still have backslashes escape in each string, and its addresses are checked all the same.
+#[tokio::test]
+async fn backslashes_mean_the_same_whatever_the_callers_setting() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let sender = db.connect_as("postroad_sender").await?;
+    sender
+        .batch_execute("set standard_conforming_strings = off; set escape_string_warning = off")
+        .await?;
+    for (channel, recipient, wanted) in [
+        ("email", "ada@example.org", "queued"),
+        ("email", "ada@exampleXorg", "invalid"),
+        ("email", "Ada.L@Example.org", "queued"),
+        ("email", "jörg@example.org", "queued"),
+        ("email", "jörg@exampleXorg", "invalid"),
+        ("sms", "+14155550123", "queued"),
+        ("sms", "14155550123", "invalid"),
+        ("webhook", "https://example.org/a", "queued"),
+        ("webhook", "https://exam ple.org/a", "invalid"),
+        (
+            "push",
+            "{\"endpoint\": \"https://push.example.org/x\"}",
+            "queued",
+        ),
+    ] {
+        let query =
+            format!("select status from postroad.enqueue('{channel}', '{recipient}', 'x', 'x')");
+        assert_eq!(sender.row(&query).await?, wanted, "{channel} {recipient}");
+    }
+    Ok(())
+}
