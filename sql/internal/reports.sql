@@ -7,7 +7,7 @@ begin
   perform
   from jsonb_to_recordset(jsonb_build_array(event)) as e (
     message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
-    recipient text, wish text, detail jsonb);
+    recipient text, wish text, detail jsonb, is_proven boolean, channel text);
   return true;
 exception
   when data_exception then
@@ -81,6 +81,7 @@ begin
     where f.found_id is null
       and f.event ->> 'event_type' = any ('{received,unsubscribed,complained}')
       and f.event ->> 'recipient' <> ''
+      and f.event ->> 'is_proven' is distinct from 'false'     -- anybody can say whose complaint it is
   ), kept as (
     insert into postroad.inbound_messages (message_id, gateway, source_key)
     select o.new_id, place_reports.gateway, o.source_key
@@ -104,4 +105,5 @@ $$;
 
 comment on function postroad.place_reports is
 $$Events with the ids of their messages, for those that come without: by the provider's id of it where the gateway gives ours not back (delivery_events_external); what a
-person says without any message of ours (received, unsubscribed, complained, with a recipient) gets an id of its own, the same when it is reported again. The rest stays without.$$;
+person says without any message of ours (received, unsubscribed, complained, with a recipient) gets an id of its own, the same when it is reported again, if it is proven (is_proven).
+The rest stays without.$$;

@@ -11,6 +11,7 @@ group by x.day, x.gateway, x.cause
 order by x.day desc, x.gateway, x.cause;
 comment on view postroad.left_out_events is
 $$Reported events that were not recorded, counted by day (UTC), gateway and cause: malformed (an id or a time that is none), unknown_event (a type that we do not have),
-unknown_message (no message of ours: of another application on the same account, perhaps). last_event is the latest of them, without its recipient. Kept 90 days.$$;
+unknown_message (no message of ours: of another application on the same account, perhaps), unproven (anybody may have sent it, as a mail to the address of bounces, and it is about no message of
+which it may be: forged, perhaps). last_event is the latest of them, without its recipient. Kept 90 days.$$;
 
 grant select on postroad.suppression_policy, postroad.left_out_events to postroad_reader, postroad_admin;

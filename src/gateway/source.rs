@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::HeaderMap;
 
+use crate::model::message::Channel;
 use crate::model::report::Report;
 
 /// A request as it came. Nothing in it is trusted.
@@ -117,6 +118,13 @@ pub trait WebhookSource: Send + Sync {
     ///
     /// The body is not what the provider documents.
     fn parse(&self, stored: &Stored<'_>) -> Result<Vec<Report>, Unreadable>;
+
+    /// The channel whose messages its reports may be about, where what it verifies is no provider's proof: anybody can have
+    /// it post what it does. Such a report is believed only of a message that is known, of its recipients, and for its
+    /// tenant. `None`, the default: the provider vouches for what it says.
+    fn unproven(&self) -> Option<Channel> {
+        None
+    }
 
     /// Content type and body of the answer to a request that was accepted; by default `application/json` and `{}`.
     fn answer(&self) -> (&'static str, &'static str) {

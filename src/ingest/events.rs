@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
+use crate::model::message::Channel;
 use crate::model::report::{BounceKind, Report, Wish};
 use crate::model::rfc3339;
 
@@ -14,9 +15,15 @@ const SOURCE_KEY_MAX: usize = 500;
 const LAST_SECOND: u64 = 253_402_300_799;
 
 /// `{message_id, external_id, event_type, occurred_at, source_key, reason, bounce_type, bounce_class, recipient, wish,
-/// detail}`, without what is not known.
-pub(super) fn json(report: &Report) -> Value {
+/// detail}`, without what is not known; and `{is_proven: false, channel}` of a source that is [`unproven`].
+///
+/// [`unproven`]: crate::gateway::source::WebhookSource::unproven
+pub(super) fn json(report: &Report, unproven: Option<Channel>) -> Value {
     let mut event = Map::new();
+    if let Some(channel) = unproven {
+        event.insert("is_proven".into(), false.into());
+        event.insert("channel".into(), channel.as_str().into());
+    }
     let mut put = |key: &str, value: Option<String>| {
         if let Some(value) = value {
             event.insert(key.into(), text(value));
@@ -118,14 +125,18 @@ mod tests {
             "reason": "invalid_recipient", "bounce_type": "hard", "bounce_class": "invalid_recipient",
             "detail": {"event": "hard_bounce", "code": "5.1.1", "text": "no\u{fffd}body", "url": "https://x.org/"},
         });
-        assert_eq!(super::json(&report), expected);
+        assert_eq!(super::json(&report, None), expected);
+        let mut unproven = expected;
+        unproven["is_proven"] = false.into();
+        unproven["channel"] = "email".into();
+        assert_eq!(super::json(&report, Some(Channel::Email)), unproven);
 
         let mut report = Report::new(EventType::Received, "inbound", "k".repeat(3000));
         report.wish = Some(Wish::Stop);
         report.recipient = Some("+15005550006".into());
         report.reason = Some("asked");
         report.occurred_at = Some(UNIX_EPOCH + Duration::from_secs(u32::MAX.into()) * 1000);
-        let event = super::json(&report);
+        let event = super::json(&report, None);
         assert_eq!(event["wish"], "stop");
         assert_eq!(event["reason"], "asked");
         assert_eq!(event["occurred_at"], "9999-12-31T23:59:59.000Z");

@@ -317,9 +317,10 @@ fn read_one(
     // A body that trips a bug must not take the others with it.
     let parsed = catch_unwind(AssertUnwindSafe(|| endpoint.source.parse(&stored)));
     let reports = parsed.unwrap_or_else(|_| Err(Unreadable("the parser panicked".into())))?;
+    let unproven = endpoint.source.unproven();
     Ok(reports
         .iter()
-        .map(|report| events::json(report).to_string())
+        .map(|report| events::json(report, unproven).to_string())
         .collect())
 }
 

@@ -12,8 +12,9 @@
 //! ```
 //!
 //! `event` is `delivered`, `opened`, `clicked` (with `url`), `converted` or `unsubscribed`. `id` tells receipts of one kind
-//! for one message apart; without it the first one counts. A token that is shipped inside an app can be read out of it:
-//! whoever does can report on messages whose ids they know, no more.
+//! for one message apart; without it the first one counts. A token that is shipped inside an app can be read out of it, so
+//! that receipts are [unproven](WebhookSource::unproven): whoever reads it can report on pushes that were sent and whose
+//! ids they know, no more.
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -23,6 +24,7 @@ use crate::gateway::credentials::Credentials;
 pub use crate::gateway::credentials::Settings as WebhookSettings;
 use crate::gateway::source::{Posted, Refused, Stored, Unreadable, Verified, WebhookSource};
 use crate::model::event::EventType;
+use crate::model::message::Channel;
 use crate::model::outcome::{PROVIDER_TEXT_MAX, shorten};
 use crate::model::report::Report;
 use crate::model::rfc3339;
@@ -56,6 +58,11 @@ impl WebhookSource for Source {
     async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
         self.credentials.check(posted.headers)?;
         Ok(Verified::default())
+    }
+
+    /// The token may be in every copy of the app.
+    fn unproven(&self) -> Option<Channel> {
+        Some(Channel::Push)
     }
 
     fn parse(&self, stored: &Stored<'_>) -> Result<Vec<Report>, Unreadable> {

@@ -9,7 +9,9 @@
 //! the notification may name it: by `Original-Envelope-Id`, which is our message id (the gateway gives it as `ENVID`, RFC
 //! 3461), `X-Original-Message-ID`, as Gmail does, `In-Reply-To` or `References`. One that does none of it stays unread in the inbox.
 //!
-//! Anybody can mail such a report. That a message id cannot be guessed is what a forger fails at: whoever knows it has the mail.
+//! Anybody can mail such a report: it is [unproven](WebhookSource::unproven). It counts for a mail that we know and that
+//! was sent, and suppresses none but its own recipients, for its tenant. Of such a mail the id cannot be guessed, which is
+//! what a forger fails at: whoever knows it has the mail.
 //!
 //! | what comes | event |
 //! |---|---|
@@ -37,6 +39,7 @@ use self::mail::Part;
 use crate::gateway::credentials::Credentials;
 pub use crate::gateway::credentials::Settings as WebhookSettings;
 use crate::gateway::source::{Posted, Refused, Stored, Unreadable, Verified, WebhookSource};
+use crate::model::message::Channel;
 use crate::model::outcome::shorten;
 use crate::model::report::Report;
 
@@ -69,6 +72,11 @@ impl WebhookSource for Source {
     async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
         self.credentials.check(posted.headers)?;
         Ok(Verified::default())
+    }
+
+    /// The token is the mail server's, which posts whatever mail arrives.
+    fn unproven(&self) -> Option<Channel> {
+        Some(Channel::Email)
     }
 
     fn parse(&self, stored: &Stored<'_>) -> Result<Vec<Report>, Unreadable> {

@@ -1,6 +1,7 @@
 //! What providers post, from the request to its events.
 
 mod reading;
+mod unproven;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
