@@ -148,11 +148,12 @@ declare
   times timestamptz[];
   events bigint[];
   messages uuid[];
+  unproven boolean[];
 begin
   with event as materialized (
     select e as row, e.event_id, e.message_id, e.event_type, e.occurred_at, e.gateway, e.bounce_type, e.detail,
       coalesce(e.detail ->> 'class', e.reason) as class,
-      e.reason, e.lease_id is not null as is_send,
+      e.reason, e.lease_id is not null as is_send, coalesce(e.detail ? 'unproven', false) as is_unproven,
       coalesce(m.message_id, k.message_id) is not null as is_known,
       coalesce(m.channel, k.channel, case when e.detail ->> 'recipient' like '%@%' then 'email' else 'sms' end) as channel,
       coalesce(m.tenant_id, k.tenant_id) as tenant_id,
@@ -182,8 +183,8 @@ begin
     from event as e
   )
   select array_agg(x.address), array_agg(x.channel), array_agg(x.tenant_id), array_agg(x.verdict), array_agg(x.gateway), array_agg(x.occurred_at),
-    array_agg(x.event_id), array_agg(x.message_id)
-  into addresses, channels, tenant_ids, reasons, sources, times, events, messages
+    array_agg(x.event_id), array_agg(x.message_id), array_agg(x.is_unproven)
+  into addresses, channels, tenant_ids, reasons, sources, times, events, messages, unproven
   from (
     select j.*, postroad.addressee_of(j.row, j.channel, j.recipient, j.options, j.content_id) as address
     from judged as j
@@ -197,11 +198,12 @@ begin
 
   if 'delivered' = any (reasons) then
     delete from postroad.suppression_strikes as t
-    using unnest(addresses, channels, reasons, times) as u (address, channel, verdict, occurred_at)
+    using unnest(addresses, channels, tenant_ids, reasons, times, unproven) as u (address, channel, tenant_id, verdict, occurred_at, is_unproven)
     where u.verdict = 'delivered'
       and t.address = u.address
       and t.channel = u.channel
-      and t.reason in ('soft_bounce', 'hard_bounce')
+      and split_part(t.reason, '@', 1) in ('soft_bounce', 'hard_bounce')
+      and (not u.is_unproven or u.tenant_id is null or split_part(t.reason, '@', 2) = u.tenant_id::text)
       and t.occurred_at < u.occurred_at;
   end if;
 
@@ -215,29 +217,31 @@ begin
       and s.created_at <= u.occurred_at;         -- not a STOP that came after it
   end if;
 
+  -- What nobody vouches for counts for its own tenant, as soft_bounce@5.
   insert into postroad.suppression_strikes (address, channel, reason, message_id, occurred_at)
-  select u.address, u.channel, u.verdict, u.message_id, u.occurred_at
-  from unnest(addresses, channels, reasons, messages, times) as u (address, channel, verdict, message_id, occurred_at)
+  select u.address, u.channel, u.verdict || coalesce('@' || case when u.is_unproven then u.tenant_id end, ''), u.message_id, u.occurred_at
+  from unnest(addresses, channels, tenant_ids, reasons, messages, times, unproven) as u (address, channel, tenant_id, verdict, message_id, occurred_at, is_unproven)
   join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on and r.after > 1
   order by 1, 2, 3, 4
   on conflict do nothing;
 
   perform postroad.put_suppressions(
-    array_agg(u.address), array_agg(case when not r.every_channel then u.channel end), array_agg(case when not r.every_tenant then u.tenant_id end),
+    array_agg(u.address), array_agg(case when not r.every_channel then u.channel end), array_agg(s.tenant_id),
     array_agg(u.verdict), array_agg(now + r.expires_after), array_agg(u.source), array_agg(u.occurred_at), array_agg(u.event_id), array_agg(u.message_id))
-  from unnest(addresses, channels, tenant_ids, reasons, sources, times, events, messages)
-    as u (address, channel, tenant_id, verdict, source, occurred_at, event_id, message_id)
+  from unnest(addresses, channels, tenant_ids, reasons, sources, times, events, messages, unproven)
+    as u (address, channel, tenant_id, verdict, source, occurred_at, event_id, message_id, is_unproven)
   join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on
+  cross join lateral (select case when u.is_unproven or not r.every_tenant then u.tenant_id end) as s (tenant_id)
   where not exists (                             -- of the two wishes of one number in one call, the later one counts
       select from unnest(addresses, reasons, times) as x (address, verdict, occurred_at)
       where u.verdict = 'stop' and x.verdict = 'start' and x.address = u.address and x.occurred_at > u.occurred_at
     )
     and (r.after = 1 or r.after <= (
-      select count(*)
+      select count(distinct t.message_id)
       from postroad.suppression_strikes as t
       where t.address = u.address
         and t.channel = u.channel
-        and t.reason = u.verdict
+        and t.reason = any (array[u.verdict, u.verdict || '@' || s.tenant_id])
         and (r.within is null or t.occurred_at > now - r.within)
     ));
 end;
@@ -246,4 +250,4 @@ $$;
 comment on function postroad.follow_events is
 $$What follows from events that are recorded, for their recipients: suppression by suppression_rules, its end by a START, a new count after a delivery. The events are those
 with event_ids, and the bounces of lease_ids, all of message_ids. Only the recipient's own faults count (class invalid_recipient, mailbox_full, mailbox_unavailable), and what
-people say: complaints, unsubscriptions, STOP. May be called twice for the same events.$$;
+people say: complaints, unsubscriptions, STOP. What is unproven (see record_events) counts for the tenant of its message, whatever the rule says. May be called twice for the same events.$$;

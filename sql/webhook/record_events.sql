@@ -46,8 +46,9 @@ its arrival, the provider's in detail.provider_at. Without message_id the messag
 back. What a person says without any message (received, unsubscribed, complained, with a recipient) is recorded under an id of its own, which has no row in messages.
 detail.recipient is whom it is about, where that is not the message's recipient.
 
-is_proven false: it came over a way that is open to anybody, and no provider vouches for it. It is recorded only of a message that has a record and is of this channel, never
-under an id of its own, and only if it is what others can say of a message (no sent, failed, received, no wish). detail.unproven is true.
+is_proven false: it came over a way that is open to anybody, and no provider vouches for it. It is recorded only of a message that has a record, is of this channel and
+was sent (or is under way), never under an id of its own, and only if it is what others can say of a message (no sent, failed, received, no wish). detail.unproven is true, and what
+follows from it does so for the tenant of the message alone.
 
 An event that cannot be recorded is left out and takes no other with it: see left_out_events, cause malformed, unknown_event, unknown_message or unproven.
 Suppression follows by suppression_rules; START and HELP by sms. Returns how many events were new.$$;
@@ -103,6 +104,10 @@ begin
       case
         when r.is_proven is false then
           r.event_type = any (hearsay) and r.wish is null and coalesce(m.channel, k.channel) = r.channel
+            and (
+              exists (select from postroad.delivery_events as e where e.message_id = r.message_id and e.event_type in ('sent', 'unknown'))
+              or r.message_id in (select u.id from postroad.leases as l, unnest(l.message_ids) as u (id))      -- under way: it may be faster than our own word of it
+            )
         -- A message without a record is one whose day is gone, or none of ours.
         else m.message_id is not null or postroad.created_at(r.message_id) < now - interval '1 day' and substr(r.message_id::text, 15, 1) = '7'
           or exists (select from postroad.inbound_messages as i where i.message_id = r.message_id)
@@ -123,8 +128,8 @@ begin
         || case when p.is_anothers then '#' || left(encode(sha256(convert_to(lower(p.recipient), 'UTF8')), 'hex'), 16) else '' end,
       p.stored_at,
       case
-        when not p.is_anothers and p.wish is null and p.is_proven is not false and p.stored_at = p.occurred_at and (p.reason is null or p.bounce_class is null or p.reason = p.bounce_class)
-          and (p.detail is null or jsonb_typeof(p.detail) = 'object') then p.detail
+        when not p.is_anothers and p.wish is null and p.is_proven is not false and p.stored_at = p.occurred_at
+          and (p.reason is null or p.bounce_class is null or p.reason = p.bounce_class) and (p.detail is null or jsonb_typeof(p.detail) = 'object') then p.detail
         else nullif(case when jsonb_typeof(p.detail) = 'object' then p.detail else jsonb_strip_nulls(jsonb_build_object('text', p.detail)) end
           || jsonb_strip_nulls(jsonb_build_object(
             'recipient', case when p.is_anothers then left(p.recipient, 4096) end,

@@ -216,3 +216,141 @@ async fn events(db: &TestDb) -> anyhow::Result<i64> {
     db.value("select count(*) from postroad.delivery_events")
         .await
 }
+
+/// Who may enqueue knows the id of a message that never goes out, and must not stop its recipient's mail from others by it.
+#[tokio::test]
+async fn a_report_about_a_message_that_was_not_sent_counts_for_nothing() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let server = Running::start(&db.database, open_endpoints()).await?;
+    let later = ", tenant_id => 5, scheduled_for => clock_timestamp() + interval '9 years'";
+    let mail = enqueue(&db, "email", "vip@big.example", later).await?;
+    let push = enqueue(&db, "push", "token-1", later).await?;
+    let waiting = enqueue(&db, "email", "vip@big.example", "").await?;
+    let reports = || {
+        [
+            ("smtp", arf(&mail, "vip@big.example")),
+            ("smtp", dsn(&mail, &["vip@big.example"])),
+            ("smtp", arf(&waiting, "vip@big.example")),
+            ("webpush", receipt(&push, "unsubscribed")),
+        ]
+    };
+    post(&db, &server, &reports()).await?;
+    db.client
+        .rows(&format!(
+            "select postroad.cancel('{mail}'), postroad.cancel('{push}'), postroad.cancel('{waiting}')"
+        ))
+        .await?;
+    post(&db, &server, &reports()[..3]).await?;
+    assert_eq!(db.client.rows(LISTED).await?, Vec::<String>::new());
+    assert_eq!(
+        db.client.rows(LEFT_OUT).await?,
+        ["smtp|unproven|6", "webpush|unproven|1"]
+    );
+    server.stop().await
+}
+
+/// A server on the same network bounces before our own outcome is written; and a send without a reply may have arrived.
+#[tokio::test]
+async fn a_report_about_a_message_that_is_under_way_or_in_doubt_counts() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let server = Running::start(&db.database, open_endpoints()).await?;
+    let id = enqueue(&db, "email", "ada@x.org", "").await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    post(&db, &server, &[("smtp", dsn(&id, &["ada@x.org"]))]).await?;
+    assert_eq!(
+        db.client.rows(LISTED).await?,
+        ["ada@x.org|email|null|hard_bounce"]
+    );
+    db.complete(&Outcome::new(&lease, &id, "unknown")).await?;
+    post(&db, &server, &[("smtp", arf(&id, "ada@x.org"))]).await?;
+    assert_eq!(
+        db.client.rows(LISTED).await?,
+        ["ada@x.org|email|null|complaint"]
+    );
+    server.stop().await
+}
+
+/// One tenant must not be able to forge away another's readers.
+#[tokio::test]
+async fn a_report_suppresses_for_the_tenant_of_its_message() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let server = Running::start(&db.database, open_endpoints()).await?;
+    let mail = sent(&db, "email", "ada@x.org", ", tenant_id => 5").await?;
+    let push = sent(&db, "push", "token-1", ", tenant_id => 5").await?;
+    let ours = sent(&db, "email", "bob@x.org", "").await?;
+    post(
+        &db,
+        &server,
+        &[
+            ("smtp", dsn(&mail, &["ada@x.org"])),
+            ("smtp", arf(&ours, "bob@x.org")),
+            ("webpush", receipt(&push, "unsubscribed")),
+        ],
+    )
+    .await?;
+    assert_eq!(
+        db.client.rows(LISTED).await?,
+        [
+            "ada@x.org|email|5|hard_bounce",
+            "bob@x.org|email|null|complaint",
+            "token-1|push|5|unsubscribe"
+        ]
+    );
+    server.stop().await
+}
+
+/// Three full mailboxes, two of which a tenant made up, are one to everybody else.
+#[tokio::test]
+async fn strikes_that_nobody_vouches_for_count_for_their_tenant() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let strike = async |tenant: &str, rest: &str| -> anyhow::Result<Vec<String>> {
+        let more = format!(", tenant_id => {tenant}");
+        let id = sent(&db, "email", "ada@x.org", &more).await?;
+        let event = format!(
+            r#"{{"message_id": "{id}", "event_type": "bounced", "source_key": "1", "bounce_type": "soft", "bounce_class": "mailbox_full"{rest}}}"#
+        );
+        assert_eq!(db.record("relay", &event).await?, "1");
+        db.client.rows(LISTED).await
+    };
+    let unproven = r#", "is_proven": false, "channel": "email""#;
+    let none = Vec::<String>::new();
+    assert_eq!(strike("5", unproven).await?, none);
+    assert_eq!(strike("5", unproven).await?, none);
+    assert_eq!(strike("6", "").await?, none);
+    assert_eq!(strike("6", unproven).await?, none);
+    assert_eq!(
+        strike("5", unproven).await?,
+        ["ada@x.org|email|5|soft_bounce"]
+    );
+    db.client
+        .batch_execute("delete from postroad.suppression_list")
+        .await?;
+    assert_eq!(strike("6", "").await?, none);
+    assert_eq!(strike("6", "").await?, ["ada@x.org|email|null|soft_bounce"]);
+    Ok(())
+}
+
+/// What a relay that anybody can use says was delivered takes back the strikes of its tenant, and no other's.
+#[tokio::test]
+async fn a_delivery_that_nobody_vouches_for_ends_the_strikes_of_its_tenant() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let report = async |tenant: u8, event: &str| -> anyhow::Result<()> {
+        let more = format!(", tenant_id => {tenant}");
+        let id = sent(&db, "email", "ada@x.org", &more).await?;
+        let event = format!(
+            r#"{{"message_id": "{id}", "event_type": {event}, "source_key": "1", "channel": "email"}}"#
+        );
+        assert_eq!(db.record("relay", &event).await?, "1");
+        Ok(())
+    };
+    let soft =
+        r#""bounced", "is_proven": false, "bounce_type": "soft", "bounce_class": "mailbox_full""#;
+    report(5, soft).await?;
+    report(6, soft).await?;
+    report(5, r#""delivered", "is_proven": false"#).await?;
+    let left = "select m.tenant_id from postroad.suppression_strikes join postroad.messages as m using (message_id)";
+    assert_eq!(db.client.rows(left).await?, ["6"]);
+    report(5, r#""delivered""#).await?;
+    assert_eq!(db.client.rows(left).await?, Vec::<String>::new());
+    Ok(())
+}
