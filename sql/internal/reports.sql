@@ -7,7 +7,7 @@ begin
   perform
   from jsonb_to_recordset(jsonb_build_array(event)) as e (
     message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
-    recipient text, wish text, detail jsonb, is_proven boolean, channel text);
+    recipient text, wish text, detail jsonb, tenant_id bigint, is_proven boolean, channel text);
   return true;
 exception
   when data_exception then

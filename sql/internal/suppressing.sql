@@ -156,7 +156,11 @@ begin
       e.reason, e.lease_id is not null as is_send, coalesce(e.detail ? 'unproven', false) as is_unproven,
       coalesce(m.message_id, k.message_id) is not null as is_known,
       coalesce(m.channel, k.channel, case when e.detail ->> 'recipient' like '%@%' then 'email' else 'sms' end) as channel,
-      coalesce(m.tenant_id, k.tenant_id) as tenant_id,
+      case
+        when m.message_id is not null then m.tenant_id
+        when k.message_id is not null then k.tenant_id
+        when postroad.is_bigint(e.detail ->> 'tenant_id') then (e.detail ->> 'tenant_id')::bigint
+      end as tenant_id,
       coalesce(m.recipient, k.recipient) as recipient,
       coalesce(m.options, k.options) as options,
       coalesce(m.content_id, k.content_id) as content_id

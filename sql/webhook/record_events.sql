@@ -39,12 +39,12 @@ $$;
 
 comment on function postroad.record_events is
 $$Appends what a gateway reported, and does what follows from it: a JSON array of {message_id, external_id, event_type, occurred_at, source_key, reason, bounce_type (hard,
-soft), bounce_class, recipient, wish (stop, start, help), detail, is_proven, channel}. All but event_type may be missing; bounce_class is the reason where there is no other.
+soft), bounce_class, recipient, wish (stop, start, help), detail, tenant_id, is_proven, channel}. All but event_type may be missing; bounce_class is the reason where there is no other.
 
 An event is recorded once for each source_key (the provider's id of it) and recipient. One whose time lies before its message or more than five minutes ahead has the time of
 its arrival, the provider's in detail.provider_at. Without message_id the message is found by external_id for gateways whose name begins with ovh, which do not give our id
 back. What a person says without any message (received, unsubscribed, complained, with a recipient) is recorded under an id of its own, which has no row in messages.
-detail.recipient is whom it is about, where that is not the message's recipient.
+detail.recipient is whom it is about, where that is not the message's recipient; tenant_id is the tenant of a message whose record is gone, and is detail.tenant_id then.
 
 is_proven false: it came over a way that is open to anybody, and no provider vouches for it. It is recorded only of a message that has a record, is of this channel and
 was sent (or is under way), never under an id of its own, and only if it is what others can say of a message (no sent, failed, received, no wish). detail.unproven is true, and what
@@ -92,11 +92,12 @@ begin
     select e.*
     from jsonb_to_recordset(events) as e (
       message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
-      recipient text, wish text, detail jsonb, is_proven boolean, channel text)
+      recipient text, wish text, detail jsonb, tenant_id bigint, is_proven boolean, channel text)
     where e.event_type = any (event_types)
   ), placed as materialized (
     select r.*, coalesce(r.reason, r.bounce_class) as stored_reason,
       r.recipient is not null and lower(r.recipient) is distinct from lower(m.recipient) as is_anothers,
+      case when m.message_id is null and k.message_id is null then r.tenant_id end as told_tenant_id,
       case
         when r.occurred_at <= now + interval '5 minutes' and r.occurred_at >= postroad.created_at(r.message_id) - interval '5 minutes' then r.occurred_at
         else now
@@ -128,12 +129,13 @@ begin
         || case when p.is_anothers then '#' || left(encode(sha256(convert_to(lower(p.recipient), 'UTF8')), 'hex'), 16) else '' end,
       p.stored_at,
       case
-        when not p.is_anothers and p.wish is null and p.is_proven is not false and p.stored_at = p.occurred_at
+        when not p.is_anothers and p.wish is null and p.is_proven is not false and p.told_tenant_id is null and p.stored_at = p.occurred_at
           and (p.reason is null or p.bounce_class is null or p.reason = p.bounce_class) and (p.detail is null or jsonb_typeof(p.detail) = 'object') then p.detail
         else nullif(case when jsonb_typeof(p.detail) = 'object' then p.detail else jsonb_strip_nulls(jsonb_build_object('text', p.detail)) end
           || jsonb_strip_nulls(jsonb_build_object(
             'recipient', case when p.is_anothers then left(p.recipient, 4096) end,
             'wish', case when p.wish in ('stop', 'start', 'help') then p.wish end,
+            'tenant_id', p.told_tenant_id,
             'unproven', case when p.is_proven is false then true end,
             'class', case when p.bounce_class <> p.reason then p.bounce_class end,
             'provider_at', case when p.stored_at <> p.occurred_at then p.occurred_at end)), '{}')

@@ -251,6 +251,36 @@ async fn the_way_out_works_when_the_message_is_gone() -> anyhow::Result<()> {
     server.stop().await
 }
 
+/// Who has enough of one shop has not left the others, whether its record is still there or not.
+#[tokio::test]
+async fn the_way_out_leads_out_of_one_tenants_mails() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let server = Serving::start(db.database.clone()).await?;
+    let known = db.enqueue_to("ada@example.org", "tenant_id => 7").await?;
+    let gone = "01900000-0000-7000-8000-000000000001";
+    for (id, told, wanted) in [
+        (gone, Some(5), "5"),
+        (gone, None, "null"),
+        (&known, Some(5), "7"),
+    ] {
+        let purpose = Purpose::Unsubscribe {
+            recipient: "ada@example.org".into(),
+            tenant_id: told,
+        };
+        let done = server.ask("POST", &path(id, purpose)?, "", "").await?;
+        assert!(done.starts_with("HTTP/1.1 200"), "{done}");
+        let listed = "select address, channel, tenant_id, reason from postroad.suppression_list";
+        assert_eq!(
+            db.client.rows(listed).await?,
+            [format!("ada@example.org|email|{wanted}|unsubscribe")],
+            "{id} {told:?}"
+        );
+        let anew = "delete from postroad.suppression_list; delete from postroad.delivery_events";
+        db.client.batch_execute(anew).await?;
+    }
+    server.stop().await
+}
+
 /// A person who is told "done" must be right; one whose click cannot be counted must get on all the same.
 #[tokio::test]
 async fn without_a_database_links_lead_on_and_the_way_out_says_so() -> anyhow::Result<()> {
