@@ -34,7 +34,7 @@ begin
       '3:3:');                                   -- all that is kept
   end if;
   insert into postroad.consumers (consumer, event_types, seen, seen_at, registered_by)
-  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()), session_user)
+  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()), postroad.consumer_owner())
   on conflict on constraint consumers_pkey do nothing;
   return found;
 end;
@@ -43,7 +43,8 @@ $$;
 comment on function postroad.register_consumer is
 $$Registers a reader of events. since: null, the default, begins now; a time begins with what was committed after it, and up to a minute before, as far as it is kept; -infinity
 with all that is kept. event_types: null, the default, is every event of messages; else those, such as {delivered,bounced,system.*}; '*' is every one of messages.
-False when it is registered already, and nothing is changed then. It belongs to the database user who registers it: see unregister_consumer. Raises PR001 (name) and PR002 (unknown event type).$$;
+False when it is registered already, and nothing is changed then. It belongs to the database user who registers it, or over HTTP to the caller: nobody else but
+operators can read it or end it. Raises PR001 (name) and PR002 (unknown event type).$$;
 
 revoke all on function postroad.register_consumer from public;
 grant execute on function postroad.register_consumer to postroad_consumer;
@@ -65,11 +66,7 @@ begin
   if not found then
     return false;
   end if;
-  -- What comes over HTTP comes as the server's user, whatever else that one may do.
-  if owner <> session_user and (coalesce(current_setting('postroad.caller', true), '') <> '' or not pg_has_role(session_user, 'postroad_admin', 'member')) then
-    raise exception 'consumer % belongs to %', quote_literal(consumer), quote_ident(owner)
-      using errcode = 'insufficient_privilege', hint = 'Who registered it may end it, and an operator (postroad_admin) in SQL.';
-  end if;
+  perform postroad.check_consumer_owner(consumer, owner);
   delete from postroad.consumers as c
   where c.consumer = unregister_consumer.consumer;
   return true;
@@ -77,8 +74,8 @@ end;
 $$;
 
 comment on function postroad.unregister_consumer is
-$$Forgets a reader of events and its position. False when there is none of this name. It belongs to the database user who registered it: raises 42501 (insufficient_privilege) for
-others but operators (postroad_admin). Over HTTP those can be ended that were registered over HTTP.$$;
+$$Forgets a reader of events and its position. False when there is none of this name. It belongs to who registered it: raises 42501 (insufficient_privilege) for others but
+operators (postroad_admin).$$;
 
 revoke all on function postroad.unregister_consumer from public;
 grant execute on function postroad.unregister_consumer to postroad_consumer;

@@ -47,7 +47,7 @@ begin
 exception
   when insufficient_privilege then
     status := 403;
-    body := postroad.problem(403, 'forbidden', 'The consumer was not registered over HTTP; whoever registered it ends it, or an operator in SQL.');
+    body := postroad.problem(403, 'forbidden', 'The consumer belongs to another caller, who registered it; an operator in SQL may end it too.');
 end;
 $$;
 
@@ -82,6 +82,10 @@ begin
   from postroad.read_events(p ->> 'consumer', coalesce((p ->> 'limit')::integer, 1000)) as e;
   status := 200;
   body := jsonb_build_object('batch_id', read_batch, 'events', events);
+exception
+  when insufficient_privilege then
+    status := 403;
+    body := postroad.problem(403, 'forbidden', 'The consumer belongs to another caller, who registered it.');
 end;
 $$;
 
@@ -112,6 +116,10 @@ begin
   end if;
   status := 200;
   body := jsonb_build_object('changed', postroad.ack_events(name, (call -> 'body' ->> 'batch_id')::numeric::bigint));
+exception
+  when insufficient_privilege then
+    status := 403;
+    body := postroad.problem(403, 'forbidden', 'The consumer belongs to another caller, who registered it.');
 end;
 $$;
 

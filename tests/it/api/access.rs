@@ -270,3 +270,45 @@ async fn filled(api: &Api, path: &str) -> anyhow::Result<String> {
         .replace("{key}", &id)
         .replace("{endpoint}", &id))
 }
+
+/// Each app has a key, and reads what is its own; a key that replaces another goes on with its name.
+#[tokio::test]
+async fn a_consumer_is_for_the_key_that_registered_it() -> anyhow::Result<()> {
+    let api = Api::start().await?;
+    let key = async |name: &str, roles: &str| -> anyhow::Result<String> {
+        let query = format!(
+            "select key from postroad.create_api_key(name => '{name}', roles => '{{{roles}}}')"
+        );
+        api.db.client.row(&query).await
+    };
+    let billing = key("billing", "webhook").await?;
+    let reports = key("reports", "webhook").await?;
+    let renewed = key("billing", "webhook").await?;
+    let admin = key("root", "admin,webhook").await?;
+    let path = "/consumers/invoices";
+    let events = "/consumers/invoices/events";
+    let ack = "/consumers/invoices/ack";
+    let registered = api.call(&billing, "PUT", path, &json!({})).await?;
+    assert_eq!(registered.body["changed"], true, "{:?}", registered.body);
+    api.db.enqueue_to("ada@example.org", "").await?;
+
+    let first = json!({"batch_id": 1});
+    for key in [&billing, &renewed, &admin] {
+        let read = api.call(key, "GET", events, &Value::Null).await?;
+        assert_eq!(read.status, 200, "{:?}", read.body);
+        assert_eq!(read.body["batch_id"], 1);
+    }
+    for (method, path, body) in [
+        ("GET", events, &Value::Null),
+        ("POST", ack, &first),
+        ("DELETE", path, &Value::Null),
+    ] {
+        let refused = api.call(&reports, method, path, body).await?;
+        assert_eq!(refused.status, 403, "{method}: {:?}", refused.body);
+    }
+    let acked = api.call(&billing, "POST", ack, &first).await?;
+    assert_eq!(acked.body["changed"], true, "{:?}", acked.body);
+    let ended = api.call(&admin, "DELETE", path, &Value::Null).await?;
+    assert_eq!(ended.status, 200, "{:?}", ended.body);
+    Ok(())
+}

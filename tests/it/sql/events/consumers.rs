@@ -69,9 +69,10 @@ async fn a_consumer_begins_now_or_at_a_time() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One app must not make another lose its place; an operator may tidy up.
+/// One app must not take another's events, nor make it lose its place; an operator may look, and tidy up.
 #[tokio::test]
-async fn a_consumer_is_ended_by_whoever_registered_it_or_by_an_operator() -> anyhow::Result<()> {
+async fn a_consumer_is_read_and_ended_by_whoever_registered_it_or_by_an_operator()
+-> anyhow::Result<()> {
     let db = TestDb::new().await?;
     let id = uuid::Uuid::now_v7().simple();
     let names = ["billing", "reports", "operator"].map(|name| format!("{name}_{id}"));
@@ -97,6 +98,25 @@ async fn a_consumer_is_ended_by_whoever_registered_it_or_by_an_operator() -> any
     assert_eq!(register(&billing_client, "invoices", "").await?, "t");
     assert_eq!(register(&billing_client, "refunds", "").await?, "t");
     let ends = |name: &str| format!("select postroad.unregister_consumer('{name}')");
+
+    let id = db.enqueue_to("ada@x.org", "").await?;
+    let reads = "select batch_id, message_id from postroad.read_events('invoices')";
+    let acks = "select postroad.ack_events('invoices', 1)";
+    let batch = [format!("1|{id}")];
+    assert_eq!(reports_client.raised(reads).await?.code, "42501");
+    assert_eq!(billing_client.rows(reads).await?, batch);
+    assert_eq!(reports_client.raised(reads).await?.code, "42501");
+    assert_eq!(reports_client.raised(acks).await?.code, "42501");
+    assert_eq!(operator_client.rows(reads).await?, batch);
+    assert_eq!(billing_client.row(acks).await?, "t");
+    // What a caller of the HTTP API registered is not for a user who says to be that caller.
+    db.client
+        .batch_execute(
+            "update postroad.consumers set registered_by = 'key:1' where consumer = 'refunds'",
+        )
+        .await?;
+    let steals = "set postroad.caller = 'key:1'; select * from postroad.read_events('refunds')";
+    assert_eq!(reports_client.raised(steals).await?.code, "42501");
 
     let raised = reports_client.raised(&ends("invoices")).await?;
     assert_eq!(raised.code, "42501", "{}", raised.message);
@@ -157,5 +177,38 @@ async fn wrong_calls_say_what_would_be_right() -> anyhow::Result<()> {
         .await?;
     let restored = db.client.raised("select postroad.read_events('a')").await?;
     assert_eq!(restored.code, "PR011", "{}", restored.message);
+    Ok(())
+}
+
+/// An app that counts bounces need not learn who they are; but a text message that comes in is from somebody.
+#[tokio::test]
+async fn events_name_no_recipient_but_the_sender_of_what_came_in() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    register(&db.client, "a", ", null, '{bounced,opened,received}'").await?;
+    let id = db
+        .enqueue_to("ada@x.org", r#"options => '{"cc": ["bob@x.org"]}'"#)
+        .await?;
+    let about = |event: &str, rest: &str| {
+        format!(
+            r#"{{"message_id": "{id}", "event_type": "{event}", "source_key": "1", "recipient": "bob@x.org"{rest}}}"#
+        )
+    };
+    let events = [
+        about("bounced", r#", "detail": {"code": "5.1.1"}"#),
+        about("opened", ""),
+        r#"{"event_type": "received", "source_key": "2", "recipient": "+14155550123"}"#.into(),
+    ];
+    assert_eq!(db.record("stub", &events.join(",")).await?, "3");
+    let kept = "select count(*) from postroad.delivery_events where detail ? 'recipient'";
+    assert_eq!(db.client.row(kept).await?, "3");
+    let read = "select event_type, detail - 'provider_at' from postroad.read_events('a') order by event_type";
+    assert_eq!(
+        db.client.rows(read).await?,
+        [
+            r#"bounced|{"code": "5.1.1"}"#,
+            "opened|null",
+            r#"received|{"recipient": "+14155550123"}"#
+        ]
+    );
     Ok(())
 }
