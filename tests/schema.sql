@@ -34,6 +34,7 @@ begin
     raise exception 'no consumer %', coalesce(quote_literal(ack_events.consumer), 'null')
       using errcode = 'PR002', hint = 'Register it first: select postroad.register_consumer(''billing'').';
   end if;
+  perform postroad.check_consumer_owner(reader.consumer, reader.registered_by);
   if (ack_events.batch_id between 1 and reader.batch_id) is not true then
     raise exception 'consumer % has read no batch %', quote_literal(consumer), coalesce(ack_events.batch_id::text, 'null')
       using errcode = 'PR001', hint = 'batch_id is a column of read_events.';
@@ -51,7 +52,7 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) IS 'Says that a batch was dealt with: the next read_events goes on behind it. In the transaction that deals with it, each event is dealt with exactly once. False when it was
-acknowledged before. Raises PR001 (no such batch) and PR002 (not registered).';
+acknowledged before. Raises PR001 (no such batch), PR002 (not registered) and 42501 (insufficient_privilege: registered by another).';
 
 --
 -- Name: add_gateway_calls(text[], text[], bigint[], bigint[], jsonb, text[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -633,35 +634,10 @@ COMMENT ON FUNCTION postroad.bulk_problem(call jsonb) IS 'What is wrong with the
 CREATE FUNCTION postroad.cancel(message_id uuid) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET enable_seqscan TO 'off'
-    SET plan_cache_mode TO 'force_generic_plan'
-    SET jit TO 'off'
     AS $$
-declare
-  place postroad.message_queue;
-  others uuid[];
 begin
-  -- A claim deletes the same row: exactly one of the two gets it. A row that a claim, or the cancel of another message in it, has locked is waited for; what is left
-  -- of it then is another row.
-  loop
-    select q.* into place from postroad.queue_row_of(cancel.message_id) as q;
-    exit when not found;
-    delete from postroad.message_queue as q
-    where q.priority = place.priority
-      and q.message_id = place.message_id
-      and q.seq = place.seq
-    returning array_remove(q.message_id || q.more_ids, cancel.message_id) into others;
-    exit when found;
-  end loop;
-  if found then
-    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
-    select place.seq, others[1], place.priority, place.attempt, place.rescues, place.size_kb, nullif(others[2:], '{}')
-    where others <> '{}';
-  else
-    delete from postroad.scheduled as s where s.message_id = cancel.message_id;
-    if not found then
-      return false;
-    end if;
+  if not postroad.withdraw(message_id) then
+    return false;
   end if;
   insert into postroad.delivery_events (message_id, event_type, reason)
   values (message_id, 'cancelled', 'cancelled');
@@ -798,6 +774,42 @@ COMMENT ON FUNCTION postroad.check_call(channel text, message_type text, priorit
 (options) for what is a bug of the caller; returns a reason for what is bad data: subject_too_long (998 characters, RFC 5322, section 2.1.1),
 subject_has_line_break, content_too_large (50 MiB), idempotency_key_too_long (1 to 255 characters), scheduled_for_out_of_range (10 years either way),
 expires_at_out_of_range, already_expired, expires_before_scheduled.';
+
+--
+-- Name: check_consumer_owner(text, text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.check_consumer_owner(consumer text, owner text) RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+declare
+  caller constant text := nullif(current_setting('postroad.caller', true), '');
+begin
+  if owner in (session_user, postroad.consumer_owner()) or owner is null
+    or caller is null and pg_has_role(session_user, 'postroad_admin', 'member')
+  then
+    return;
+  end if;
+  -- What comes over HTTP comes as the server's user, whatever else that one may do. A key that replaces another has its name.
+  if owner ~ '^(key|jwt):' and exists (
+    select
+    from postroad.api_keys as mine
+    where 'key:' || mine.key_id = postroad.consumer_owner()
+      and ('admin' = any (mine.roles) or exists (select from postroad.api_keys as other where 'key:' || other.key_id = owner and other.name = mine.name))
+  ) then
+    return;
+  end if;
+  raise exception 'consumer % belongs to %', quote_literal(consumer), quote_ident(owner)
+    using errcode = 'insufficient_privilege', hint = 'Who registered it may read and end it, and an operator (postroad_admin) in SQL.';
+end;
+$$;
+
+--
+-- Name: FUNCTION check_consumer_owner(consumer text, owner text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.check_consumer_owner(consumer text, owner text) IS 'Raises 42501 (insufficient_privilege) unless a reader of events belongs to who asks: the database user, or the caller of the HTTP API, who registered it. Others that may: an
+operator (postroad_admin) in SQL; over HTTP, of what was registered there, a key with the role admin, or of the same name.';
 
 --
 -- Name: check_endpoint(text, text[], text[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1020,6 +1032,9 @@ declare
   found_count integer := 0;
   now constant timestamptz := clock_timestamp();
 begin
+  if max_count < 1 then
+    return;
+  end if;
   if not exists (select from postroad.worker_sessions as w where w.worker_id = claim.worker_id) then
     raise exception 'worker % is not registered, or was taken for dead', worker_id
       using errcode = 'PR010', hint = 'Register with a new worker_id.';
@@ -1108,7 +1123,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1199,7 +1215,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1292,7 +1309,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1383,7 +1401,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1476,7 +1495,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1567,7 +1587,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1660,7 +1681,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1751,7 +1773,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1844,7 +1867,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1935,7 +1959,8 @@ begin
           when m.pause_id is not null then 'paused'
         end,
         m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end, m.options, m.source_type
+        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
       from (
         select p.attempt, m.*,
           case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
@@ -1972,7 +1997,8 @@ begin
     end,
     x.pause_id,
     k.channel, k.message_type, k.recipient, k.content_id, k.tenant_id, k.ip_pool, k.gateway, k.subject, k.body, k.html,
-    case when k.channel not in ('email', 'sms', 'voice') then k.data end, k.options, k.source_type
+    case when k.channel not in ('email', 'sms', 'voice') then k.data end,
+    case when k.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(k.options, k.tenant_id) else k.options end, k.source_type
   from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
   left join postroad.messages_kept as k on k.message_id = p.message_id
   left join lateral (select postroad.pause_of(k.channel, k.source_type, k.source_id, k.tenant_id, k.recipient) as pause_id) as x on true
@@ -2171,6 +2197,8 @@ CREATE FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_ty
     AS $$
 declare
   held uuid[];
+  withdrawn uuid[];
+  parking bigint[];
   given uuid[] := array(select distinct u.id from (select unnest(lease_ids) as id) as u);
 begin
   held := array(
@@ -2205,7 +2233,14 @@ begin
         on conflict do nothing;
     end;
   else
-    perform from postroad.pauses as x where x.pause_id = any (pause_ids) order by x.pause_id for share;   -- a resume waits, then finds what is parked here
+    -- A resume that comes later waits, then finds what is parked here. One that is under way is not waited for: it may take as long as its transaction.
+    parking := array(
+      select x.pause_id
+      from postroad.pauses as x
+      where x.pause_id = any (pause_ids)
+      order by x.pause_id
+      for share skip locked
+    );
     with outcome as materialized (
       select u.*
       from unnest(message_ids, lease_ids, event_types, attempts, gateways, external_ids, reasons, details, retry_seconds, counted, pause_ids)
@@ -2220,31 +2255,33 @@ begin
     ), retried as (
       insert into postroad.scheduled (message_id, due_at, pause_id, priority, attempt)
       select o.message_id,
-        case when x.pause_id is not null then 'infinity' else clock_timestamp() + make_interval(secs => o.retry_seconds) end,
+        case
+          when x.pause_id is not null then 'infinity'
+          else clock_timestamp() + make_interval(secs => case
+            when exists (select from postroad.pauses as p where p.pause_id = o.pause_id) then 5        -- somebody is about to change it
+            else o.retry_seconds
+          end)
+        end,
         x.pause_id, l.priority, case when o.counted then o.attempt else o.attempt - 1 end
       from recorded as r
       join outcome as o using (message_id, lease_id)
       join postroad.leases as l on l.lease_id = o.lease_id
-      left join postroad.pauses as x on x.pause_id = o.pause_id
+      left join unnest(parking) as x (pause_id) on x.pause_id = o.pause_id
       where o.retry_seconds is not null
         and o.lease_id = any (held)
       on conflict do nothing
-    ), withdrawn as (                            -- its lease was rescued, yet it went out: the requeued row, if unclaimed, goes
-      select r.message_id
-      from recorded as r
-      where r.lease_id <> all (held)
-        and r.event_type <> 'deferred'
-    ), from_queue as (
-      delete from postroad.message_queue as q
-      where q.message_id = any (array(select w.message_id from withdrawn as w))
     )
-    delete from postroad.scheduled as s
-    where s.message_id = any (array(select w.message_id from withdrawn as w));
+    select array_agg(r.message_id order by r.message_id) into withdrawn
+    from recorded as r
+    where r.lease_id <> all (held)
+      and r.event_type <> 'deferred';
+    perform postroad.withdraw(u.id)              -- their lease was rescued, yet they went out: what waits for them to go out again, if unclaimed, goes
+    from unnest(withdrawn) as u (id);
   end if;
 
   if 'bounced' = any (event_types) then          -- the recipient's own fault, which few are
-    perform postroad.follow_events(
-      array(select u.message_id from unnest(message_ids, event_types) as u (message_id, event_type) where u.event_type = 'bounced'), null, given);
+    perform postroad.follow_bounces(
+      array(select u.message_id from unnest(message_ids, event_types) as u (message_id, event_type) where u.event_type = 'bounced'), given);
   end if;
 
   if cardinality(finished) > 0 then
@@ -2260,7 +2297,7 @@ $$;
 
 COMMENT ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], event_types text[], attempts smallint[], gateways text[], external_ids text[], reasons text[], details jsonb[], retry_seconds double precision[], counted boolean[], pause_ids bigint[], finished uuid[], tallies jsonb) IS 'Records the outcomes of claimed messages, one element of each array an outcome (an array that is null throughout may be empty): an event of its type, and where retry_seconds
 is given another attempt after so long; counted false: this attempt does not count (a fault of the gateway, a pause); pause_ids: parked until that pause is resumed.
-A bounce suppresses its recipient, by suppression_rules.
+A bounce suppresses its recipient, by suppression_rules; see follow_bounces.
 finished: leases whose messages all have an outcome.
 tallies: how many of the events there are by what they are counted by, [{"message_id", "events", "channel", "gateway", "message_type", "source_type", "tenant_id", "event_type"}, …], message_id any of theirs (they are of one day), which spares
 count_events the look at each; used where all outcomes are new and none is tried again. May be called again after an error: what is recorded already stays as it is. Outcomes of a lease that was rescued
@@ -2324,6 +2361,25 @@ $$;
 
 COMMENT ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) IS 'Records an attempt: status is that of the answer, if there was one; error null is a success; retry_seconds: when it is tried again, null for never. 410 disables the endpoint at once,
 and so does a failure when nothing has succeeded for disable_after: a system event says so. Recorded twice, it counts once.';
+
+--
+-- Name: consumer_owner(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.consumer_owner() RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+  select case
+    when pg_has_role(session_user, 'postroad_http', 'member') then coalesce(nullif(current_setting('postroad.caller', true), ''), session_user)
+    else session_user
+  end
+$$;
+
+--
+-- Name: FUNCTION consumer_owner(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.consumer_owner() IS 'To whom a reader of events belongs that is registered now: the caller of the HTTP API, whom only a server may name, or the database user.';
 
 --
 -- Name: convert(uuid, jsonb, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2751,6 +2807,7 @@ CREATE FUNCTION postroad.drop_partitions(retention interval) RETURNS integer
     AS $_$
 declare
   day text;
+  part text;
   bound uuid;
   upper_bound uuid;
   dropped integer := 0;
@@ -2785,16 +2842,24 @@ begin
       and m.message_id >= bound
       and m.message_id < upper_bound
     on conflict do nothing;
+    execute format('drop table postroad.%I', 'messages_' || day);
+    execute format('drop table if exists postroad.%I', 'delivery_events_' || day);
+    -- Contents stay a day longer: a bulk send that began before midnight has messages of the day after.
     insert into postroad.contents_kept
     select c.*
     from postroad.contents as c
     where c.content_id in (select k.content_id from postroad.messages_kept as k)
-      and c.content_id >= bound
-      and c.content_id < upper_bound
+      and c.content_id < bound
     on conflict do nothing;
-    execute format('drop table postroad.%I', 'messages_' || day);
-    execute format('drop table if exists postroad.%I', 'contents_' || day);
-    execute format('drop table if exists postroad.%I', 'delivery_events_' || day);
+    for part in
+      select c.relname
+      from pg_class as c
+      where c.relnamespace = 'postroad'::regnamespace
+        and c.relname ~ '^contents_[0-9]{8}$'
+        and right(c.relname, 8) < day
+    loop
+      execute format('drop table postroad.%I', part);
+    end loop;
     dropped := dropped + 1;
     exit;                                        -- one day a call: the locks are held as shortly as can be
   end loop;
@@ -2806,7 +2871,7 @@ $_$;
 -- Name: FUNCTION drop_partitions(retention interval); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.drop_partitions(retention interval) IS 'Drops the oldest day of messages, contents and events that is past retention (at least a day); records that still wait are copied to messages_kept and contents_kept first.
+COMMENT ON FUNCTION postroad.drop_partitions(retention interval) IS 'Drops the oldest day of messages and events that is past retention (at least a day), and the contents of the days before it; what still waits is copied to messages_kept and contents_kept first.
 Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: on lock_not_available, call it again. Raises PR001 when retention is under a day.';
 
 --
@@ -2882,11 +2947,11 @@ begin
   p := case
     when num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
       and octet_length(body) < 100000 and (html is null or channel = 'email' and octet_length(html) < 100000)
-      and (subject is null or octet_length(subject) <= 998 and subject !~ '[\r\n]')
+      and (subject is null or octet_length(subject) <= 998 and subject !~ E'[\r\n]')
       and case channel                           -- as normalize_recipient spells it already
         when 'email' then octet_length(recipient) <= 64
-          and recipient ~ '^[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
-        when 'sms' then recipient ~ '^\+[1-9][0-9]{6,14}$'
+          and recipient ~ '^[A-Za-z0-9_+-]+([.][A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
+        when 'sms' then recipient ~ '^[+][1-9][0-9]{6,14}$'
       end
       then array_position('[0:4]={emergency,alert,newsletter,campaign,transactional}'::text[], message_type)
   end;
@@ -3812,18 +3877,20 @@ COMMENT ON FUNCTION postroad.export_suppressions() IS 'The suppression list as i
 --
 
 CREATE FUNCTION postroad.fetch_contents(content_ids uuid[]) RETURNS TABLE(content_id uuid, subject text, body text, html text, data jsonb, options jsonb)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET enable_seqscan TO 'off'
     SET jit TO 'off'
     AS $$
 begin
   return query
-  select c.content_id, c.subject, c.body, c.html, c.data, c.options
+  select c.content_id, c.subject, c.body, c.html, c.data,
+    case when c.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(c.options, null) else c.options end
   from unnest(content_ids) as u (id)
   join postroad.contents as c on c.content_id = u.id
   union all
-  select k.content_id, k.subject, k.body, k.html, k.data, k.options
+  select k.content_id, k.subject, k.body, k.html, k.data,
+    case when k.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(k.options, null) else k.options end
   from unnest(content_ids) as u (id)
   join postroad.contents_kept as k on k.content_id = u.id
   where not exists (select from postroad.contents as c where c.content_id = k.content_id);
@@ -3834,7 +3901,7 @@ $$;
 -- Name: FUNCTION fetch_contents(content_ids uuid[]); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.fetch_contents(content_ids uuid[]) IS 'The contents with these ids; one that is gone has no row.';
+COMMENT ON FUNCTION postroad.fetch_contents(content_ids uuid[]) IS 'The contents with these ids, without copies (cc, bcc) to addresses that are suppressed for every tenant; one that is gone has no row.';
 
 --
 -- Name: figures(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3995,6 +4062,30 @@ COMMENT ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], e
 False, and nothing recorded, when others ended these batches; serialization_failure when they ended some of them.';
 
 --
+-- Name: follow_bounces(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.follow_bounces(message_ids uuid[], lease_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql
+    SET lock_timeout TO '200ms'
+    AS $$
+begin
+  perform postroad.follow_events(message_ids, null, lease_ids);
+exception
+  when others then
+    raise warning 'the recipients of % bounces are not suppressed: %', cardinality(message_ids), sqlstate
+      using hint = 'What they bounced with is recorded; the next bounce of each counts again.';
+end;
+$$;
+
+--
+-- Name: FUNCTION follow_bounces(message_ids uuid[], lease_ids uuid[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.follow_bounces(message_ids uuid[], lease_ids uuid[]) IS 'What follows from the bounces that a completion records, if that can be done at once: outcomes wait for nobody who holds an entry of the suppression list in an open
+transaction, and nothing about a recipient undoes them. Else a warning in the server''s log has the SQLSTATE.';
+
+--
 -- Name: follow_clock(interval); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -4051,14 +4142,19 @@ declare
   times timestamptz[];
   events bigint[];
   messages uuid[];
+  unproven boolean[];
 begin
   with event as materialized (
     select e as row, e.event_id, e.message_id, e.event_type, e.occurred_at, e.gateway, e.bounce_type, e.detail,
       coalesce(e.detail ->> 'class', e.reason) as class,
-      e.reason, e.lease_id is not null as is_send,
+      e.reason, e.lease_id is not null as is_send, coalesce(e.detail ? 'unproven', false) as is_unproven,
       coalesce(m.message_id, k.message_id) is not null as is_known,
       coalesce(m.channel, k.channel, case when e.detail ->> 'recipient' like '%@%' then 'email' else 'sms' end) as channel,
-      coalesce(m.tenant_id, k.tenant_id) as tenant_id,
+      case
+        when m.message_id is not null then m.tenant_id
+        when k.message_id is not null then k.tenant_id
+        when postroad.is_bigint(e.detail ->> 'tenant_id') then (e.detail ->> 'tenant_id')::bigint
+      end as tenant_id,
       coalesce(m.recipient, k.recipient) as recipient,
       coalesce(m.options, k.options) as options,
       coalesce(m.content_id, k.content_id) as content_id
@@ -4085,26 +4181,27 @@ begin
     from event as e
   )
   select array_agg(x.address), array_agg(x.channel), array_agg(x.tenant_id), array_agg(x.verdict), array_agg(x.gateway), array_agg(x.occurred_at),
-    array_agg(x.event_id), array_agg(x.message_id)
-  into addresses, channels, tenant_ids, reasons, sources, times, events, messages
+    array_agg(x.event_id), array_agg(x.message_id), array_agg(x.is_unproven)
+  into addresses, channels, tenant_ids, reasons, sources, times, events, messages, unproven
   from (
     select j.*, postroad.addressee_of(j.row, j.channel, j.recipient, j.options, j.content_id) as address
     from judged as j
     where j.verdict is not null
     offset 0
   ) as x
-  where x.address is not null;
+  where octet_length(x.address) <= 2600;         -- a longer one no index takes: nobody can be suppressed by it
   if addresses is null then
     return;
   end if;
 
   if 'delivered' = any (reasons) then
     delete from postroad.suppression_strikes as t
-    using unnest(addresses, channels, reasons, times) as u (address, channel, verdict, occurred_at)
+    using unnest(addresses, channels, tenant_ids, reasons, times, unproven) as u (address, channel, tenant_id, verdict, occurred_at, is_unproven)
     where u.verdict = 'delivered'
       and t.address = u.address
       and t.channel = u.channel
-      and t.reason in ('soft_bounce', 'hard_bounce')
+      and split_part(t.reason, '@', 1) in ('soft_bounce', 'hard_bounce')
+      and (not u.is_unproven or u.tenant_id is null or split_part(t.reason, '@', 2) = u.tenant_id::text)
       and t.occurred_at < u.occurred_at;
   end if;
 
@@ -4118,29 +4215,31 @@ begin
       and s.created_at <= u.occurred_at;         -- not a STOP that came after it
   end if;
 
+  -- What nobody vouches for counts for its own tenant, as soft_bounce@5.
   insert into postroad.suppression_strikes (address, channel, reason, message_id, occurred_at)
-  select u.address, u.channel, u.verdict, u.message_id, u.occurred_at
-  from unnest(addresses, channels, reasons, messages, times) as u (address, channel, verdict, message_id, occurred_at)
+  select u.address, u.channel, u.verdict || coalesce('@' || case when u.is_unproven then u.tenant_id end, ''), u.message_id, u.occurred_at
+  from unnest(addresses, channels, tenant_ids, reasons, messages, times, unproven) as u (address, channel, tenant_id, verdict, message_id, occurred_at, is_unproven)
   join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on and r.after > 1
   order by 1, 2, 3, 4
   on conflict do nothing;
 
   perform postroad.put_suppressions(
-    array_agg(u.address), array_agg(case when not r.every_channel then u.channel end), array_agg(case when not r.every_tenant then u.tenant_id end),
+    array_agg(u.address), array_agg(case when not r.every_channel then u.channel end), array_agg(s.tenant_id),
     array_agg(u.verdict), array_agg(now + r.expires_after), array_agg(u.source), array_agg(u.occurred_at), array_agg(u.event_id), array_agg(u.message_id))
-  from unnest(addresses, channels, tenant_ids, reasons, sources, times, events, messages)
-    as u (address, channel, tenant_id, verdict, source, occurred_at, event_id, message_id)
+  from unnest(addresses, channels, tenant_ids, reasons, sources, times, events, messages, unproven)
+    as u (address, channel, tenant_id, verdict, source, occurred_at, event_id, message_id, is_unproven)
   join postroad.suppression_rules as r on r.reason = u.verdict and r.is_on
+  cross join lateral (select case when u.is_unproven or not r.every_tenant then u.tenant_id end) as s (tenant_id)
   where not exists (                             -- of the two wishes of one number in one call, the later one counts
       select from unnest(addresses, reasons, times) as x (address, verdict, occurred_at)
       where u.verdict = 'stop' and x.verdict = 'start' and x.address = u.address and x.occurred_at > u.occurred_at
     )
     and (r.after = 1 or r.after <= (
-      select count(*)
+      select count(distinct t.message_id)
       from postroad.suppression_strikes as t
       where t.address = u.address
         and t.channel = u.channel
-        and t.reason = u.verdict
+        and t.reason = any (array[u.verdict, u.verdict || '@' || s.tenant_id])
         and (r.within is null or t.occurred_at > now - r.within)
     ));
 end;
@@ -4152,7 +4251,7 @@ $$;
 
 COMMENT ON FUNCTION postroad.follow_events(message_ids uuid[], event_ids bigint[], lease_ids uuid[]) IS 'What follows from events that are recorded, for their recipients: suppression by suppression_rules, its end by a START, a new count after a delivery. The events are those
 with event_ids, and the bounces of lease_ids, all of message_ids. Only the recipient''s own faults count (class invalid_recipient, mailbox_full, mailbox_unavailable), and what
-people say: complaints, unsubscriptions, STOP. May be called twice for the same events.';
+people say: complaints, unsubscriptions, STOP. What is unproven (see record_events) counts for the tenant of its message, whatever the rule says. May be called twice for the same events.';
 
 --
 -- Name: gate_is_open(smallint, bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -4491,6 +4590,10 @@ begin
   end if;
   status := 200;
   body := jsonb_build_object('changed', postroad.ack_events(name, (call -> 'body' ->> 'batch_id')::numeric::bigint));
+exception
+  when insufficient_privilege then
+    status := 403;
+    body := postroad.problem(403, 'forbidden', 'The consumer belongs to another caller, who registered it.');
 end;
 $$;
 
@@ -4552,6 +4655,26 @@ declare
   bound constant bigint := call -> 'caller' ->> 'tenant_id';
   sent record;
 begin
+  -- It is read with the rights of this function's owner: nothing in it may be code of the caller's.
+  if not exists (
+    select
+    from pg_class as c
+    where c.oid = recipients
+      and c.relpersistence = 't'
+      and c.relkind = 'r'
+      and not c.relrowsecurity
+      and not c.relhassubclass
+  ) or exists (
+    select
+    from pg_attribute as a
+    where a.attrelid = recipients
+      and a.attnum > 0
+      and not a.attisdropped
+      and a.atttypid not in ('text'::regtype, 'bigint'::regtype, 'jsonb'::regtype)
+  ) then
+    raise exception 'recipients must be a temporary table of text, bigint and jsonb'
+      using errcode = 'PR001';
+  end if;
   body := postroad.bulk_problem(jsonb_set(call, '{body,recipients}', '["streamed"]'));
   if body is not null then
     status := (body ->> 'status')::smallint;
@@ -5119,6 +5242,10 @@ begin
   from postroad.read_events(p ->> 'consumer', coalesce((p ->> 'limit')::integer, 1000)) as e;
   status := 200;
   body := jsonb_build_object('batch_id', read_batch, 'events', events);
+exception
+  when insufficient_privilege then
+    status := 403;
+    body := postroad.problem(403, 'forbidden', 'The consumer belongs to another caller, who registered it.');
 end;
 $$;
 
@@ -5657,7 +5784,7 @@ begin
 exception
   when insufficient_privilege then
     status := 403;
-    body := postroad.problem(403, 'forbidden', 'The consumer was not registered over HTTP; whoever registered it ends it, or an operator in SQL.');
+    body := postroad.problem(403, 'forbidden', 'The consumer belongs to another caller, who registered it; an operator in SQL may end it too.');
 end;
 $$;
 
@@ -5972,7 +6099,7 @@ CREATE FUNCTION postroad.is_push_subscription(subscription text) RETURNS boolean
     LANGUAGE plpgsql IMMUTABLE
     AS $_$
 begin
-  return coalesce(subscription::jsonb ->> 'endpoint' ~ '^https://[^\s/?#@]+([/?#]\S*)?$', false);
+  return coalesce(subscription::jsonb ->> 'endpoint' ~ E'^https://[^\\s/?#@]+([/?#]\\S*)?$', false);
 exception
   when others then                               -- no JSON
     return false;
@@ -5996,7 +6123,7 @@ begin
   perform
   from jsonb_to_recordset(jsonb_build_array(event)) as e (
     message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
-    recipient text, wish text, detail jsonb);
+    recipient text, wish text, detail jsonb, tenant_id bigint, is_proven boolean, channel text);
   return true;
 exception
   when data_exception then
@@ -6603,6 +6730,27 @@ $_$;
 COMMENT ON FUNCTION postroad.message_schema() IS 'What POST /messages takes, as JSON Schema; postroad.enqueue says more of each field.';
 
 --
+-- Name: need_read_committed(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.need_read_committed() RETURNS void
+    LANGUAGE plpgsql STABLE
+    AS $$
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    raise exception 'this needs a transaction that is read committed, not %', current_setting('transaction_isolation')
+      using errcode = 'PR001', hint = 'It must see what others commit while it waits: begin isolation level read committed.';
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION need_read_committed(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.need_read_committed() IS 'Raises PR001 in a transaction that sees no more than its first snapshot: what waits for a worker''s commit and then goes by what is there would go by what was.';
+
+--
 -- Name: next_seq(smallint); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -6646,11 +6794,11 @@ CREATE FUNCTION postroad.normalize_email(address text) RETURNS text
   select case
     -- Nearly all: plain ASCII, spelled as we spell it, and short enough for every limit at once.
     when octet_length(address) <= 64
-      and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+(\.[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
+      and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+([.][A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
     -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
-    when address !~ '[\u0080-\u00a0\u00ad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff0-\uffff]'
-      and btrim(address, E' \t\r\n') ~ '^[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+(\.[^]\u0001-\u0020\u007f"(),:;<>@[\\.]+)*@([A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?\.)*[A-Za-z0-9\u0080-\U0010ffff]([A-Za-z0-9\u0080-\U0010ffff-]*[A-Za-z0-9\u0080-\U0010ffff])?$'
+    when address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
+      and btrim(address, E' \t\r\n') ~ E'^[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+(\\.[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+)*@([A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?\\.)*[A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?$'
       and octet_length(btrim(address, E' \t\r\n')) <= 254
       and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
       and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
@@ -6675,7 +6823,7 @@ CREATE FUNCTION postroad.normalize_phone(number text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $_$
   select case
-    when n.digits ~ '^\+[1-9][0-9]{6,14}$' then n.digits
+    when n.digits ~ '^[+][1-9][0-9]{6,14}$' then n.digits
   end
   from (select regexp_replace(regexp_replace(btrim(number), '[ ().-]', '', 'g'), '^00', '+')) as n (digits)
 $_$;
@@ -6707,7 +6855,7 @@ CREATE FUNCTION postroad.normalize_recipient(channel text, recipient text) RETUR
       when length(btrim(recipient)) between 1 and 255 and recipient ~ '^[^[:cntrl:]]+$' then btrim(recipient)
     end
     when 'webhook' then case
-      when length(recipient) <= 2048 and btrim(recipient) ~ '^https?://[^\s/?#@[:cntrl:]]+([/?#][^\s[:cntrl:]]*)?$' then btrim(recipient)
+      when length(recipient) <= 2048 and btrim(recipient) ~ E'^https?://[^\\s/?#@[:cntrl:]]+([/?#][^\\s[:cntrl:]]*)?$' then btrim(recipient)
     end
   end
 $_$;
@@ -7106,6 +7254,7 @@ begin
     where f.found_id is null
       and f.event ->> 'event_type' = any ('{received,unsubscribed,complained}')
       and f.event ->> 'recipient' <> ''
+      and f.event ->> 'is_proven' is distinct from 'false'     -- anybody can say whose complaint it is
   ), kept as (
     insert into postroad.inbound_messages (message_id, gateway, source_key)
     select o.new_id, place_reports.gateway, o.source_key
@@ -7132,7 +7281,8 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.place_reports(gateway text, events jsonb) IS 'Events with the ids of their messages, for those that come without: by the provider''s id of it where the gateway gives ours not back (delivery_events_external); what a
-person says without any message of ours (received, unsubscribed, complained, with a recipient) gets an id of its own, the same when it is reported again. The rest stays without.';
+person says without any message of ours (received, unsubscribed, complained, with a recipient) gets an id of its own, the same when it is reported again, if it is proven (is_proven).
+The rest stays without.';
 
 --
 -- Name: problem(integer, text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7689,6 +7839,9 @@ begin
     raise exception 'consumer % is our own', quote_literal(consumer)
       using errcode = 'PR001';
   end if;
+  perform postroad.check_consumer_owner(c.consumer, c.registered_by)
+  from postroad.consumers as c
+  where c.consumer = read_events.consumer;
   select b.* into reader from postroad.open_batch(read_events.consumer, "limit") as b;
   if reader.consumer is null then
     raise exception 'no consumer %', coalesce(quote_literal(read_events.consumer), 'null')
@@ -7701,7 +7854,12 @@ begin
   select reader.batch_id, e.event_id, e.event_type, e.occurred_at, e.message_id, coalesce(m.channel, k.channel), coalesce(m.message_type, k.message_type),
     coalesce(m.tenant_id, k.tenant_id), coalesce(m.recipient_type, k.recipient_type), coalesce(m.recipient_id, k.recipient_id),
     coalesce(m.source_type, k.source_type), coalesce(m.source_id, k.source_id), e.attempt, e.gateway, e.external_id, e.reason, e.bounce_type,
-    e.subject, case when e.message_id is null then e.detail - 'address' else e.detail end
+    e.subject,
+    case
+      when e.message_id is null then e.detail - 'address'
+      when e.event_type = 'received' then e.detail           -- who wrote to us
+      else nullif(e.detail - 'recipient', '{}')
+    end
   from postroad.events_in(reader) as e
   left join lateral (select m.* from postroad.messages as m where m.message_id = e.message_id offset 0) as m on true
   left join postroad.messages_kept as k on m.message_id is null and k.message_id = e.message_id
@@ -7718,8 +7876,9 @@ with its batch_id once they are dealt with: until then each call returns the sam
 order than they write; what a transaction that is still open writes comes after its commit. Order: by transaction, within it by message. No row: nothing new.
 
 event_type is queued (the message was enqueued; event_id is null), sent, deferred, delivered, opened, clicked, converted, bounced, complained, unsubscribed, failed, expired,
-cancelled, suppressed, unknown, received; or system.<kind>, with subject and detail instead of a message. No column holds an address.
-Raises PR001 (limit), PR002 (not registered) and PR011 (its position is of another server).';
+cancelled, suppressed, unknown, received; or system.<kind>, with subject and detail instead of a message. No column names a
+recipient by address; detail.recipient of received is its sender, and detail.text is in the words of a provider, which may. Raises PR001 (limit), PR002 (not registered), 42501
+(insufficient_privilege: registered by another, see register_consumer) and PR011 (its position is of another server).';
 
 --
 -- Name: read_place(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7909,14 +8068,18 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.record_events(gateway text, events jsonb) IS 'Appends what a gateway reported, and does what follows from it: a JSON array of {message_id, external_id, event_type, occurred_at, source_key, reason, bounce_type (hard,
-soft), bounce_class, recipient, wish (stop, start, help), detail}. All but event_type may be missing; bounce_class is the reason where there is no other.
+soft), bounce_class, recipient, wish (stop, start, help), detail, tenant_id, is_proven, channel}. All but event_type may be missing; bounce_class is the reason where there is no other.
 
 An event is recorded once for each source_key (the provider''s id of it) and recipient. One whose time lies before its message or more than five minutes ahead has the time of
 its arrival, the provider''s in detail.provider_at. Without message_id the message is found by external_id for gateways whose name begins with ovh, which do not give our id
 back. What a person says without any message (received, unsubscribed, complained, with a recipient) is recorded under an id of its own, which has no row in messages.
-detail.recipient is whom it is about, where that is not the message''s recipient.
+detail.recipient is whom it is about, where that is not the message''s recipient; tenant_id is the tenant of a message whose record is gone, and is detail.tenant_id then.
 
-An event that cannot be recorded is left out and takes no other with it: see left_out_events, cause malformed, unknown_event or unknown_message.
+is_proven false: it came over a way that is open to anybody, and no provider vouches for it. It is recorded only of a message that has a record, is of this channel and
+was sent (or is under way), never under an id of its own, and only if it is what others can say of a message (no sent, failed, received, no wish). detail.unproven is true, and what
+follows from it does so for the tenant of the message alone.
+
+An event that cannot be recorded is left out and takes no other with it: see left_out_events, cause malformed, unknown_event, unknown_message or unproven.
 Suppression follows by suppression_rules; START and HELP by sms. Returns how many events were new.';
 
 --
@@ -8015,11 +8178,14 @@ CREATE FUNCTION postroad.record_reports(gateway text, events jsonb) RETURNS inte
     AS $_$
 declare
   event_types constant text[] := '{sent,deferred,delivered,opened,clicked,converted,bounced,complained,unsubscribed,failed,expired,cancelled,suppressed,unknown,received}';
+  hearsay constant text[] := '{deferred,delivered,opened,clicked,converted,bounced,complained,unsubscribed}';
   now constant timestamptz := clock_timestamp();
   recorded integer;
   reported integer;
   strange integer;
+  unproven integer;
   example jsonb;
+  unproven_example jsonb;
   followed_ids uuid[];
   followed_events bigint[];
   struck uuid[];
@@ -8033,18 +8199,27 @@ begin
     select e.*
     from jsonb_to_recordset(events) as e (
       message_id uuid, external_id text, event_type text, occurred_at timestamptz, source_key text, reason text, bounce_type text, bounce_class text,
-      recipient text, wish text, detail jsonb)
+      recipient text, wish text, detail jsonb, tenant_id bigint, is_proven boolean, channel text)
     where e.event_type = any (event_types)
   ), placed as materialized (
     select r.*, coalesce(r.reason, r.bounce_class) as stored_reason,
       r.recipient is not null and lower(r.recipient) is distinct from lower(m.recipient) as is_anothers,
+      case when m.message_id is null and k.message_id is null then r.tenant_id end as told_tenant_id,
       case
         when r.occurred_at <= now + interval '5 minutes' and r.occurred_at >= postroad.created_at(r.message_id) - interval '5 minutes' then r.occurred_at
         else now
       end as stored_at,
-      -- A message without a record is one whose day is gone, or none of ours.
-      m.message_id is not null or postroad.created_at(r.message_id) < now - interval '1 day' and substr(r.message_id::text, 15, 1) = '7'
-        or exists (select from postroad.inbound_messages as i where i.message_id = r.message_id) as is_ours,
+      case
+        when r.is_proven is false then
+          r.event_type = any (hearsay) and r.wish is null and coalesce(m.channel, k.channel) = r.channel
+            and (
+              exists (select from postroad.delivery_events as e where e.message_id = r.message_id and e.event_type in ('sent', 'unknown'))
+              or r.message_id in (select u.id from postroad.leases as l, unnest(l.message_ids) as u (id))      -- under way: it may be faster than our own word of it
+            )
+        -- A message without a record is one whose day is gone, or none of ours.
+        else m.message_id is not null or postroad.created_at(r.message_id) < now - interval '1 day' and substr(r.message_id::text, 15, 1) = '7'
+          or exists (select from postroad.inbound_messages as i where i.message_id = r.message_id)
+      end as is_ours,
       r.event_type = 'delivered' and exists (
         select from postroad.suppression_strikes as t
         where t.address = case m.channel when 'email' then lower(m.recipient) else m.recipient end
@@ -8052,6 +8227,7 @@ begin
       ) as is_struck
     from reported as r
     left join lateral (select m.* from postroad.messages as m where m.message_id = r.message_id offset 0) as m on true
+    left join postroad.messages_kept as k on m.message_id is null and k.message_id = r.message_id
   ), added as (
     insert into postroad.delivery_events (message_id, event_type, gateway, external_id, reason, bounce_type, source_key, occurred_at, detail)
     select p.message_id, p.event_type, record_reports.gateway, left(p.external_id, 255), left(p.stored_reason, 100),
@@ -8060,12 +8236,14 @@ begin
         || case when p.is_anothers then '#' || left(encode(sha256(convert_to(lower(p.recipient), 'UTF8')), 'hex'), 16) else '' end,
       p.stored_at,
       case
-        when not p.is_anothers and p.wish is null and p.stored_at = p.occurred_at and (p.reason is null or p.bounce_class is null or p.reason = p.bounce_class)
-          and (p.detail is null or jsonb_typeof(p.detail) = 'object') then p.detail
+        when not p.is_anothers and p.wish is null and p.is_proven is not false and p.told_tenant_id is null and p.stored_at = p.occurred_at
+          and (p.reason is null or p.bounce_class is null or p.reason = p.bounce_class) and (p.detail is null or jsonb_typeof(p.detail) = 'object') then p.detail
         else nullif(case when jsonb_typeof(p.detail) = 'object' then p.detail else jsonb_strip_nulls(jsonb_build_object('text', p.detail)) end
           || jsonb_strip_nulls(jsonb_build_object(
             'recipient', case when p.is_anothers then left(p.recipient, 4096) end,
             'wish', case when p.wish in ('stop', 'start', 'help') then p.wish end,
+            'tenant_id', p.told_tenant_id,
+            'unproven', case when p.is_proven is false then true end,
             'class', case when p.bounce_class <> p.reason then p.bounce_class end,
             'provider_at', case when p.stored_at <> p.occurred_at then p.occurred_at end)), '{}')
       end
@@ -8079,9 +8257,11 @@ begin
     array_agg(a.message_id) filter (where f.is_followed), array_agg(a.event_id) filter (where f.is_followed),
     bool_or(a.detail ->> 'wish' in ('help', 'start')),
     (select count(*) from reported),
-    (select count(*) from placed as p where p.is_ours is not true),
-    (select to_jsonb(p) from placed as p where p.is_ours is not true limit 1)
-  into recorded, followed_ids, followed_events, helped, reported, strange, example
+    (select count(*) from placed as p where p.is_ours is not true and p.is_proven is not false),
+    (select to_jsonb(p) from placed as p where p.is_ours is not true and p.is_proven is not false limit 1),
+    (select count(*) from placed as p where p.is_ours is not true and p.is_proven is false),
+    (select to_jsonb(p) from placed as p where p.is_ours is not true and p.is_proven is false limit 1)
+  into recorded, followed_ids, followed_events, helped, reported, strange, example, unproven, unproven_example
   from added as a,
     lateral (
       select a.event_type in ('bounced', 'failed', 'complained', 'unsubscribed')
@@ -8105,6 +8285,9 @@ begin
   end if;
   if strange > 0 then
     perform postroad.leave_out(gateway, 'unknown_message', strange, example);
+  end if;
+  if unproven > 0 then
+    perform postroad.leave_out(gateway, 'unproven', unproven, unproven_example);
   end if;
   return recorded;
 end;
@@ -8199,7 +8382,7 @@ begin
       '3:3:');                                   -- all that is kept
   end if;
   insert into postroad.consumers (consumer, event_types, seen, seen_at, registered_by)
-  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()), session_user)
+  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()), postroad.consumer_owner())
   on conflict on constraint consumers_pkey do nothing;
   return found;
 end;
@@ -8211,7 +8394,8 @@ $_$;
 
 COMMENT ON FUNCTION postroad.register_consumer(consumer text, since timestamp with time zone, event_types text[]) IS 'Registers a reader of events. since: null, the default, begins now; a time begins with what was committed after it, and up to a minute before, as far as it is kept; -infinity
 with all that is kept. event_types: null, the default, is every event of messages; else those, such as {delivered,bounced,system.*}; ''*'' is every one of messages.
-False when it is registered already, and nothing is changed then. It belongs to the database user who registers it: see unregister_consumer. Raises PR001 (name) and PR002 (unknown event type).';
+False when it is registered already, and nothing is changed then. It belongs to the database user who registers it, or over HTTP to the caller: nobody else but
+operators can read it or end it. Raises PR001 (name) and PR002 (unknown event type).';
 
 --
 -- Name: register_gateways(text[], text[], smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -8304,6 +8488,7 @@ declare
   lease postroad.leases;
   released integer;
 begin
+  perform postroad.need_read_committed();
   delay := coalesce(delay, '0');
   if delay < '0' then
     raise exception 'delay must not be negative, got %', delay
@@ -8655,6 +8840,7 @@ declare
   nth integer := 0;
   rescued integer := 0;
 begin
+  perform postroad.need_read_committed();
   delete from postroad.worker_sessions as w                   -- from here on it claims nothing
   where w.worker_id = rescue.worker_id
     and (
@@ -8837,6 +9023,7 @@ declare
   resumed bigint;
   why text;
 begin
+  perform postroad.need_read_committed();
   delete from postroad.pauses as x
   where x.scope = resume.scope
     and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
@@ -8866,7 +9053,7 @@ $$;
 -- Name: FUNCTION resume(scope text, key text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.resume(scope text, key text) IS 'Ends a pause and queues what it parked. False when there is no such pause.';
+COMMENT ON FUNCTION postroad.resume(scope text, key text) IS 'Ends a pause and queues what it parked. False when there is no such pause. Raises PR001 in a transaction that is not read committed.';
 
 --
 -- Name: retry(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -8950,6 +9137,7 @@ CREATE FUNCTION postroad.retry_one(message_id uuid, statuses text[] DEFAULT '{fa
 declare
   known record;
 begin
+  perform postroad.need_read_committed();
   perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if not found or known.status <> all (statuses) then
@@ -9374,6 +9562,7 @@ begin
     raise exception 'unknown outcome %', coalesce(quote_literal(outcome), 'null')
       using errcode = 'PR002', hint = 'Outcomes: sent, failed, resend.';
   end if;
+  perform postroad.need_read_committed();
   perform pg_advisory_xact_lock(1886351220, 3);    -- settled once
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if known.status is distinct from 'unknown' then
@@ -10128,11 +10317,7 @@ begin
   if not found then
     return false;
   end if;
-  -- What comes over HTTP comes as the server's user, whatever else that one may do.
-  if owner <> session_user and (coalesce(current_setting('postroad.caller', true), '') <> '' or not pg_has_role(session_user, 'postroad_admin', 'member')) then
-    raise exception 'consumer % belongs to %', quote_literal(consumer), quote_ident(owner)
-      using errcode = 'insufficient_privilege', hint = 'Who registered it may end it, and an operator (postroad_admin) in SQL.';
-  end if;
+  perform postroad.check_consumer_owner(consumer, owner);
   delete from postroad.consumers as c
   where c.consumer = unregister_consumer.consumer;
   return true;
@@ -10143,8 +10328,8 @@ $$;
 -- Name: FUNCTION unregister_consumer(consumer text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.unregister_consumer(consumer text) IS 'Forgets a reader of events and its position. False when there is none of this name. It belongs to the database user who registered it: raises 42501 (insufficient_privilege) for
-others but operators (postroad_admin). Over HTTP those can be ended that were registered over HTTP.';
+COMMENT ON FUNCTION postroad.unregister_consumer(consumer text) IS 'Forgets a reader of events and its position. False when there is none of this name. It belongs to who registered it: raises 42501 (insufficient_privilege) for others but
+operators (postroad_admin).';
 
 --
 -- Name: unregister_worker(bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -10279,15 +10464,15 @@ begin
     select k.* into known
     from postroad.idempotency_keys as k
     where k.key = use_idempotency_key.key
-      and k.tenant_id is not distinct from use_idempotency_key.tenant_id
-    for update;
+      and k.tenant_id is not distinct from use_idempotency_key.tenant_id;
     if not found then
       continue;                                 -- purged in between
     end if;
     if known.created_at < clock_timestamp() - interval '7 days' then
       delete from postroad.idempotency_keys as k
       where k.key = use_idempotency_key.key
-        and k.tenant_id is not distinct from use_idempotency_key.tenant_id;
+        and k.tenant_id is not distinct from use_idempotency_key.tenant_id
+        and k.message_id = known.message_id;    -- not what another one made of it meanwhile
       continue;
     end if;
     if known.fingerprint = fingerprint then
@@ -10417,6 +10602,76 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.wants_system(event_types text[], kind text) IS 'Whether a reader of these types reads such a system event.';
+
+--
+-- Name: withdraw(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.withdraw(message_id uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+declare
+  place postroad.message_queue;
+  others uuid[];
+begin
+  -- A claim deletes the same row: exactly one of the two gets it. A row that a claim, or the withdrawal of another message in it, has locked is waited for; what is left
+  -- of it then is another row. So is what a promotion or a resume moves into the queue meanwhile.
+  loop
+    select q.* into place from postroad.queue_row_of(withdraw.message_id) as q;
+    if found then
+      delete from postroad.message_queue as q
+      where q.priority = place.priority
+        and q.message_id = place.message_id
+        and q.seq = place.seq
+      returning array_remove(q.message_id || q.more_ids, withdraw.message_id) into others;
+      continue when not found;
+      insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+      select place.seq, others[1], place.priority, place.attempt, place.rescues, place.size_kb, nullif(others[2:], '{}')
+      where others <> '{}';
+      return true;
+    end if;
+    delete from postroad.scheduled as s where s.message_id = withdraw.message_id;
+    if found then
+      return true;
+    end if;
+    if not exists (select from postroad.queue_row_of(withdraw.message_id)) then
+      return false;
+    end if;
+  end loop;
+end;
+$$;
+
+--
+-- Name: FUNCTION withdraw(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.withdraw(message_id uuid) IS 'Takes a message out of the queue, or out of what waits for its time, and leaves those that share its row; false when it is in neither.';
+
+--
+-- Name: without_suppressed_copies(jsonb, bigint); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.without_suppressed_copies(options jsonb, tenant_id bigint) RETURNS jsonb
+    LANGUAGE sql STABLE
+    AS $_$
+  select options || jsonb_object_agg(k.name, array_to_json(array(
+      select c.address
+      from jsonb_array_elements(options -> k.name) as c (address)
+      where postroad.suppressed_by('email', postroad.normalize_email(regexp_replace(c.address #>> '{}', '^.*<([^<>]*)>[[:space:]]*$', E'\\1')),
+        without_suppressed_copies.tenant_id) is null
+    )))
+  from unnest('{cc,bcc}'::text[]) as k (name)
+  where options ? k.name
+$_$;
+
+--
+-- Name: FUNCTION without_suppressed_copies(options jsonb, tenant_id bigint); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.without_suppressed_copies(options jsonb, tenant_id bigint) IS 'Options of a mail that name cc or bcc, without those that are on the suppression list now.';
 
 --
 -- Name: write_cursor(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -11331,7 +11586,8 @@ CREATE VIEW postroad.left_out_events AS
 --
 
 COMMENT ON VIEW postroad.left_out_events IS 'Reported events that were not recorded, counted by day (UTC), gateway and cause: malformed (an id or a time that is none), unknown_event (a type that we do not have),
-unknown_message (no message of ours: of another application on the same account, perhaps). last_event is the latest of them, without its recipient. Kept 90 days.';
+unknown_message (no message of ours: of another application on the same account, perhaps), unproven (anybody may have sent it, as a mail to the address of bounces, and it is about no message of
+which it may be: forged, perhaps). last_event is the latest of them, without its recipient. Kept 90 days.';
 
 --
 -- Name: message_counters; Type: TABLE; Schema: postroad; Owner: -
@@ -13650,6 +13906,13 @@ REVOKE ALL ON FUNCTION postroad.check_call(channel text, message_type text, prio
 GRANT ALL ON FUNCTION postroad.check_call(channel text, message_type text, priority text, subject text, body text, html text, template text, data jsonb, scheduled_for timestamp with time zone, expires_at timestamp with time zone, tenant_id bigint, idempotency_key text, options jsonb, OUT priority_number smallint, OUT reason text) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION check_consumer_owner(consumer text, owner text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.check_consumer_owner(consumer text, owner text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.check_consumer_owner(consumer text, owner text) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION check_endpoint(url text, event_types text[], channels text[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13717,6 +13980,13 @@ GRANT ALL ON FUNCTION postroad.complete(lease_ids uuid[], message_ids uuid[], ev
 
 REVOKE ALL ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.complete_webhook(delivery_id bigint, status integer, error text, retry_seconds double precision, disable_after interval) TO postroad_worker;
+
+--
+-- Name: FUNCTION consumer_owner(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.consumer_owner() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.consumer_owner() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION convert(message_id uuid, detail jsonb, key text); Type: ACL; Schema: postroad; Owner: -
@@ -13938,6 +14208,13 @@ GRANT ALL ON FUNCTION postroad.find_messages(address text, max_count integer) TO
 REVOKE ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_webhook;
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION follow_bounces(message_ids uuid[], lease_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.follow_bounces(message_ids uuid[], lease_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.follow_bounces(message_ids uuid[], lease_ids uuid[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION follow_clock(back interval); Type: ACL; Schema: postroad; Owner: -
@@ -14408,6 +14685,13 @@ GRANT ALL ON FUNCTION postroad.message_response() TO postroad_bound_functions;
 
 REVOKE ALL ON FUNCTION postroad.message_schema() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.message_schema() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION need_read_committed(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.need_read_committed() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.need_read_committed() TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION next_seq(priority smallint); Type: ACL; Schema: postroad; Owner: -
@@ -15156,6 +15440,20 @@ GRANT ALL ON FUNCTION postroad.wants_message(event_types text[], event_type text
 
 REVOKE ALL ON FUNCTION postroad.wants_system(event_types text[], kind text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.wants_system(event_types text[], kind text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION withdraw(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.withdraw(message_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.withdraw(message_id uuid) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION without_suppressed_copies(options jsonb, tenant_id bigint); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.without_suppressed_copies(options jsonb, tenant_id bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.without_suppressed_copies(options jsonb, tenant_id bigint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION write_cursor(id uuid); Type: ACL; Schema: postroad; Owner: -
