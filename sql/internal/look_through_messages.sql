@@ -28,9 +28,11 @@ declare
   signs constant text[] := case status when 'sent' then '{sent,unknown}' when 'delivered' then '{delivered,opened,clicked}' when 'unknown' then '{unknown,deferred}'
     else array[status] end;
   counter_signs constant text[] := case status when 'sent' then '{delivered,opened,clicked}' else '{}' end;
-  -- By records, where most have the status or few the tenant; else by the places where messages wait, or by the index of events.
-  by_record constant boolean := status is null or status in ('sent', 'delivered') and not is_any
-    or look_through_messages.tenant_id is not null and status not in ('queued', 'scheduled', 'processing');
+  is_waiting constant boolean := coalesce(status in ('queued', 'scheduled', 'processing'), false);
+  -- By records, where most have the status, and for a tenant: where a step ends is told to the caller, and must be at a message of its own. Else by the
+  -- places where messages wait, or by the index of events.
+  by_record constant boolean := status is null or status in ('sent', 'delivered') and not is_any or look_through_messages.tenant_id is not null;
+  in_flight uuid[];
   seen uuid[];
   countered uuid[];
 begin
@@ -51,11 +53,25 @@ begin
       array_agg(x.message_id) filter (where postroad.message_fits(wanted, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id))
     into seen, message_ids
     from (
-      select m.message_id, m.channel, m.message_type, m.priority, m.source_type, m.source_id, m.batch_id
-      from postroad.messages as m
-      where (m.tenant_id, m.message_id) < (look_through_messages.tenant_id, before)      -- so that no other index has this order
-        and m.tenant_id >= look_through_messages.tenant_id
-      order by m.tenant_id desc, m.message_id desc
+      (
+        select m.message_id, m.channel, m.message_type, m.priority, m.source_type, m.source_id, m.batch_id
+        from postroad.messages as m
+        where (m.tenant_id, m.message_id) < (look_through_messages.tenant_id, before)    -- so that no other index has this order
+          and m.tenant_id >= look_through_messages.tenant_id
+        order by m.tenant_id desc, m.message_id desc
+        limit look_count
+      )
+      union all
+      (
+        select k.message_id, k.channel, k.message_type, k.priority, k.source_type, k.source_id, k.batch_id
+        from postroad.messages_kept as k         -- few: what waits longer than messages are kept
+        where is_waiting
+          and k.tenant_id = look_through_messages.tenant_id
+          and k.message_id < before
+        order by k.message_id desc
+        limit look_count
+      )
+      order by message_id desc
       limit look_count
     ) as x;
   elsif status = 'queued' then
@@ -97,7 +113,7 @@ begin
   looked_to := seen[looked];
   is_end := looked < look_count;
   checked := 0;
-  if status in ('queued', 'scheduled', 'processing') then
+  if is_waiting and not by_record then
     message_ids := seen;
   elsif not by_record and not is_end then        -- some events of the last message may be beyond the entries
     message_ids := array(select u.id from unnest(message_ids) as u (id) where u.id <> looked_to);
@@ -126,9 +142,23 @@ begin
     return;
   end if;
 
-  -- Of the others, each that is left costs a look at its events or its record.
+  -- Of the others, each that is left costs a look at its place, its events or its record.
   checked := cardinality(message_ids);
-  if by_record then
+  if by_record and is_waiting then
+    if status = 'processing' then
+      in_flight := postroad.in_flight_of(message_ids);
+    end if;
+    message_ids := array(
+      select u.id
+      from unnest(message_ids) with ordinality as u (id, place)
+      where case status
+          when 'queued' then exists (select from postroad.queue_row_of(u.id))
+          when 'scheduled' then exists (select from postroad.scheduled as s where s.message_id = u.id)
+          else u.id = any (in_flight)
+        end
+      order by u.place
+    );
+  elsif by_record then
     message_ids := array(
       select u.id
       from unnest(message_ids) with ordinality as u (id, place)
@@ -146,7 +176,6 @@ begin
       from unnest(message_ids) with ordinality as u (id, place)
       cross join lateral postroad.record_of(u.id) as x
       where postroad.message_fits(wanted, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id)
-        and (look_through_messages.tenant_id is null or x.tenant_id = look_through_messages.tenant_id)
       order by u.place
     );
   end if;
@@ -155,7 +184,7 @@ $$;
 
 comment on function postroad.look_through_messages is
 $$A step of GET /messages: ids of messages before an id, the newest first, that fit what is wanted and may have its status (an id may be there twice, and postroad.status decides),
-out of look_count entries of an index, with at most check_count further looks. looked_to says how far it came, is_end that there is no more. Nothing is read as a whole, and no
+out of look_count entries of an index, with at most check_count further looks. looked_to says how far it came (for a tenant: a message of its own), is_end that there is no more. Nothing is read as a whole, and no
 index is there for it: messages by their id or by tenant, the queue, scheduled, and events by theirs.$$;
 
 create or replace function postroad.message_fits(

@@ -189,3 +189,102 @@ async fn pages_of_suppressions_show_each_entry_once() -> anyhow::Result<()> {
     assert_eq!(one.body["suppressions"].as_array().map(Vec::len), Some(6));
     Ok(())
 }
+
+/// A cursor is an id to whoever decodes it: where a page ends must tell a tenant of no other tenant's message.
+#[tokio::test]
+async fn pages_of_a_tenant_end_at_messages_of_its_own() -> anyhow::Result<()> {
+    let api = Api::start().await?;
+    let key = api
+        .key("roles => '{reader}', tenant_id => 1, requests_per_second => 100000")
+        .await?;
+    let (later, first) = (
+        "scheduled_for => now() + interval '1 h'",
+        "priority => 'P1'",
+    );
+    let mut own: Vec<(&str, BTreeSet<String>)> = Vec::new();
+    for (status, more) in [("queued", ""), ("scheduled", later), ("processing", first)] {
+        let mut ids = BTreeSet::new();
+        for _ in 0..2 {
+            let more = match more {
+                "" => "tenant_id => 1".into(),
+                more => format!("tenant_id => 1, {more}"),
+            };
+            ids.insert(api.db.enqueue_to("ada@example.org", &more).await?);
+            let more = more.replacen("tenant_id => 1", "tenant_id => 2", 1);
+            api.db.client.batch_execute(&format!(
+                "select postroad.enqueue_bulk('email', (select jsonb_agg('u' || n || '@example.org') from generate_series(1, 1500) as n), body => 'x', {more})"
+            )).await?;
+        }
+        own.push((status, ids));
+    }
+    while !api.db.claim(1, 1000).await?.1.is_empty() {}
+    for (status, ids) in own {
+        for limit in [1, 50] {
+            let mut found = BTreeSet::new();
+            let mut cursor = String::new();
+            loop {
+                let path = format!("/messages?status={status}&limit={limit}{cursor}");
+                let page = api.call(&key, "GET", &path, &Value::Null).await?;
+                assert_eq!(page.status, 200, "{:?}", page.body);
+                let items = page.body["messages"].as_array().into_iter().flatten();
+                found.extend(
+                    items.filter_map(|item| item["message_id"].as_str().map(str::to_owned)),
+                );
+                let Some(next) = page.body["next_cursor"].as_str() else {
+                    break;
+                };
+                let tenant = format!(
+                    "select tenant_id from postroad.messages where message_id = postroad.read_cursor('{next}')"
+                );
+                assert_eq!(api.db.client.rows(&tenant).await?, ["1"], "{path}");
+                cursor = format!("&cursor={next}");
+            }
+            assert_eq!(found, ids, "{status}, {limit} a page");
+        }
+    }
+    let made_up = format!("&cursor={}w", "_".repeat(21));
+    for status in ["queued", "scheduled", "processing", "failed", "sent"] {
+        let key = api.key("roles => '{reader}', tenant_id => 3").await?;
+        let path = format!("/messages?status={status}{made_up}");
+        let page = api.call(&key, "GET", &path, &Value::Null).await?;
+        let nothing = json!({"messages": [], "next_cursor": null});
+        assert_eq!(page.body, nothing, "{path}");
+    }
+    Ok(())
+}
+
+/// What waits longer than messages are kept is copied aside, and is a tenant's all the same.
+#[tokio::test]
+async fn a_tenant_finds_what_waits_longer_than_messages_are_kept() -> anyhow::Result<()> {
+    let api = Api::start().await?;
+    let key = api.key("roles => '{reader}', tenant_id => 1").await?;
+    let later = "scheduled_for => now() + interval '90 days'";
+    let mut ids = Vec::new();
+    for tenant in [1, 2, 1] {
+        let more = format!("tenant_id => {tenant}, {later}");
+        let id = api.db.enqueue_to("ada@example.org", &more).await?;
+        if tenant == 1 {
+            ids.insert(0, id);
+        }
+    }
+    api.db.client.batch_execute(&format!(
+        "with gone as (delete from postroad.messages where message_id <> '{}' returning *) insert into postroad.messages_kept select * from gone",
+        ids[0]
+    )).await?;
+    for (query, wanted) in [
+        ("status=scheduled", &ids[..]),
+        ("status=scheduled&channel=email", &ids[..]),
+        ("status=scheduled&channel=sms", &[]),
+        ("status=queued", &[]),
+    ] {
+        let path = format!("/messages?{query}");
+        let page = api.call(&key, "GET", &path, &Value::Null).await?;
+        let items = page.body["messages"].as_array().into_iter().flatten();
+        let found: Vec<_> = items
+            .filter_map(|item| item["message_id"].as_str())
+            .collect();
+        assert_eq!(found, wanted, "{query}");
+        assert_eq!(page.body["next_cursor"], Value::Null, "{query}");
+    }
+    Ok(())
+}
