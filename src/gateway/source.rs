@@ -104,6 +104,18 @@ pub trait WebhookSource: Send + Sync {
     /// Its name: in the path, in the inbox, as the events' gateway, and as a metric label.
     fn name(&self) -> &str;
 
+    /// Looks at what comes before the body, of which `posted` has none yet: whoever brings no proof, or wrong credentials,
+    /// does not get to send one. What it lets through is still to be verified. By default all is, for the proof may be in
+    /// the body.
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused, as [`verify`](Self::verify) would.
+    fn admit(&self, posted: &Posted<'_>) -> Result<(), Refused> {
+        let _ = posted;
+        Ok(())
+    }
+
     /// Proves that the request is the provider's, was made lately, and is for us. It compares secrets in constant time,
     /// and fetches nothing because of what an unverified request says, but from hosts that are fixed.
     ///

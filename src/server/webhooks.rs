@@ -2,7 +2,7 @@
 //!
 //! What is not proven to be its provider's own is refused, counted, and nothing of it is kept: 404 where no such endpoint
 //! is configured (one without a secret never is), 401 where the proof is missing or wrong, 403 where it is stale, was
-//! used before, or comes from an address that may not post. Only what is durable is answered 2xx; 503 asks the provider
+//! used before, or comes from an address that may not post; by what its head lacks before its body is read. Only what is durable is answered 2xx; 503 asks the provider
 //! to send it again.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -150,9 +150,18 @@ impl Webhooks {
             let error = "this address may not post here";
             return Err(Refusal::new(StatusCode::FORBIDDEN, error));
         }
+        let url = self.url(&request);
+        let early = Posted {
+            url: &url,
+            query: request.query(),
+            headers: &request.headers,
+            body: &Bytes::new(),
+            now: SystemTime::now(),
+        };
+        endpoint.source.admit(&early).map_err(refused)?;
         let body = request.body(endpoint.max_body_bytes).await?;
         let posted = Posted {
-            url: &self.url(&request),
+            url: &url,
             query: request.query(),
             headers: &request.headers,
             body: &body,

@@ -1,5 +1,6 @@
 //! The HTTP server, on a listener of the test.
 
+mod bodies;
 mod crashes;
 mod limits;
 mod links;

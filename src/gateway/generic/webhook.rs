@@ -117,6 +117,27 @@ fn key(setting: &str, secret: &Secret) -> Result<Key, String> {
     }
 }
 
+/// Id, timestamp and signatures, as the headers have them.
+fn proof<'a>(posted: &Posted<'a>) -> Result<[&'a str; 3], Refused> {
+    let header = |name: &str| {
+        let mut values = posted.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().ok().filter(|text| !text.is_empty()),
+            _ => None,
+        }
+    };
+    match (
+        header("webhook-id").filter(|id| id.len() <= ID_MAX),
+        header("webhook-timestamp"),
+        header("webhook-signature"),
+    ) {
+        (Some(id), Some(timestamp), Some(signatures)) => Ok([id, timestamp, signatures]),
+        _ => Err(Refused::Unauthenticated(
+            "webhook-id, webhook-timestamp and webhook-signature are needed, once each",
+        )),
+    }
+}
+
 impl Key {
     /// Whether one signature, `v1,…` or `v1a,…`, is of this key.
     fn made(&self, signature: &str, text: &[u8]) -> bool {
@@ -138,23 +159,12 @@ impl WebhookSource for Source {
         &self.name
     }
 
+    fn admit(&self, posted: &Posted<'_>) -> Result<(), Refused> {
+        proof(posted).map(drop)
+    }
+
     async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
-        let header = |name: &str| {
-            let mut values = posted.headers.get_all(name).iter();
-            match (values.next(), values.next()) {
-                (Some(value), None) => value.to_str().ok().filter(|text| !text.is_empty()),
-                _ => None,
-            }
-        };
-        let (Some(id), Some(timestamp), Some(signatures)) = (
-            header("webhook-id").filter(|id| id.len() <= ID_MAX),
-            header("webhook-timestamp"),
-            header("webhook-signature"),
-        ) else {
-            return Err(Refused::Unauthenticated(
-                "webhook-id, webhook-timestamp and webhook-signature are needed, once each",
-            ));
-        };
+        let [id, timestamp, signatures] = proof(posted)?;
         let text = [format!("{id}.{timestamp}.").as_bytes(), posted.body].concat();
         let is_signed = signatures
             .split(' ')

@@ -86,7 +86,7 @@ impl WebhookSource for Source {
         &self.name
     }
 
-    async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
+    fn admit(&self, posted: &Posted<'_>) -> Result<(), Refused> {
         let from_query = posted.query.and_then(|query| {
             let mut pairs = url::form_urlencoded::parse(query.as_bytes());
             pairs.find_map(|(name, value)| (name == "secret").then(|| value.into_owned()))
@@ -100,6 +100,11 @@ impl WebhookSource for Source {
         if self.secrets.iter().filter(matches).count() == 0 {
             return Err(Refused::Unauthenticated("wrong secret in the URL"));
         }
+        Ok(())
+    }
+
+    async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
+        self.admit(posted)?;
         // A GET has no body whose hash could tell two calls apart.
         let fields = fields(posted.query, posted.body)
             .map_err(|_| Refused::Malformed("neither a form nor a JSON object"))?;

@@ -105,13 +105,9 @@ impl Source {
     }
 }
 
-#[async_trait]
-impl WebhookSource for Source {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
+impl Source {
+    /// The signature that decides, which has to be checked against the body.
+    fn signature(&self, posted: &Posted<'_>) -> Result<(Hash, Vec<u8>), Refused> {
         let header = |name| fields::header(posted.headers, name);
         // Where the better one is there it alone decides, or an attacker would choose the weaker.
         let (hash, signature) = match posted.headers.contains_key("X-Postal-Signature-256") {
@@ -123,7 +119,23 @@ impl WebhookSource for Source {
         let signature = STANDARD
             .decode(signature)
             .map_err(|_| Refused::Unauthenticated("the signature is wrong"))?;
-        let id = header("X-Postal-Signature-KID");
+        Ok((hash, signature))
+    }
+}
+
+#[async_trait]
+impl WebhookSource for Source {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn admit(&self, posted: &Posted<'_>) -> Result<(), Refused> {
+        self.signature(posted).map(drop)
+    }
+
+    async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
+        let (hash, signature) = self.signature(posted)?;
+        let id = fields::header(posted.headers, "X-Postal-Signature-KID");
         self.keys.check(id, hash, posted.body, &signature).await?;
         let body = fields::json(posted.body).map_err(|_| Refused::Malformed("not JSON"))?;
         let body = Object::of(&body);

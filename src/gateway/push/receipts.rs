@@ -55,6 +55,10 @@ impl WebhookSource for Source {
         &self.name
     }
 
+    fn admit(&self, posted: &Posted<'_>) -> Result<(), Refused> {
+        self.credentials.check(posted.headers)
+    }
+
     async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
         self.credentials.check(posted.headers)?;
         Ok(Verified::default())

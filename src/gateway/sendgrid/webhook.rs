@@ -97,11 +97,12 @@ impl WebhookSource for Source {
         &self.name
     }
 
+    fn admit(&self, posted: &Posted<'_>) -> Result<(), Refused> {
+        proof(posted).map(drop)
+    }
+
     async fn verify(&self, posted: &Posted<'_>) -> Result<Verified, Refused> {
-        let header = |name| fields::header(posted.headers, name);
-        let (Some(signature), Some(timestamp)) = (header(SIGNATURE), header(TIMESTAMP)) else {
-            return Err(Refused::Unauthenticated("not signed"));
-        };
+        let (signature, timestamp) = proof(posted)?;
         let wrong = Refused::Unauthenticated("the signature is wrong");
         let signature = STANDARD.decode(signature).map_err(|_| wrong.clone())?;
         let signed = [timestamp.as_bytes(), posted.body].concat();
@@ -132,6 +133,15 @@ impl WebhookSource for Source {
             read(event, word, &mut reports);
         }
         Ok(reports)
+    }
+}
+
+/// Signature and timestamp, as the headers have them.
+fn proof<'a>(posted: &Posted<'a>) -> Result<(&'a str, &'a str), Refused> {
+    let header = |name| fields::header(posted.headers, name);
+    match (header(SIGNATURE), header(TIMESTAMP)) {
+        (Some(signature), Some(timestamp)) => Ok((signature, timestamp)),
+        _ => Err(Refused::Unauthenticated("not signed")),
     }
 }
 

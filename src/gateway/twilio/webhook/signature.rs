@@ -28,6 +28,18 @@ pub(super) struct Keys {
     shared: BTreeMap<String, hmac::Key>,
 }
 
+/// The signature that the headers have: as it is written, and what it says.
+pub(super) fn given<'a>(posted: &Posted<'a>) -> Result<(&'a str, Vec<u8>), Refused> {
+    let mut given = posted.headers.get_all(SIGNATURE).iter();
+    let (Some(given), None) = (given.next(), given.next()) else {
+        return Err(Refused::Unauthenticated("no X-Twilio-Signature"));
+    };
+    let wrong = Refused::Unauthenticated("wrong X-Twilio-Signature");
+    let given = given.to_str().map_err(|_| wrong.clone())?;
+    let mac = STANDARD.decode(given).map_err(|_| wrong)?;
+    Ok((given, mac))
+}
+
 impl Keys {
     pub(super) fn new(settings: &WebhookSettings) -> Result<Self, String> {
         let tokens = settings
@@ -62,13 +74,8 @@ impl Keys {
 
     /// The signature of a request that is Twilio's.
     pub(super) fn verify(&self, posted: &Posted<'_>) -> Result<String, Refused> {
-        let mut given = posted.headers.get_all(SIGNATURE).iter();
-        let (Some(given), None) = (given.next(), given.next()) else {
-            return Err(Refused::Unauthenticated("no X-Twilio-Signature"));
-        };
+        let (given, mac) = given(posted)?;
         let wrong = Refused::Unauthenticated("wrong X-Twilio-Signature");
-        let given = given.to_str().map_err(|_| wrong.clone())?;
-        let mac = STANDARD.decode(given).map_err(|_| wrong.clone())?;
         let keys = self.keys(posted)?;
         let parameters = parameters(posted)?;
         let texts: Vec<String> = spellings(posted.url)
