@@ -220,6 +220,12 @@ impl Endpoints {
         found.map(|(name, endpoint)| (name.as_str(), endpoint))
     }
 
+    /// The most that a body of any of them may have, in bytes.
+    pub fn max_body_bytes(&self) -> usize {
+        let each = self.0.values().map(|endpoint| endpoint.max_body_bytes);
+        each.max().unwrap_or_default()
+    }
+
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

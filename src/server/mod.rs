@@ -17,6 +17,7 @@ mod request;
 pub mod respond;
 pub mod route;
 pub mod settings;
+mod shares;
 mod webhooks;
 
 use std::convert::Infallible;
@@ -69,8 +70,11 @@ const HEADERS: usize = 100;
 /// What is read ahead of a connection, in bytes.
 const READ_AHEAD: usize = 128 * 1024;
 
-/// What all bodies that are read whole may take together, in bytes.
-const BODIES: usize = 256 * 1024 * 1024;
+/// What all bodies that are read whole may take together, in bytes: of calls of the API, inflated ones too; of webhooks; and
+/// of all that is small, logins and unsubscriptions. Where some may be larger than usual it is more: see [`memory`].
+const BODIES_OF_CALLS: usize = 256 * 1024 * 1024;
+const BODIES_OF_WEBHOOKS: usize = 64 * 1024 * 1024;
+const OTHER_BODIES: usize = 8 * 1024 * 1024;
 
 /// How long a client may take to read some of its answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
@@ -163,11 +167,14 @@ pub async fn run(
         let counts = Arc::clone(&webhook_counts);
         move |samples| counts.collect(samples)
     });
+    let webhook_memory = memory(BODIES_OF_WEBHOOKS, endpoints.max_body_bytes());
     let webhooks = Webhooks::new(endpoints, inbox, &settings, webhook_counts)?;
     let webhooks: Arc<dyn Handler> = Arc::new(webhooks);
     let figures = Arc::new(Figures::new(database.clone()));
+    let call_memory = memory(BODIES_OF_CALLS, api.max_body_bytes);
     let api = api::Api::new(&database, &api)?;
     let [openapi, calls] = api.routes();
+    let calls = calls.memory(&call_memory);
     let mut router = monitored(&figures, has_metrics).with(openapi).with(calls);
     router = live::routes(
         router,
@@ -179,7 +186,8 @@ pub async fn run(
     );
     for pattern in webhooks::PATTERNS {
         let methods = [Method::POST, Method::GET];
-        router = router.with(Route::new(&methods, pattern, Arc::clone(&webhooks)));
+        let route = Route::new(&methods, pattern, Arc::clone(&webhooks));
+        router = router.with(route.memory(&webhook_memory));
     }
     drop(webhooks); // the router has the inbox: with it ends what reads it
     let mut recording: Option<BoxFuture<'static, ()>> = None;
@@ -196,6 +204,13 @@ pub async fn run(
         OptionFuture::from(recording)
     );
     Ok(())
+}
+
+/// Memory for bodies: `bytes` in all, a quarter of which is a client's share. A share has room for two bodies of `largest` at
+/// least, as one came and as it is inflated, or such a one could never be taken.
+fn memory(bytes: usize, largest: usize) -> Memory {
+    let each = (bytes / 4).max(largest.saturating_mul(2));
+    Memory::new(each.saturating_mul(4), each)
 }
 
 /// As [`run`], for monitors only: `/metrics` and the health checks.
@@ -260,7 +275,7 @@ impl Server {
         };
         let limits = Limits {
             body_timeout: settings.body_timeout.0,
-            memory: Memory::new(BODIES),
+            memory: Memory::new(OTHER_BODIES, OTHER_BODIES / 4),
         };
         Ok(Self(Arc::new(Shared {
             settings,
@@ -414,6 +429,9 @@ impl Shared {
     async fn dispatch(&self, mut request: Request) -> Result<Response, Refusal> {
         let (route, parameters) = self.router.find(&request.method, request.path())?;
         request.parameters = parameters;
+        if let Some(memory) = &route.memory {
+            request.take_from(memory);
+        }
         let handled = AssertUnwindSafe(route.handler.handle(request)).catch_unwind();
         let handled = match route.timeout {
             Some(bound) => timeout(bound, handled).await,

@@ -8,12 +8,12 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::connections::Ticket;
 use super::respond::Refusal;
+use super::shares::{Share, Shares, of_address};
 
 /// How long, and how much, a client may go on sending what is refused already, so that it gets to read why.
 const LINGER: Duration = Duration::from_secs(2);
@@ -22,14 +22,15 @@ const LINGER_BYTES: usize = 256 * 1024 * 1024;
 /// The unit in which memory for bodies is counted.
 const KIB: usize = 1024;
 
-/// What all bodies that are being read may take together.
+/// What all bodies of some routes that are being read may take together.
 #[derive(Clone)]
-pub(super) struct Memory(Arc<Semaphore>);
+pub(super) struct Memory(Arc<Shares>);
 
 impl Memory {
-    /// Rounded up to whole KiB.
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.div_ceil(KIB))))
+    /// `bytes` for all, and `each` for one client; both rounded up to whole KiB.
+    pub(super) fn new(bytes: usize, each: usize) -> Self {
+        let shares = Shares::new(bytes.div_ceil(KIB), each.div_ceil(KIB));
+        Self(Arc::new(shares))
     }
 }
 
@@ -61,7 +62,9 @@ impl Request {
         let (head, incoming) = request.into_parts();
         let body = RequestBody {
             incoming: Some(incoming),
+            owner: of_address(client),
             read_bytes: 0,
+            further_bytes: 0,
             limits,
             ticket,
             held: None,
@@ -96,13 +99,33 @@ impl Request {
         }
     }
 
+    /// Has its body count against this memory.
+    pub(super) fn take_from(&mut self, memory: &Memory) {
+        self.body.limits.memory = memory.clone();
+    }
+
+    /// Has its body count as that of a caller who is known by now, not of the client's address.
+    pub(super) fn is_of(&mut self, owner: String) {
+        self.body.owner = owner;
+    }
+
+    /// Counts `bytes` more that are held for this request as if they were of its body.
+    ///
+    /// # Errors
+    ///
+    /// 503: the memory is taken.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.body.further_bytes = self.body.further_bytes.saturating_add(bytes);
+        self.body.hold()
+    }
+
     /// Reads the whole body, which may have `max_bytes`. Empty when it was read before. What it takes counts against the
     /// memory that all bodies share until the request is dropped.
     ///
     /// # Errors
     ///
-    /// 413 when it is larger, whatever `Content-Length` said; 408 when it does not come in time; 503 when the memory is
-    /// taken; 400 when it breaks off.
+    /// 413 when it is larger, whatever `Content-Length` said; 408 when it does not come in time; 503 when the memory, or
+    /// the client's share of it, is taken; 400 when it breaks off.
     pub async fn body(&mut self, max_bytes: usize) -> Result<Bytes, Refusal> {
         let deadline = Instant::now() + self.body.limits.body_timeout;
         let mut whole = BytesMut::new();
@@ -146,10 +169,14 @@ pub(super) struct Limits {
 
 struct RequestBody {
     incoming: Option<Incoming>,
+    /// Of whose share it is.
+    owner: String,
     read_bytes: usize,
+    /// What it was inflated to.
+    further_bytes: usize,
     limits: Limits,
     ticket: Arc<Ticket>,
-    held: Option<OwnedSemaphorePermit>,
+    held: Option<Share>,
 }
 
 impl RequestBody {
@@ -208,16 +235,11 @@ impl RequestBody {
 
     /// Counts what was read against what all bodies may take, until this one is dropped.
     fn hold(&mut self) -> Result<(), Refusal> {
-        let held = self
-            .held
-            .as_ref()
-            .map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = self.read_bytes.div_ceil(KIB).saturating_sub(held);
-        let more = u32::try_from(more).unwrap_or(u32::MAX);
-        let memory = Arc::clone(&self.limits.memory.0);
-        let more = memory
-            .try_acquire_many_owned(more)
-            .map_err(|_| Refusal::busy("too many bodies at once").last())?;
+        let held = self.held.as_ref().map_or(0, Share::count);
+        let bytes = self.read_bytes.saturating_add(self.further_bytes);
+        let more = bytes.div_ceil(KIB).saturating_sub(held);
+        let more = self.limits.memory.0.try_take(&self.owner, more);
+        let more = more.ok_or_else(|| Refusal::busy("too many bodies at once").last())?;
         match &mut self.held {
             Some(held) => held.merge(more),
             None => self.held = Some(more),

@@ -8,6 +8,7 @@ use hyper::Method;
 use percent_encoding::percent_decode_str;
 
 use super::Request;
+use super::request::Memory;
 use super::respond::{Refusal, Response};
 
 /// How long an answer may take to begin, unless the route says otherwise.
@@ -30,6 +31,8 @@ pub struct Route {
     segments: Vec<Segment>,
     /// For the beginning of an answer, with the reading of the request's body; `None` where that has no bound.
     pub(super) timeout: Option<Duration>,
+    /// What its bodies count against; those of other routes share what is left.
+    pub(super) memory: Option<Memory>,
     pub(super) handler: Arc<dyn Handler>,
 }
 
@@ -59,6 +62,7 @@ impl Route {
             methods,
             segments: segments.collect(),
             timeout: Some(TIMEOUT),
+            memory: None,
             handler,
         }
     }
@@ -68,6 +72,13 @@ impl Route {
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The same with memory of its own, or that it has together with some others, for bodies.
+    #[must_use]
+    pub(super) fn memory(mut self, memory: &Memory) -> Self {
+        self.memory = Some(memory.clone());
         self
     }
 

@@ -51,6 +51,16 @@ pub(super) struct Caller {
     until: Option<Instant>,
 }
 
+impl Caller {
+    /// Of whose share it takes what all share: all callers of a tenant are one, or keys of its own making were further shares.
+    pub(super) fn owner(&self) -> String {
+        match self.tenant_id {
+            Some(tenant) => format!("tenant:{tenant}"),
+            None => self.id.clone(),
+        }
+    }
+}
+
 /// Knows them.
 pub(super) struct Callers(Arc<Shared>);
 

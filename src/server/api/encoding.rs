@@ -40,20 +40,44 @@ pub(super) enum Wrong {
     TooLarge,
 }
 
-/// Inflates a body whole, up to `max_bytes`.
-pub(super) fn inflate(body: &[u8], max_bytes: usize) -> Result<Vec<u8>, Wrong> {
-    let mut inflater = Inflater::default();
-    let mut whole = Vec::new();
-    for step in body.chunks(STEP) {
-        inflater.feed(step, &mut whole)?;
-        if whole.len() > max_bytes {
-            return Err(Wrong::TooLarge);
+/// A body that is inflated whole, up to a bound: step by step, so that who asks for it can count what it becomes, and stop.
+pub(super) struct Inflation<'a> {
+    rest: std::slice::Chunks<'a, u8>,
+    inflater: Option<Inflater>,
+    whole: Vec<u8>,
+    max_bytes: usize,
+}
+
+impl<'a> Inflation<'a> {
+    /// Of `body`, to `max_bytes` at most.
+    pub(super) fn new(body: &'a [u8], max_bytes: usize) -> Self {
+        Self {
+            rest: body.chunks(STEP),
+            inflater: Some(Inflater::default()),
+            whole: Vec::new(),
+            max_bytes,
         }
     }
-    inflater.finish(&mut whole)?;
-    match whole.len() > max_bytes {
-        true => Err(Wrong::TooLarge),
-        false => Ok(whole),
+
+    /// Inflates some more, and says how many bytes came of it; `None` at the end.
+    pub(super) fn step(&mut self) -> Result<Option<usize>, Wrong> {
+        let before = self.whole.len();
+        match (self.rest.next(), self.inflater.as_mut()) {
+            (Some(step), Some(inflater)) => inflater.feed(step, &mut self.whole)?,
+            _ => match self.inflater.take() {
+                Some(inflater) => inflater.finish(&mut self.whole)?,
+                None => return Ok(None),
+            },
+        }
+        match self.whole.len() > self.max_bytes {
+            true => Err(Wrong::TooLarge),
+            false => Ok(Some(self.whole.len() - before)),
+        }
+    }
+
+    /// What it has become.
+    pub(super) fn into_whole(self) -> Vec<u8> {
+        self.whole
     }
 }
 
@@ -126,16 +150,27 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
+    fn inflated(body: &[u8], max_bytes: usize) -> Result<Vec<u8>, Wrong> {
+        let mut inflation = Inflation::new(body, max_bytes);
+        let mut counted = 0;
+        while let Some(bytes) = inflation.step()? {
+            // What comes before it is counted is little.
+            assert!(bytes <= 1040 * STEP, "{bytes}");
+            counted += bytes;
+        }
+        let whole = inflation.into_whole();
+        assert_eq!(counted, whole.len());
+        Ok(whole)
+    }
+
     /// Some kilobytes on the wire must not become gigabytes in memory.
     #[test]
     fn an_inflated_body_ends_at_its_bound() {
         let bomb = deflate(&vec![0; 10_000_000]).expect("gzip");
         assert!(bomb.len() < 50_000, "{}", bomb.len());
-        assert_eq!(inflate(&bomb, 1_000_000), Err(Wrong::TooLarge));
-        assert_eq!(
-            inflate(&bomb, 10_000_000).map(|body| body.len()),
-            Ok(10_000_000)
-        );
+        assert_eq!(inflated(&bomb, 1_000_000), Err(Wrong::TooLarge));
+        let whole = inflated(&bomb, 10_000_000);
+        assert_eq!(whole.map(|body| body.len()), Ok(10_000_000));
     }
 
     /// Half a body would be half of the recipients.
@@ -143,15 +178,11 @@ mod tests {
     fn a_body_that_breaks_off_is_refused() {
         let text: Vec<u8> = (0..50_000_u32).flat_map(u32::to_be_bytes).collect();
         let gzip = deflate(&text).expect("gzip");
-        assert_eq!(inflate(&gzip, usize::MAX), Ok(text));
-        assert_eq!(
-            inflate(&gzip[..gzip.len() - 9], usize::MAX),
-            Err(Wrong::Broken)
-        );
-        assert_eq!(
-            inflate(b"{\"no\": \"gzip\"}", usize::MAX),
-            Err(Wrong::Broken)
-        );
+        assert_eq!(inflated(&gzip, usize::MAX), Ok(text));
+        let part = &gzip[..gzip.len() - 9];
+        assert_eq!(inflated(part, usize::MAX), Err(Wrong::Broken));
+        let json = b"{\"no\": \"gzip\"}";
+        assert_eq!(inflated(json, usize::MAX), Err(Wrong::Broken));
     }
 
     /// Who does not say gzip cannot read it.

@@ -26,7 +26,6 @@ use deadpool_postgres::Pool;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, StatusCode};
 use ring::digest::{SHA256, digest};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 pub use settings::Settings;
@@ -34,6 +33,7 @@ pub use settings::Settings;
 use super::request::Request;
 use super::respond::{Refusal, Response};
 use super::route::{Handler, Route};
+use super::shares::{Share, Shares};
 use crate::db::http::{self, Answer, Call, Recalled};
 use crate::db::pool::Database;
 use answering::{limit_headers, respond_with};
@@ -54,6 +54,9 @@ const STREAM: Duration = Duration::from_secs(15 * 60);
 const STATEMENT: &str = "statement_timeout=30000";
 const STREAM_STATEMENT: &str = "set local statement_timeout = '10min'";
 
+/// A call whose body has more, in bytes, takes a while: it waits until it is its caller's turn.
+const LARGE: usize = 1024 * 1024;
+
 const JSON: &str = "application/json";
 
 const IDEMPOTENCY_REPLAY: HeaderName = HeaderName::from_static("idempotency-replay");
@@ -65,8 +68,10 @@ pub struct Api {
     callers: Callers,
     teller: Arc<Teller>,
     max_body_bytes: usize,
-    /// Streams hold a connection for as long as they last: they never have all of them.
-    streams: Semaphore,
+    /// Streams hold a connection for as long as they last: they never have all of them, nor one tenant all that they have.
+    streams: Shares,
+    /// The same for calls with large bodies.
+    large: Shares,
 }
 
 impl Api {
@@ -82,7 +87,8 @@ impl Api {
             callers: Callers::new(pool.clone(), settings)?,
             teller: Teller::new(pool.clone()),
             max_body_bytes: settings.max_body_bytes,
-            streams: Semaphore::new((settings.connections / 4).max(1)),
+            streams: Shares::new(settings.connections / 2, settings.connections / 4),
+            large: Shares::new(settings.connections / 4, settings.connections / 8),
             pool,
         }))
     }
@@ -202,8 +208,8 @@ impl Api {
             is_replay: false,
         };
         let answer = if endpoint.is_stream && is_ndjson(&request) {
-            let permit = self.streams.try_acquire();
-            let _permit = permit.map_err(|_| Problem::unavailable("too many streams at once"))?;
+            let share = self.streams.try_take(&caller.owner(), 1);
+            let _share = share.ok_or_else(|| Problem::unavailable("too many streams at once"))?;
             let streamed = self.stream(request, caller, &parameters, &mut once);
             timeout(STREAM, streamed).await
         } else {
@@ -232,8 +238,9 @@ impl Api {
         parameters: &str,
         once: &mut Once<'_>,
     ) -> Result<Answer, Problem> {
+        let mut turn = None;
         let body = match endpoint.takes_body {
-            true => Some(self.body(&mut request).await?),
+            true => Some(self.body(&mut request, caller, &mut turn).await?),
             false => None,
         };
         let call = Call {
@@ -337,8 +344,14 @@ impl Api {
         Ok(answer)
     }
 
-    /// The body, inflated, which is JSON.
-    async fn body(&self, request: &mut Request) -> Result<Bytes, Problem> {
+    /// The body, inflated, which is JSON. When it is large, `turn` is what its caller has waited for, and holds until the call
+    /// is answered; what is inflated is so after that.
+    async fn body(
+        &self,
+        request: &mut Request,
+        caller: &Caller,
+        turn: &mut Option<Share>,
+    ) -> Result<Bytes, Problem> {
         let is_json = match request.header(CONTENT_TYPE.as_str()) {
             None => !request.headers.contains_key(CONTENT_TYPE),
             Some(given) => {
@@ -362,20 +375,32 @@ impl Api {
             .about("Content-Type"));
         }
         let is_gzip = is_gzip(request)?;
+        request.is_of(caller.owner());
         let mut body = request.body(self.max_body_bytes).await?;
+        if body.len() > LARGE {
+            *turn = self.large.take_one(&caller.owner()).await;
+        }
         if is_gzip {
-            let inflated =
-                encoding::inflate(&body, self.max_body_bytes).map_err(|wrong| match wrong {
-                    encoding::Wrong::Broken => {
-                        Problem::bad_request("the body is no gzip, or breaks off")
-                    }
-                    encoding::Wrong::TooLarge => {
-                        let detail =
-                            format!("the body may have {} bytes, inflated", self.max_body_bytes);
-                        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
-                    }
-                })?;
-            body = inflated.into();
+            let wrong = |wrong| match wrong {
+                encoding::Wrong::Broken => {
+                    Problem::bad_request("the body is no gzip, or breaks off")
+                }
+                encoding::Wrong::TooLarge => {
+                    let detail =
+                        format!("the body may have {} bytes, inflated", self.max_body_bytes);
+                    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+                }
+            };
+            let mut inflation = encoding::Inflation::new(&body, self.max_body_bytes);
+            let mut bytes = 0;
+            while let Some(more) = inflation.step().map_err(wrong)? {
+                bytes += more;
+                if bytes > LARGE && turn.is_none() {
+                    *turn = self.large.take_one(&caller.owner()).await;
+                }
+                request.hold(more)?;
+            }
+            body = inflation.into_whole().into();
         }
         if body.trim_ascii().is_empty() {
             return Err(Problem::bad_request("a body is needed, of JSON").at("#"));

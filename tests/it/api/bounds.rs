@@ -7,6 +7,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use postroad::server::api::Settings;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::Api;
 use crate::support::sql::Sql as _;
@@ -104,5 +105,50 @@ async fn gzip_is_taken_and_given_within_bounds() -> anyhow::Result<()> {
     let mut inflated = Vec::new();
     GzDecoder::new(&packed[..]).read_to_end(&mut inflated)?;
     assert_eq!(inflated, plain);
+    Ok(())
+}
+
+/// What a few kilobytes of gzip become takes a while in Postgres: one tenant's must not take every connection, nor memory.
+#[tokio::test]
+async fn large_bodies_of_one_tenant_leave_connections_to_others() -> anyhow::Result<()> {
+    let settings = Settings {
+        connections: 4,
+        ..Settings::default()
+    };
+    let api = Api::start_with(settings).await?;
+    let greedy = [
+        api.key("roles => '{sender}', tenant_id => 1").await?,
+        api.key("roles => '{sender}', tenant_id => 1").await?,
+    ];
+    let other = api.key("roles => '{reader}', tenant_id => 2").await?;
+    let message =
+        json!({"channel": "email", "recipient": "ada@example.org", "body": "x".repeat(2_000_000)});
+    let body = gzip(message.to_string().as_bytes())?;
+    let holder = api.db.connect().await?;
+    holder
+        .batch_execute("begin; lock table postroad.messages in share mode")
+        .await?;
+    let mut sending = JoinSet::new();
+    for n in 0..12 {
+        let request = api
+            .request("POST", "/api/v1/messages")
+            .bearer_auth(&greedy[n % 2])
+            .header("content-type", "application/json")
+            .header("content-encoding", "gzip")
+            .body(body.clone());
+        sending.spawn(async move { anyhow::Ok(request.send().await?.status().as_u16()) });
+    }
+    api.db
+        .wait_until("exists (select from pg_locks where not granted and relation = 'postroad.messages'::regclass)")
+        .await?;
+    let path = format!("/messages/{}", uuid::Uuid::now_v7());
+    for _ in 0..50 {
+        let answered = api.call(&other, "GET", &path, &Value::Null).await?;
+        assert_eq!(answered.status, 404, "{:?}", answered.body);
+    }
+    holder.batch_execute("commit").await?;
+    while let Some(status) = sending.join_next().await {
+        assert_eq!(status??, 202, "it waited for its turn");
+    }
     Ok(())
 }

@@ -13,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::db::TestDb;
 use crate::support::signed::SECRET;
+use crate::support::wait::until;
+
+/// As large as mails that come back may be, but for a little.
+const LARGE: usize = 8_388_600;
 
 /// A server with these endpoints; it ends with the value.
 struct Served {
@@ -136,5 +140,76 @@ async fn what_brings_no_proof_is_refused_before_its_body_comes() -> anyhow::Resu
         let status = served.ask(1, &post(path, &[]), "{", 100).await?;
         assert_eq!(status, expected, "{path}");
     }
+    Ok(())
+}
+
+/// Sends bodies that lack their last byte, and holds them.
+async fn hold(
+    served: &Served,
+    from: impl IntoIterator<Item = u8>,
+    size: usize,
+    held: &mut JoinSet<TcpStream>,
+) -> anyhow::Result<()> {
+    for from in from {
+        let mut stream = served.connect_from(from).await?;
+        let head = format!(
+            "POST /webhooks/smtp HTTP/1.1\r\nhost: t\r\nauthorization: Bearer token\r\ncontent-length: {}\r\n\r\n",
+            size + 1
+        );
+        held.spawn(async move {
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(&vec![b'x'; size]).await;
+            let _ = stream.read_u8().await; // refused, or as long as the test takes
+            stream
+        });
+    }
+    Ok(())
+}
+
+const SMTP: (&str, &str) = ("smtp", "type = 'smtp'\ntoken = 'token'");
+
+/// Whoever fills what webhooks may take must not keep anyone from sending, nor from unsubscribing.
+#[tokio::test]
+async fn bodies_of_webhooks_leave_room_for_calls() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let key: String = db
+        .value("select key from postroad.create_api_key('test', '{sender}')")
+        .await?;
+    let served = Served::start(&db, &[SMTP], Settings::default()).await?;
+    let mut held = JoinSet::new();
+    hold(&served, 2..33, LARGE, &mut held).await?;
+    let webhook = post("/webhooks/smtp", &["authorization: Bearer token"]);
+    let mail = "x".repeat(1_040_000);
+    let mut froms = (40..90).cycle();
+    until("the memory for webhooks is taken", async || {
+        hold(&served, froms.next(), mail.len(), &mut held).await?;
+        Ok(served.ask(99, &webhook, &mail, 0).await? == 503)
+    })
+    .await?;
+    let send = post(
+        "/api/v1/messages",
+        &[&format!("authorization: Bearer {key}")],
+    );
+    let message =
+        format!(r#"{{"channel": "email", "recipient": "a@example.org", "body": "{mail}"}}"#);
+    assert_eq!(served.ask(99, &send, &message, 0).await?, 202);
+    Ok(())
+}
+
+/// One address with slow bodies takes its own share, and no other's.
+#[tokio::test]
+async fn bodies_of_one_address_leave_room_for_other_addresses() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let served = Served::start(&db, &[SMTP], Settings::default()).await?;
+    let mut held = JoinSet::new();
+    hold(&served, [2, 2], LARGE, &mut held).await?;
+    let webhook = post("/webhooks/smtp", &["authorization: Bearer token"]);
+    let mail = "x".repeat(1_040_000);
+    until("its share is taken", async || {
+        hold(&served, [2], mail.len(), &mut held).await?;
+        Ok(served.ask(2, &webhook, &mail, 0).await? == 503)
+    })
+    .await?;
+    assert_eq!(served.ask(3, &webhook, &mail, 0).await?, 200);
     Ok(())
 }
