@@ -17,7 +17,7 @@ begin
   if (jsonb_typeof(b) = 'object'
     and b - '{channel,recipient,subject,body,html}'::text[] = case when b ? 'message_type' then jsonb_build_object('message_type', b -> 'message_type') else '{}' end
     and b ->> 'channel' in ('email', 'sms')
-    and b ? 'recipient'
+    and length(b ->> 'recipient') between 1 and 4096
     and coalesce(b ->> 'message_type' in ('emergency', 'alert', 'newsletter', 'campaign', 'transactional'), not b ? 'message_type')
     and jsonb_path_match(b, 'strict !exists($.* ? (@.type() != "string"))')) is not true
   then

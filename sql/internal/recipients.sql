@@ -37,7 +37,8 @@ as $$
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+([.][A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
     -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
-    when address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
+    when octet_length(address) <= 1000            -- blanks around it included
+      and address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
       and btrim(address, E' \t\r\n') ~ E'^[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+(\\.[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+)*@([A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?\\.)*[A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?$'
       and octet_length(btrim(address, E' \t\r\n')) <= 254
       and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
@@ -75,12 +76,12 @@ as $$
   select case
     when n.digits ~ '^[+][1-9][0-9]{6,14}$' then n.digits
   end
-  from (select regexp_replace(regexp_replace(btrim(number), '[ ().-]', '', 'g'), '^00', '+')) as n (digits)
+  from (select case when octet_length(number) <= 255 then regexp_replace(regexp_replace(btrim(number), '[ ().-]', '', 'g'), '^00', '+') end) as n (digits)
 $$;
 
 comment on function postroad.normalize_phone is
 $$An E.164 number: + and 7 to 15 digits, of which the first is not 0; or null when it is none. Spaces, dots, hyphens and parentheses
-are taken out, a leading 00 is read as +. A number without country code is none: which country would it be?$$;
+are taken out, a leading 00 is read as +; with them it has up to 255 bytes. A number without country code is none: which country would it be?$$;
 
 create or replace function postroad.suppression_key(channel text, recipient text)
 returns text

@@ -152,3 +152,28 @@ async fn large_bodies_of_one_tenant_leave_connections_to_others() -> anyhow::Res
     }
     Ok(())
 }
+
+/// An address is short; a megabyte of one must not be looked at letter by letter.
+#[tokio::test]
+async fn a_recipient_that_is_too_long_is_refused_by_its_length() -> anyhow::Result<()> {
+    let api = Api::start().await?;
+    let key = api.key("roles => '{sender}'").await?;
+    for (channel, fill) in [("sms", "("), ("email", "a"), ("email", ".")] {
+        for (length, status) in [(4096, 422), (4097, 400)] {
+            let recipient = fill.repeat(length);
+            let message = json!({"channel": channel, "recipient": recipient, "body": "x"});
+            let answered = api.call(&key, "POST", "/messages", &message).await?;
+            let places = answered.places();
+            assert_eq!(
+                (answered.status, places),
+                (status, vec!["#/recipient"]),
+                "{channel} {length}"
+            );
+        }
+    }
+    let spaced = format!("+1{}4155550100", " ".repeat(50));
+    let message = json!({"channel": "sms", "recipient": spaced, "body": "x"});
+    let answered = api.call(&key, "POST", "/messages", &message).await?;
+    assert_eq!(answered.status, 202, "{:?}", answered.body);
+    Ok(())
+}
