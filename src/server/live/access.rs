@@ -39,6 +39,9 @@ pub(super) struct Caller {
     pub(super) is_admin: bool,
 }
 
+/// By what a request was let through, for what goes on after it was: a key, or nothing where there are none.
+pub(super) struct Pass(Option<String>);
+
 /// Who may look.
 pub(super) enum Access {
     /// Whoever is on this machine, as admin: for development. Other hosts are refused, and so are requests that name
@@ -90,18 +93,35 @@ impl Gate {
 
     /// Who asks.
     pub(super) async fn caller(&self, request: &Request) -> Result<Caller, Refusal> {
+        self.pass(request).await.map(|(caller, _)| caller)
+    }
+
+    /// Who asks, and by what they may, for an answer that goes on.
+    pub(super) async fn pass(&self, request: &Request) -> Result<(Caller, Pass), Refusal> {
         self.admit(request)?;
         match &self.access {
-            Access::ThisMachine => Ok(Caller {
-                name: "this machine".into(),
-                is_admin: true,
-            }),
+            Access::ThisMachine => {
+                let caller = Caller {
+                    name: "this machine".into(),
+                    is_admin: true,
+                };
+                Ok((caller, Pass(None)))
+            }
             Access::Operators(_) => {
                 let no_key = || Refusal::unauthenticated("log in with a key", "Bearer");
                 let key = key_of(request).ok_or_else(no_key)?;
-                let caller = self.access.operator(&key).await?;
-                caller.ok_or_else(no_key)
+                let caller = self.access.operator(&key).await?.ok_or_else(no_key)?;
+                Ok((caller, Pass(Some(key))))
             }
+        }
+    }
+
+    /// Whether the key is still one: asked as often as one likes, the database is asked once a second. While it does not
+    /// answer there is nothing to see.
+    pub(super) async fn still_admits(&self, pass: &Pass) -> bool {
+        match &pass.0 {
+            None => true,
+            Some(key) => !matches!(self.access.operator(key).await, Ok(None)),
         }
     }
 

@@ -9,21 +9,23 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Mutex;
 use tokio::time::{sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::access::Gate;
+use super::access::{Gate, Pass};
 use crate::db::Database;
 use crate::db::looks::{self, Line};
 use crate::server::Request;
 use crate::server::figures::{Figures, Read};
 use crate::server::respond::{Refusal, Response, stream as streamed};
 use crate::server::route::Handler;
+use crate::server::shares::{Share, Shares};
 use crate::telemetry::{counted, names};
 
-/// Browsers that may look at once.
+/// Browsers that may look at once, and those of one caller.
 const VIEWERS: usize = 100;
+const VIEWERS_EACH: usize = 25;
 /// Between two frames: with the query and the drawing, what is committed is seen within a second.
 const EVERY: Duration = Duration::from_millis(800);
 /// How long the database may take.
@@ -37,13 +39,13 @@ const GAP: Duration = Duration::from_secs(5);
 pub(super) struct Feed {
     gate: Arc<Gate>,
     source: Arc<Source>,
-    viewers: Arc<Semaphore>,
+    viewers: Arc<Shares>,
     _shown: counted::Registration,
 }
 
 impl Feed {
     pub(super) fn new(gate: &Arc<Gate>, figures: &Arc<Figures>, database: &Database) -> Self {
-        let viewers = Arc::new(Semaphore::new(VIEWERS));
+        let viewers = Arc::new(Shares::new(VIEWERS, VIEWERS_EACH));
         let counts = Arc::clone(&viewers);
         Self {
             gate: Arc::clone(gate),
@@ -54,8 +56,7 @@ impl Feed {
             }),
             viewers,
             _shown: counted::register(move |samples| {
-                let looking = VIEWERS - counts.available_permits();
-                samples.add(&names::LIVE_VIEWERS, &[], looking as f64);
+                samples.add(&names::LIVE_VIEWERS, &[], counts.taken() as f64);
             }),
         }
     }
@@ -64,11 +65,13 @@ impl Feed {
 #[async_trait]
 impl Handler for Feed {
     async fn handle(&self, request: Request) -> Result<Response, Refusal> {
-        self.gate.caller(&request).await?;
-        let Ok(place) = Arc::clone(&self.viewers).try_acquire_owned() else {
+        let (caller, pass) = self.gate.pass(&request).await?;
+        let Some(place) = self.viewers.try_take(&caller.name, 1) else {
             return Err(Refusal::busy("too many look at once"));
         };
         let viewer = Viewer {
+            gate: Arc::clone(&self.gate),
+            pass,
             source: Arc::clone(&self.source),
             ending: request.ending.clone(),
             seen: None,
@@ -77,7 +80,7 @@ impl Handler for Feed {
         let chunks = stream::unfold(viewer, |mut viewer| async move {
             let ending = viewer.ending.clone();
             let chunk = tokio::select! {
-                chunk = viewer.next() => chunk,
+                chunk = viewer.next() => chunk?,
                 () = ending.cancelled() => return None,
             };
             Some((io::Result::Ok(chunk), viewer))
@@ -87,25 +90,30 @@ impl Handler for Feed {
 }
 
 struct Viewer {
+    gate: Arc<Gate>,
+    pass: Pass,
     source: Arc<Source>,
     ending: CancellationToken,
     /// The number of the last frame that it got.
     seen: Option<u64>,
-    _place: OwnedSemaphorePermit,
+    _place: Share,
 }
 
 impl Viewer {
-    /// The next event; before the first frame, what the charts go back to.
-    async fn next(&mut self) -> Bytes {
+    /// The next event; before the first frame, what the charts go back to. `None` once the viewer may look no more.
+    async fn next(&mut self) -> Option<Bytes> {
         let is_first = self.seen.is_none();
         let (number, text, history) = self.source.frame(self.seen, is_first).await;
+        if !self.gate.still_admits(&self.pass).await {
+            return None;
+        }
         self.seen = Some(number);
         let mut event = String::new();
         if let Some(history) = history {
             event.push_str(&format!("retry: 1000\nevent: history\ndata: {history}\n\n"));
         }
         event.push_str(&text);
-        event.into()
+        Some(event.into())
     }
 }
 

@@ -5,9 +5,12 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use super::{Answered, Api};
 use crate::support::sql::Sql as _;
+use crate::support::wait::until;
 
 async fn stream(
     api: &Api,
@@ -174,5 +177,27 @@ async fn a_bulk_send_in_one_body_has_ten_thousand_recipients_at_most() -> anyhow
         (answered.status, answered.places()),
         (400, vec!["#/recipients/1"])
     );
+    Ok(())
+}
+
+/// A stream lasts as long as its sender likes: one tenant's must not keep the others' out.
+#[tokio::test]
+async fn slow_streams_of_one_tenant_leave_room_for_others() -> anyhow::Result<()> {
+    let api = Api::start().await?;
+    let slow = api.key("roles => '{sender}', tenant_id => 1").await?;
+    let other = api.key("roles => '{sender}', tenant_id => 2").await?;
+    let mut held = Vec::new();
+    until("its share is taken", async || {
+        let mut connection = TcpStream::connect(api.address).await?;
+        let head = format!(
+            "POST /api/v1/messages/bulk HTTP/1.1\r\nhost: t\r\nauthorization: Bearer {slow}\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n1\r\n{{\r\n"
+        );
+        connection.write_all(head.as_bytes()).await?;
+        held.push(connection);
+        Ok(stream(&api, &slow, &[], lines(1)).await?.status == 503)
+    })
+    .await?;
+    let answered = stream(&api, &other, &[], lines(1)).await?;
+    assert_eq!(answered.status, 202, "{:?}", answered.body);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Who may look at the page, and who may act.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use postroad::gateway::http;
 use postroad::server::live::Setup;
@@ -9,9 +10,11 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::db::TestDb;
+use crate::support::wait::until;
 
 /// A server; it ends with the value.
 pub(super) struct Served {
@@ -145,6 +148,57 @@ async fn the_page_is_for_readers_and_admins_of_the_whole() -> anyhow::Result<()>
         !page.text().await?.contains("<script>"),
         "a script of its own in the page"
     );
+    Ok(())
+}
+
+/// A key is revoked because somebody else has it: what they look at ends, too.
+#[tokio::test]
+async fn a_feed_ends_with_its_key() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let served = Served::start(&db, false).await?;
+    let revoked = key(&db, "roles => '{reader}'").await?;
+    let other = key(&db, "roles => '{reader}'").await?;
+    let feed = async |key: &str| served.get("/ui/feed").bearer_auth(key).send().await;
+    let (mut ending, mut going_on) = (feed(&revoked).await?, feed(&other).await?);
+    ending.chunk().await?;
+    db.client
+        .batch_execute("select postroad.revoke_api_key(min(key_id)) from postroad.api_keys")
+        .await?;
+    let to_its_end = async {
+        while ending.chunk().await?.is_some() {}
+        anyhow::Ok(())
+    };
+    timeout(Duration::from_secs(20), to_its_end).await??;
+    for _ in 0..3 {
+        assert!(going_on.chunk().await?.is_some(), "the other goes on");
+    }
+    Ok(())
+}
+
+/// A dashboard that opens one feed after the other must not keep everybody else from looking.
+#[tokio::test]
+async fn feeds_of_one_caller_leave_room_for_others() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let served = Served::start(&db, false).await?;
+    let many = key(&db, "roles => '{reader}'").await?;
+    let other = key(&db, "roles => '{reader}'").await?;
+    let feed = async |key: &str| served.get("/ui/feed").bearer_auth(key).send().await;
+    let mut looking = Vec::new();
+    while looking.len() <= 100 {
+        let answer = feed(&many).await?;
+        if answer.status() == 503 {
+            break;
+        }
+        looking.push(answer);
+    }
+    assert!(looking.len() >= 20, "{}", looking.len());
+    assert_eq!(feed(&other).await?.status(), 200);
+    assert_eq!(feed(&many).await?.status(), 503);
+    looking.clear();
+    until("they have room again", async || {
+        Ok(feed(&many).await?.status() == 200)
+    })
+    .await?;
     Ok(())
 }
 
