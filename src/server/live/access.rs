@@ -42,10 +42,21 @@ pub(super) struct Caller {
 /// By what a request was let through, for what goes on after it was: a key, or nothing where there are none.
 pub(super) struct Pass(Option<String>);
 
+/// What a proxy says of whom it asks for (RFC 7239; RFC 9110, section 7.6.3).
+const FORWARDING: [&str; 6] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "via",
+];
+
 /// Who may look.
 pub(super) enum Access {
     /// Whoever is on this machine, as admin: for development. Other hosts are refused, and so are requests that name
-    /// another host: a page elsewhere may make a browser ask us under its own name (DNS rebinding).
+    /// another host: a page elsewhere may make a browser ask us under its own name (DNS rebinding). A proxy on this machine
+    /// asks for others: what it forwards is refused, if it says so.
     ThisMachine,
     /// Operators, by what opens the HTTP API to them.
     Operators(Arc<Api>),
@@ -84,10 +95,13 @@ impl Gate {
             return Ok(());
         }
         let host = request.header(HOST.as_str()).unwrap_or_default();
-        if request.client.to_canonical().is_loopback() && is_this_machine(host) {
+        let is_forwarded = FORWARDING
+            .iter()
+            .any(|name| request.headers.contains_key(*name));
+        if request.client.to_canonical().is_loopback() && is_this_machine(host) && !is_forwarded {
             return Ok(());
         }
-        let error = "this page is for the machine that it runs on; ask for it as http://localhost";
+        let error = "this page is for the machine that it runs on; ask for it as http://localhost, without a proxy";
         Err(Refusal::new(StatusCode::MISDIRECTED_REQUEST, error))
     }
 

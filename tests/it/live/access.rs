@@ -320,6 +320,25 @@ async fn the_open_page_is_for_this_machine_by_its_own_name() -> anyhow::Result<(
     }
     let rebound = served.pause().header("host", "evil.example");
     assert_eq!(status(rebound).await?, 421);
+    // A proxy on this machine asks under its name for whoever asked the proxy.
+    for (name, value) in [
+        ("forwarded", "for=203.0.113.9"),
+        ("x-forwarded-for", "203.0.113.9"),
+        ("x-forwarded-host", "post.example.org"),
+        ("x-forwarded-proto", "https"),
+        ("x-real-ip", "203.0.113.9"),
+        ("via", "1.1 proxy"),
+    ] {
+        for path in ["/", "/ui/session", "/ui/feed"] {
+            let forwarded = served.get(path).header(name, value);
+            assert_eq!(status(forwarded).await?, 421, "{path} {name}");
+        }
+        assert_eq!(
+            status(served.pause().header(name, value)).await?,
+            421,
+            "{name}"
+        );
+    }
     assert_eq!(pauses(&db).await?, 0);
     assert_eq!(status(served.pause()).await?, 200);
     assert_eq!(pauses(&db).await?, 1);
