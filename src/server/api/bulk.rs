@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::encoding::{Inflater, STEP, Wrong};
 use super::problem::Problem;
+use super::reading::{has_unstorable_escape, unstorable};
 use crate::server::Request;
 
 /// The most that the line of a recipient may have, in bytes.
@@ -138,13 +139,16 @@ impl Lines {
     ///
     /// # Errors
     ///
-    /// As those of [`next`](Self::next), and when a line is no recipient.
+    /// As those of [`next`](Self::next), and when a line is no recipient, or has text that cannot be stored.
     pub(super) async fn rows(&mut self) -> Result<Option<Bytes>, Problem> {
         let mut rows = Vec::with_capacity(BATCH_BYTES + 1024);
         while rows.len() < BATCH_BYTES {
             let Some((number, line)) = self.next().await? else {
                 break;
             };
+            if has_unstorable_escape(&line) {
+                return Err(unstorable(&format!("line {number}")).at("#"));
+            }
             if !add_row(&line, &mut rows) {
                 let detail = format!(
                     "line {number} is no recipient: an address, or an object with address and, if wanted, id, type, data and locale"

@@ -63,7 +63,7 @@ async fn a_problem_says_which_field_is_wrong() -> anyhow::Result<()> {
         (
             email(json!({"recipient": "a\u{0}@example.org"})),
             422,
-            vec![],
+            vec!["#"],
         ),
         (email(json!({"subject": "a\nb"})), 422, vec!["#/subject"]),
         (
@@ -297,6 +297,76 @@ async fn every_route_is_in_the_description() -> anyhow::Result<()> {
             operation["responses"]["default"]["$ref"].is_string(),
             "{route}"
         );
+    }
+    Ok(())
+}
+
+/// Postgres quotes in its log what it cannot read: what can be told before is not shown to it.
+#[tokio::test]
+async fn text_that_cannot_be_stored_does_not_reach_the_database() -> anyhow::Result<()> {
+    let api = Api::start().await?;
+    let key = api.key("roles => '{sender,reader}'").await?;
+    let send = async |content_type: &str, body: String| {
+        let path = match content_type {
+            "application/json" => "/api/v1/messages",
+            _ => "/api/v1/messages/bulk",
+        };
+        let request = api.request("POST", path).bearer_auth(&key);
+        api.send(request.header("content-type", content_type).body(body))
+            .await
+    };
+    for bad in [
+        "\\u0000",
+        "\\\\\\u0000",
+        "\\ud83d",
+        "\\udc00",
+        "\\ud83d\\ud83d",
+        "\\uD83D\\u0041",
+    ] {
+        let message = format!(
+            r#"{{"channel": "email", "recipient": "ada@example.org", "body": "your code is 1234 {bad}"}}"#
+        );
+        let head = format!(r#"{{"channel": "email", "body": "your code is 1234 {bad}"}}"#);
+        let line = format!(r#"{{"address": "ada@example.org", "data": {{"code": "1234 {bad}"}}}}"#);
+        for (content_type, body) in [
+            ("application/json", message),
+            ("application/x-ndjson", format!("{head}\n{line}\n")),
+            (
+                "application/x-ndjson",
+                format!("{{\"channel\": \"email\", \"body\": \"x\"}}\n{line}\n"),
+            ),
+        ] {
+            let answered = send(content_type, body.clone()).await?;
+            assert_eq!(answered.status, 422, "{body}: {:?}", answered.body);
+            assert_eq!(
+                answered.body["type"], "urn:postroad:problem:unstorable_value",
+                "{body}"
+            );
+            assert!(
+                !answered.places().is_empty(),
+                "it went on to the database: {body}"
+            );
+        }
+    }
+    let path = "/messages?source=x%00y";
+    let answered = api.call(&key, "GET", path, &Value::Null).await?;
+    assert_eq!(
+        (answered.status, answered.places()),
+        (422, vec!["source"]),
+        "{:?}",
+        answered.body
+    );
+    for good in [
+        "\\\\u0000",
+        "\\ud83d\\ude00",
+        "\\u0041",
+        "\\\\ud83d",
+        "\\n\\\"",
+    ] {
+        let message =
+            format!(r#"{{"channel": "email", "recipient": "ada@example.org", "body": "{good}"}}"#);
+        let answered = send("application/json", message).await?;
+        assert_eq!(answered.status, 202, "{good}: {:?}", answered.body);
     }
     Ok(())
 }
