@@ -1,7 +1,8 @@
 //! `/health/live` and `/health/ready`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hyper::StatusCode;
@@ -11,6 +12,9 @@ use super::Request;
 use super::figures::{Figures, NoFigures};
 use super::respond::{Refusal, Response, json as answer};
 use super::route::Handler;
+
+/// How often the log says why the database does not answer: anyone may ask, as often as they like.
+const LOG_EVERY: Duration = Duration::from_secs(10);
 
 /// The process runs; says nothing about what it depends on, so that nobody restarts it for a database's sake.
 pub(super) struct Live;
@@ -27,11 +31,28 @@ impl Handler for Live {
 /// a provider's outage must not take every process out of rotation.
 pub(super) struct Ready {
     figures: Arc<Figures>,
+    logged_at: Mutex<Option<Instant>>,
 }
 
 impl Ready {
     pub(super) fn new(figures: Arc<Figures>) -> Self {
-        Self { figures }
+        Self {
+            figures,
+            logged_at: Mutex::default(),
+        }
+    }
+
+    /// The log has the causes; who asks may be anyone, and gets a sentence that names nothing of ours.
+    fn log(&self, error: &NoFigures) {
+        let mut logged_at = self
+            .logged_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if logged_at.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+            *logged_at = Some(Instant::now());
+            let error = one_line(error);
+            tracing::warn!(error, "not ready: the database cannot be asked");
+        }
     }
 }
 
@@ -42,11 +63,14 @@ impl Handler for Ready {
             Ok(read) => (StatusCode::OK, degraded(&read.value)),
             Err(error) => {
                 let (is_ready, reason) = trouble(&error);
+                if !is_ready {
+                    self.log(&error);
+                }
                 let status = match is_ready {
                     true => StatusCode::OK,
                     false => StatusCode::SERVICE_UNAVAILABLE,
                 };
-                (status, vec![reason])
+                (status, vec![reason.into()])
             }
         };
         let word = match (status, reasons.is_empty()) {
@@ -59,23 +83,20 @@ impl Handler for Ready {
 }
 
 /// What a failure to ask says of us: whether this process may serve all the same, and the reason.
-fn trouble(error: &NoFigures) -> (bool, String) {
+fn trouble(error: &NoFigures) -> (bool, &'static str) {
     match error.code() {
         // No such schema, function or table.
         Some("3F000" | "42883" | "42P01") => {
             let reason =
                 "the database has no schema postroad, or an older one: run postroad migrate";
-            (false, reason.into())
+            (false, reason)
         }
         Some("42501") => {
             let reason =
                 "the queue cannot be looked at: grant postroad_reader to the user of database.url";
-            (true, reason.into())
+            (true, reason)
         }
-        _ => (
-            false,
-            format!("the database does not answer: {}", one_line(error)),
-        ),
+        _ => (false, "the database does not answer; the log says why"),
     }
 }
 
