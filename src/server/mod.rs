@@ -74,7 +74,7 @@ const READ_AHEAD: usize = 128 * 1024;
 /// of all that is small, logins and unsubscriptions. Where some may be larger than usual it is more: see [`memory`].
 const BODIES_OF_CALLS: usize = 256 * 1024 * 1024;
 const BODIES_OF_WEBHOOKS: usize = 64 * 1024 * 1024;
-const OTHER_BODIES: usize = 8 * 1024 * 1024;
+const OTHER_BODIES: usize = 32 * 1024 * 1024;
 
 /// How long a client may take to read some of its answer.
 const WRITE_PATIENCE: Duration = Duration::from_secs(20);
