@@ -35,15 +35,30 @@ as $$
 declare
   b constant jsonb := call -> 'body';
   bound constant bigint := call -> 'caller' ->> 'tenant_id';
+  expires constant timestamptz := postroad.read_date_time(b ->> 'expires_at');
+  -- What a bound caller may give at most: what it has.
+  own_limit integer;
+  own_expiry timestamptz;
+  most integer;
   made record;
 begin
   body := postroad.request_problem('POST', '/keys', call);
+  if body is null and bound is not null then
+    select k.requests_per_second, k.expires_at into own_limit, own_expiry
+    from postroad.api_keys as k
+    where 'key:' || k.key_id = call -> 'caller' ->> 'id';          -- a token has no key: what it makes may outlive it
+    most := coalesce(own_limit, (call -> 'caller' ->> 'requests_per_second')::integer);
+  end if;
   if body is null and bound <> (b ->> 'tenant_id')::numeric then
     body := postroad.problem(403, 'forbidden', 'The caller is bound to another tenant.', postroad.error_at('#/tenant_id', 'is another tenant'));
   elsif body is null and btrim(b ->> 'name') = '' then
     body := postroad.problem(422, 'invalid_name', 'A key needs a name.', postroad.error_at('#/name', 'must not be blank'));
-  elsif body is null and postroad.read_date_time(b ->> 'expires_at') <= clock_timestamp() then
+  elsif body is null and expires <= clock_timestamp() then
     body := postroad.problem(422, 'already_expired', 'The key would have expired already.', postroad.error_at('#/expires_at', 'is in the past'));
+  elsif body is null and expires > own_expiry then
+    body := postroad.problem(422, 'beyond_own', 'The caller''s own key expires before that.', postroad.error_at('#/expires_at', 'is after the caller''s own key expires'));
+  elsif body is null and (b ->> 'requests_per_second')::numeric > most then
+    body := postroad.problem(422, 'beyond_own', 'The caller itself may ask ' || most || ' a second.', postroad.error_at('#/requests_per_second', 'must be at most ' || most));
   end if;
   if body is not null then
     status := (body ->> 'status')::smallint;
@@ -54,14 +69,16 @@ begin
     name => b ->> 'name',
     roles => array(select jsonb_array_elements_text(b -> 'roles')),
     tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
-    expires_at => postroad.read_date_time(b ->> 'expires_at'),
-    requests_per_second => (b ->> 'requests_per_second')::numeric::integer) as k;
+    expires_at => coalesce(expires, own_expiry),
+    requests_per_second => coalesce((b ->> 'requests_per_second')::numeric::integer, own_limit)) as k;
   status := 201;
   body := jsonb_build_object('key_id', made.key_id, 'key', made.key);
 end;
 $$;
 
-comment on function postroad.http_create_key is 'POST /keys: postroad.create_api_key. A caller that is bound to a tenant makes keys of that tenant.';
+comment on function postroad.http_create_key is
+$$POST /keys: postroad.create_api_key. A caller that is bound to a tenant makes keys of that tenant, which may ask no more than it, and expire no later than its own key;
+what is not said is as the caller's own.$$;
 
 revoke all on function postroad.http_create_key from public;
 grant execute on function postroad.http_create_key to postroad_http;

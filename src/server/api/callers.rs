@@ -222,8 +222,10 @@ impl Shared {
         requests_per_second: Option<u32>,
         until: Option<Instant>,
     ) -> Arc<Caller> {
-        let json = json!({"id": id, "tenant_id": tenant_id}).to_string();
-        let bucket = self.bucket(&id, requests_per_second.unwrap_or(self.requests_per_second));
+        let limit = requests_per_second.unwrap_or(self.requests_per_second);
+        let json = json!({"id": id, "tenant_id": tenant_id, "requests_per_second": limit});
+        let json = json.to_string();
+        let bucket = self.bucket(&id, limit);
         Arc::new(Caller {
             id,
             tenant_id,

@@ -194,3 +194,99 @@ async fn keys_are_made_listed_and_revoked_on_the_command_line() -> anyhow::Resul
     }
     Ok(())
 }
+
+/// A tenant's admin was given a limit and a time: a key of its own making must not go beyond them.
+#[tokio::test]
+async fn keys_that_a_tenant_makes_keep_to_its_own_limit_and_time() -> anyhow::Result<()> {
+    let api = Api::start().await?;
+    let soon = "clock_timestamp() + interval '1 h'";
+    let arguments = format!(
+        "roles => '{{admin}}', tenant_id => 7, requests_per_second => 50, expires_at => {soon}"
+    );
+    let bound = api.key(&arguments).await?;
+    let unlimited = api.key("roles => '{admin}', tenant_id => 7").await?;
+    let operator = api
+        .key("roles => '{admin}', requests_per_second => 50")
+        .await?;
+    let make = async |key: &str, more: Value| {
+        let mut body = json!({"name": "made", "roles": ["sender"]});
+        body.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
+        api.call(key, "POST", "/keys", &body).await
+    };
+    for (key, more, place) in [
+        (
+            &bound,
+            json!({"requests_per_second": 51}),
+            "#/requests_per_second",
+        ),
+        (
+            &bound,
+            json!({"requests_per_second": 1_000_000}),
+            "#/requests_per_second",
+        ),
+        (
+            &bound,
+            json!({"expires_at": "2099-01-01T00:00:00Z"}),
+            "#/expires_at",
+        ),
+        (
+            &unlimited,
+            json!({"requests_per_second": 1001}),
+            "#/requests_per_second",
+        ),
+    ] {
+        let made = make(key, more.clone()).await?;
+        assert_eq!(
+            (made.status, made.places()),
+            (422, vec![place]),
+            "{more}: {:?}",
+            made.body
+        );
+    }
+    for (key, more, limit, is_bounded) in [
+        (&bound, json!({}), "50", "t"),
+        (
+            &bound,
+            json!({"requests_per_second": null, "expires_at": null}),
+            "50",
+            "t",
+        ),
+        (&bound, json!({"requests_per_second": 50}), "50", "t"),
+        (&bound, json!({"requests_per_second": 2}), "2", "t"),
+        (
+            &unlimited,
+            json!({"requests_per_second": 1000}),
+            "1000",
+            "f",
+        ),
+        (&unlimited, json!({}), "null", "f"),
+        (
+            &unlimited,
+            json!({"expires_at": "2099-01-01T00:00:00Z"}),
+            "null",
+            "f",
+        ),
+        (
+            &operator,
+            json!({"requests_per_second": 1_000_000}),
+            "1000000",
+            "f",
+        ),
+        (&operator, json!({}), "null", "f"),
+    ] {
+        let made = make(key, more.clone()).await?;
+        assert_eq!(made.status, 201, "{more}: {:?}", made.body);
+        let made = format!(
+            "select requests_per_second, coalesce(expires_at <= {soon}, false) from postroad.api_keys where key_id = {}",
+            made.body["key_id"]
+        );
+        assert_eq!(
+            api.db.client.row(&made).await?,
+            format!("{limit}|{is_bounded}"),
+            "{more}"
+        );
+    }
+    Ok(())
+}
