@@ -64,15 +64,8 @@ impl From<Failure> for SendError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(stage, reply) => {
-                let (fault, reason) = match refused(stage, reply.code, reply.enhanced()) {
-                    _ if relaying_denied(stage, &reply) => (MESSAGE, "policy_refused"),
-                    (fault, "service_closing" | "service_unavailable" | "try_later")
-                        if throttles(&reply) =>
-                    {
-                        (fault, "throttled")
-                    }
-                    judged => judged,
-                };
+                let judged = refused(stage, reply.code, reply.enhanced());
+                let (fault, reason) = by_words(stage, &reply, judged);
                 Self::new(fault, reason)
                     .with_code(reply.status())
                     .with_text(&reply.text())
@@ -91,13 +84,75 @@ const GATEWAY: Fault = Fault::Gateway { retry_after: None };
 const RECIPIENT: Fault = Fault::Permanent(Blame::Recipient);
 const MESSAGE: Fault = Fault::Permanent(Blame::Message);
 
-/// Some servers have no enhanced codes, and say with the code for "no such mailbox" that they will not relay for
-/// this client. Taken at its word that would suppress every recipient of a gateway that is set up wrongly.
-fn relaying_denied(stage: Stage, reply: &Reply) -> bool {
-    stage == Stage::Rcpt
-        && matches!(reply.code, 550 | 551 | 553)
-        && reply.enhanced().is_none()
-        && reply.text().to_ascii_lowercase().contains("relay")
+/// What the words of a reply change in what its codes say.
+fn by_words(stage: Stage, reply: &Reply, judged: (Fault, &'static str)) -> (Fault, &'static str) {
+    match judged {
+        _ if stage == Stage::Rcpt && reply.code >= 500 && denies_relaying(reply) => {
+            (GATEWAY, "relaying_denied")
+        }
+        // Of one that closes for what we send, all messages are to blame.
+        (_, "service_closing") if throttles(reply) => (GATEWAY, "throttled"),
+        (fault, "service_unavailable" | "try_later") if throttles(reply) => (fault, "throttled"),
+        (RECIPIENT, reason) => recipients(reply, reason),
+        (MESSAGE, "policy_refused" | "refused") if class_of(reply) == BounceClass::Reputation => {
+            (TRANSIENT, "reputation_refused")
+        }
+        judged => judged,
+    }
+}
+
+/// What servers say to a client that they carry no mail for, or do not talk to: the gateway is set up wrongly.
+const DENIALS: [&str; 20] = [
+    "relay access denied",
+    "relay denied",
+    "relaying denied",
+    "unable to relay",
+    "cannot relay",
+    "can't relay",
+    "not relay",
+    "relay not permitted",
+    "relaying not permitted",
+    "relaying is not permitted",
+    "permitted to relay",
+    "relay not allowed",
+    "relaying not allowed",
+    "relaying is not allowed",
+    "allowed to relay",
+    "relaying prohibited",
+    "no relaying",
+    "allowed rcpthosts", // qmail
+    "client host rejected",
+    "helo command rejected",
+];
+
+fn denies_relaying(reply: &Reply) -> bool {
+    let text = reply.text().to_ascii_lowercase();
+    DENIALS.iter().any(|words| text.contains(words))
+}
+
+/// What a reply is about, by its codes and words.
+fn class_of(reply: &Reply) -> BounceClass {
+    let status = reply.enhanced().map(|_| reply.status());
+    bounce::classify(status.as_deref(), Some(reply.code), &reply.text()).class
+}
+
+/// A fault that the codes blame on the recipient, unless the words name another. Many servers use 550 for anything they
+/// refuse, and each recipient that is blamed is suppressed: 550 alone does not suffice.
+fn recipients(reply: &Reply, reason: &'static str) -> (Fault, &'static str) {
+    match class_of(reply) {
+        BounceClass::InvalidRecipient | BounceClass::MailboxUnavailable => (RECIPIENT, reason),
+        BounceClass::MailboxFull => (TRANSIENT, "mailbox_full"),
+        BounceClass::Throttled | BounceClass::Network => (TRANSIENT, "try_later"),
+        BounceClass::Reputation => (TRANSIENT, "reputation_refused"),
+        BounceClass::Authentication | BounceClass::Policy => (MESSAGE, "policy_refused"),
+        BounceClass::Message => (MESSAGE, "refused"),
+        BounceClass::AutoReply | BounceClass::Undetermined => {
+            match (reply.code, reply.enhanced()) {
+                (550, None) => (MESSAGE, "refused"),
+                _ => (RECIPIENT, reason),
+            }
+        }
+    }
 }
 
 /// Whether we send too much, or too fast. A server that closes for a policy (4.7.z) does; of other policies the words
@@ -113,19 +168,17 @@ fn throttles(reply: &Reply) -> bool {
     match reply.enhanced() {
         Some((7, _)) if reply.code == CLOSING => true,
         Some((7, 500)) => true, // "Server busy" of Exchange Online
-        enhanced => {
-            let status = enhanced.map(|_| reply.status());
-            let bounce = bounce::classify(status.as_deref(), Some(reply.code), &text);
-            bounce.class == BounceClass::Throttled
-        }
+        _ => class_of(reply) == BounceClass::Throttled,
     }
 }
 
 /// By the reply's first digit, 4yz transient and 5yz permanent (RFC 5321, section 4.2.1), but what concerns
-/// neither the message nor its recipient is the gateway's.
+/// neither the message nor its recipient is the gateway's. From the recipient on a server may close for what this
+/// message is, so that it counts as an attempt, or that message could be tried for ever.
 fn refused(stage: Stage, code: u16, enhanced: Option<(u16, u16)>) -> (Fault, &'static str) {
     match (stage, code) {
-        (_, CLOSING) => (GATEWAY, "service_closing"),
+        (Stage::Open | Stage::Auth | Stage::Mail, CLOSING) => (GATEWAY, "service_closing"),
+        (_, CLOSING) => (TRANSIENT, "service_closing"),
         // RFC 4954, section 6: authentication needed, too weak, failed, or encryption needed for it.
         (_, 530 | 534 | 535 | 538) => (GATEWAY, "auth_refused"),
         (Stage::Auth, 400..=599) => (GATEWAY, "auth_refused"),
@@ -184,14 +237,14 @@ fn recipient_by_code(code: u16, enhanced: Option<(u16, u16)>) -> (Fault, &'stati
 }
 
 /// Silence is unknown from the final dot on, and harmless before. A deadline that passes is counted as an
-/// attempt; so is a connection that is lost over the mail's own bytes, or that mail could be tried for ever.
+/// attempt; so is a connection that is lost from the recipient on, as in [`refused`].
 fn lost(stage: Stage, cause: &Cause) -> (Fault, &'static str) {
     match (stage, cause) {
         (Stage::FinalDot, Cause::Closed | Cause::Late) => (Fault::Unknown, "no_reply"),
         (Stage::FinalDot, Cause::Unintelligible) => (Fault::Unknown, "protocol_error"),
         (Stage::Open | Stage::Auth, Cause::Late) => (GATEWAY, "connect_timeout"),
         (_, Cause::Late) => (TRANSIENT, "deadline_passed"),
-        (Stage::Body, Cause::Closed) => (TRANSIENT, "connection_lost"),
+        (Stage::Rcpt | Stage::Data | Stage::Body, Cause::Closed) => (TRANSIENT, "connection_lost"),
         (_, Cause::Closed) => (GATEWAY, "connection_lost"),
         (_, Cause::Unintelligible) => (GATEWAY, "protocol_error"),
     }
@@ -275,11 +328,15 @@ mod tests {
         );
     }
 
-    /// A closing server is no news about the message, at whatever point it says so.
+    /// A server that closes before it heard of the recipient has nothing against the message; later it may.
     #[test]
-    fn a_421_is_the_gateways_at_every_stage_and_a_422_is_not() {
+    fn a_421_is_the_gateways_before_the_recipient_and_a_422_is_not() {
         for stage in EACH {
-            assert_eq!(refused(stage, 421, None).0, GATEWAY, "{stage:?}");
+            let fault = match stage {
+                Stage::Mail => GATEWAY,
+                _ => TRANSIENT,
+            };
+            assert_eq!(refused(stage, 421, None).0, fault, "{stage:?}");
             assert_eq!(refused(stage, 422, None).0, TRANSIENT, "{stage:?}");
         }
     }

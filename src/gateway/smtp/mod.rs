@@ -10,16 +10,17 @@
 //!
 //! | reason | fault | |
 //! |---|---|---|
-//! | `connect_failed` `connect_timeout` `connection_lost` `service_unavailable` `service_closing` `protocol_error` | gateway | no server, or one that gives up before it has the mail |
+//! | `connect_failed` `connect_timeout` `connection_lost` `service_unavailable` `service_closing` `protocol_error` | gateway | no server, or one that gives up before it heard of the recipient |
 //! | `tls_failed` `tls_not_offered` `credentials_not_encrypted` | gateway | no encryption where it is needed |
 //! | `auth_refused` `auth_not_offered` | gateway | the login |
 //! | `sender_refused` `sender_missing` | gateway | not from this address by this server |
 //! | `deadline_passed` | transient | before the final dot |
-//! | `connection_lost` | transient | while the mail was written, before the final dot |
+//! | `connection_lost` `service_closing` | transient | from the recipient on: it may be this message that the server cannot stand |
 //! | `throttled` | gateway, transient | too much, too fast: 421 4.7.z to anything, other 4yz whose words say so |
-//! | `try_later` `mailbox_full` `too_many_recipients` | transient | 4yz, 5.2.2, 552 to `RCPT` |
+//! | `try_later` `mailbox_full` `too_many_recipients` | transient | 4yz, 5.2.2, 552 to `RCPT`, words that say so |
+//! | `reputation_refused` | transient | our address or domain is on a list |
 //! | `no_reply` `protocol_error` | unknown | after the final dot |
-//! | `mailbox_unavailable` `mailbox_disabled` `domain_takes_no_mail` | recipient | 5.1.1, 5.2.1, 5.1.2 and the like |
+//! | `mailbox_unavailable` `mailbox_disabled` `domain_takes_no_mail` | recipient | 5.1.1, 5.2.1, 5.1.2 and the like, 550 that says it, unless the words say something else |
 //! | `invalid_address` | recipient, message | 5.1.3, or found here; in another field than the recipient the message's |
 //! | `smtputf8_required` | recipient, message | a local part that is not ASCII, and a server without SMTPUTF8 |
 //! | `message_too_large` `content_refused` `policy_refused` `refused` | message | other 5yz |

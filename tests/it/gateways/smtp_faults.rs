@@ -117,21 +117,20 @@ async fn a_slow_server_gets_the_mail_all_the_same() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The server tells apart what the message's bytes can have caused and what they cannot.
+/// From the recipient on it may be this message that the server cannot stand: that counts as an attempt, or it could be
+/// tried for ever, and take the server from all others.
 #[tokio::test]
-async fn a_close_before_the_mail_is_the_gateways_fault() -> anyhow::Result<()> {
-    for stage in [
-        Stage::Connect,
-        Stage::Ehlo,
-        Stage::Mail,
-        Stage::Rcpt,
-        Stage::Data,
+async fn a_close_is_the_gateways_fault_up_to_the_recipient_and_transient_from_there()
+-> anyhow::Result<()> {
+    for (stage, fault) in [
+        (Stage::Connect, GATEWAY),
+        (Stage::Ehlo, GATEWAY),
+        (Stage::Mail, GATEWAY),
+        (Stage::Rcpt, TRANSIENT),
+        (Stage::Data, TRANSIENT),
     ] {
-        assert_eq!(
-            on(stage, Close).await?,
-            (GATEWAY, "connection_lost"),
-            "{stage:?}"
-        );
+        let expected = (fault, "connection_lost");
+        assert_eq!(on(stage, Close).await?, expected, "{stage:?}");
     }
     Ok(())
 }
@@ -185,21 +184,20 @@ async fn silence_is_unknown_only_after_the_final_dot() -> anyhow::Result<()> {
 
 /// Closing service is no news about the message, at whatever point; 422 beside it is.
 #[tokio::test]
-async fn a_421_is_the_gateways_fault_at_every_stage() -> anyhow::Result<()> {
-    let expected = (GATEWAY, "service_closing");
-    for stage in [
-        Stage::Connect,
-        Stage::Ehlo,
-        Stage::Mail,
-        Stage::Rcpt,
-        Stage::Data,
-        Stage::Dot,
+async fn a_421_is_the_gateways_fault_up_to_the_recipient_and_where_it_throttles()
+-> anyhow::Result<()> {
+    for (stage, fault) in [
+        (Stage::Connect, GATEWAY),
+        (Stage::Ehlo, GATEWAY),
+        (Stage::Mail, GATEWAY),
+        (Stage::Rcpt, TRANSIENT),
+        (Stage::Data, TRANSIENT),
+        (Stage::Dot, TRANSIENT),
     ] {
-        assert_eq!(
-            on_reply(stage, "421 4.3.2 closing").await?,
-            expected,
-            "{stage:?}"
-        );
+        let closing = on_reply(stage, "421 4.3.2 closing").await?;
+        assert_eq!(closing, (fault, "service_closing"), "{stage:?}");
+        let throttled = on_reply(stage, "421 4.7.0 too much mail").await?;
+        assert_eq!(throttled, (GATEWAY, "throttled"), "{stage:?}");
     }
     assert_eq!(
         on_reply(Stage::Rcpt, "422 4.2.2 full").await?,
@@ -257,15 +255,100 @@ async fn a_recipient_that_does_not_exist_is_permanent_and_the_recipients() -> an
 async fn a_recipient_refused_by_policy_is_not_the_recipients_fault() -> anyhow::Result<()> {
     let policy = (MESSAGE, "policy_refused");
     assert_eq!(
-        on_reply(Stage::Rcpt, "550 5.7.1 relaying denied").await?,
+        on_reply(Stage::Rcpt, "550 5.7.1 not on a Sunday").await?,
         policy
     );
     assert_eq!(on_reply(Stage::Rcpt, "554 5.7.26 DMARC").await?, policy);
-    let exim = on_reply(Stage::Rcpt, "550 relay not permitted").await?;
-    assert_eq!(exim, policy);
     let other = (MESSAGE, "refused");
     assert_eq!(on_reply(Stage::Rcpt, "554 no").await?, other);
     assert_eq!(on_reply(Stage::Rcpt, "550 5.4.1 no route").await?, other);
+    Ok(())
+}
+
+/// 550 means many things, and the words behind it say which: what they do not blame on the recipient suppresses nobody.
+#[tokio::test]
+async fn words_that_name_another_fault_clear_the_recipient() -> anyhow::Result<()> {
+    let reputation = (TRANSIENT, "reputation_refused");
+    let policy = (MESSAGE, "policy_refused");
+    let full = (TRANSIENT, "mailbox_full");
+    for (reply, expected) in [
+        (
+            "550 rejected because 192.0.2.1 is in a black list at zen.spamhaus.org",
+            reputation,
+        ),
+        ("550 5.1.1 blocked using dnsbl", reputation),
+        ("553 your IP has a poor reputation", reputation),
+        ("550 SPF check failed", policy),
+        ("550 Sender verify failed", policy),
+        ("550 authentication required", policy),
+        ("550 DMARC policy violation", policy),
+        ("553 5.1.3 message rejected as spam", policy),
+        ("550 Mailbox full", full),
+        ("550 5.1.1 quota exceeded", full),
+        (
+            "550 5.2.1 receiving mail at a rate that prevents additional messages",
+            (TRANSIENT, "try_later"),
+        ),
+        ("550 5.1.2 connection timed out", (TRANSIENT, "try_later")),
+        ("550 no", (MESSAGE, "refused")),
+    ] {
+        assert_eq!(on_reply(Stage::Rcpt, reply).await?, expected, "{reply}");
+    }
+    for reply in [
+        "550 5.1.1",
+        "550 5.1.1 <ada@example.org>: User unknown. See our spam policy",
+        "550 Requested action not taken: mailbox unavailable",
+        "551 not here",
+        "553 not here",
+    ] {
+        let recipients = (RECIPIENT, "mailbox_unavailable");
+        assert_eq!(on_reply(Stage::Rcpt, reply).await?, recipients, "{reply}");
+    }
+    let dot = on_reply(Stage::Dot, "550 5.1.1 mailbox full").await?;
+    assert_eq!(dot, full);
+    Ok(())
+}
+
+/// A list that names our address is for us to leave, and other gateways are not on it.
+#[tokio::test]
+async fn a_bad_reputation_is_tried_again_and_another_policy_is_not() -> anyhow::Result<()> {
+    let listed =
+        "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org";
+    let banned = "550 5.7.606 Access denied, banned sending IP";
+    for stage in [Stage::Rcpt, Stage::Dot] {
+        for reply in [listed, banned] {
+            let found = on_reply(stage, reply).await?;
+            assert_eq!(found, (TRANSIENT, "reputation_refused"), "{reply}");
+        }
+        for reply in ["554 5.7.1 spam", "550 5.7.26 unauthenticated mail"] {
+            let found = on_reply(stage, reply).await?;
+            assert_eq!(found, (MESSAGE, "policy_refused"), "{reply}");
+        }
+    }
+    Ok(())
+}
+
+/// A server that will not carry our mail at all is the wrong one, or we come to it the wrong way: no message is to blame.
+#[tokio::test]
+async fn a_denied_relay_is_the_gateways_fault() -> anyhow::Result<()> {
+    for reply in [
+        "550 5.7.1 relaying denied",
+        "550 relay not permitted",
+        "554 5.7.1 <ada@example.org>: Relay access denied",
+        "550 5.7.54 SMTP; Unable to relay recipient in non-accepted domain",
+        "553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)",
+        "554 5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied",
+        "504 5.5.2 <me>: Helo command rejected: need fully-qualified hostname",
+    ] {
+        let found = on_reply(Stage::Rcpt, reply).await?;
+        assert_eq!(found, (GATEWAY, "relaying_denied"), "{reply}");
+    }
+    let unknown = "550 5.1.1 <ada@example.org>: Recipient address rejected: User unknown in relay recipient table";
+    let found = on_reply(Stage::Rcpt, unknown).await?;
+    assert_eq!(found, (RECIPIENT, "mailbox_unavailable"));
+    let listed = "554 5.7.1 listed as an open relay by an RBL";
+    let found = on_reply(Stage::Rcpt, listed).await?;
+    assert_eq!(found, (TRANSIENT, "reputation_refused"));
     Ok(())
 }
 
