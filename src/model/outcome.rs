@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::message::Rendered;
+
 /// The provider took responsibility (RFC 5321, section 6.1). It does not mean that anyone received it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accepted {
@@ -72,6 +74,29 @@ impl SendError {
     /// Whether a limit was exceeded: too many messages in too short a time, or a day's quota.
     pub fn is_throttled(&self) -> bool {
         matches!(self.reason, "throttled" | "quota_exceeded")
+    }
+
+    /// Whether the next gateway may well take the message although the fault is not this one's: what is wrong with it
+    /// is wrong with it here.
+    pub fn may_pass_elsewhere(&self) -> bool {
+        matches!(
+            self.reason,
+            "service_closing"
+                | "connection_lost"
+                | "region_not_permitted"
+                | "smtputf8_required"
+                | "reputation_refused"
+                | "sender_refused"
+        )
+    }
+
+    /// The same, blamed on `message` if it is about a sender that `message` named: the gateway's own may do.
+    #[must_use]
+    pub fn blaming_sender_of(mut self, message: &Rendered) -> Self {
+        if self.reason == "sender_refused" && message.options.from.is_some() {
+            self.fault = Fault::Permanent(Blame::Message);
+        }
+        self
     }
 
     /// Adds the provider's own code.

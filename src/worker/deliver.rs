@@ -125,8 +125,8 @@ fn no_options() -> Arc<Options> {
     Arc::clone(&NONE)
 }
 
-/// Hands a message to its gateways, one after the other while the fault is theirs; an emergency or a transactional one
-/// also while the fault is nobody's for long.
+/// Hands a message to its gateways, one after the other while the fault is theirs, or is the message's with this one only;
+/// an emergency or a transactional one also while the fault is nobody's for long.
 pub async fn deliver(
     mut ready: Box<Ready>,
     gateways: &Registry,
@@ -222,8 +222,9 @@ fn price(message: &Rendered, gateway: &str, policy: &PoolPolicy) -> Option<f64> 
 pub(super) fn goes_on(message: &Rendered, error: &SendError) -> bool {
     match error.fault {
         Fault::Gateway { .. } => true,
-        Fault::Transient { .. } => tries_every_gateway(message),
-        Fault::Permanent(_) | Fault::Unknown => false,
+        Fault::Transient { .. } => tries_every_gateway(message) || error.may_pass_elsewhere(),
+        Fault::Permanent(Blame::Message) => error.may_pass_elsewhere(),
+        Fault::Permanent(Blame::Recipient) | Fault::Unknown => false,
     }
 }
 
@@ -354,18 +355,11 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// How long a new message waits after a fault of the only gateway.
-    fn wait(retry_after: Option<Duration>) -> Duration {
-        let policy = PoolPolicy {
-            send_timeout: SECOND,
-            max_attempts: 1,
-            backoff: Backoff::List(vec![60 * SECOND]),
-            rules: Arc::default(),
-        };
-        let message = Rendered {
+    fn message(message_type: MessageType) -> Rendered {
+        Rendered {
             message_id: Uuid::now_v7(),
             channel: Channel::Email,
-            message_type: MessageType::Transactional,
+            message_type,
             priority: Priority::P4,
             attempt: 1,
             recipient: "ada@example.org".into(),
@@ -376,9 +370,19 @@ mod tests {
             options: no_options(),
             ip_pool: None,
             tenant_id: None,
+        }
+    }
+
+    /// How long a new message waits after a fault of the only gateway.
+    fn wait(retry_after: Option<Duration>) -> Duration {
+        let policy = PoolPolicy {
+            send_timeout: SECOND,
+            max_attempts: 1,
+            backoff: Backoff::List(vec![60 * SECOND]),
+            rules: Arc::default(),
         };
         let ready = Ready {
-            message,
+            message: message(MessageType::Transactional),
             lease_id: Uuid::now_v7(),
             category: Arc::default(),
             chosen: None,
@@ -391,6 +395,41 @@ mod tests {
         let outcome = judge(&ready, "x", error, &policy);
         assert!(!outcome.counted);
         outcome.retry_after.expect("another attempt")
+    }
+
+    /// Beside faults of the gateway: what is wrong only here, and for what cannot wait, what may pass.
+    #[test]
+    fn the_next_gateway_is_asked_for_what_only_this_one_refuses() {
+        let transient = Fault::Transient { retry_after: None };
+        let message_fault = Fault::Permanent(Blame::Message);
+        for (fault, reason, always, urgent) in [
+            (transient, "service_closing", true, true),
+            (transient, "connection_lost", true, true),
+            (transient, "reputation_refused", true, true),
+            (transient, "try_later", false, true),
+            (message_fault, "region_not_permitted", true, true),
+            (message_fault, "smtputf8_required", true, true),
+            (message_fault, "sender_refused", true, true),
+            (message_fault, "policy_refused", false, false),
+            (
+                Fault::Permanent(Blame::Recipient),
+                "mailbox_unavailable",
+                false,
+                false,
+            ),
+            (Fault::Unknown, "connection_lost", false, false),
+            (
+                Fault::Gateway { retry_after: None },
+                "auth_refused",
+                true,
+                true,
+            ),
+        ] {
+            let error = SendError::new(fault, reason);
+            let goes_on = |message_type| goes_on(&message(message_type), &error);
+            assert_eq!(goes_on(MessageType::Newsletter), always, "{reason}");
+            assert_eq!(goes_on(MessageType::Transactional), urgent, "{reason}");
+        }
     }
 
     /// A provider may write any date; one that is far off would be a message that never comes back.

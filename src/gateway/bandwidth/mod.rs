@@ -101,11 +101,6 @@ impl Gateway for Bandwidth {
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
             .body(json);
         let answer = http::call(request, deadline).await?;
-        classify::judge(&answer).map_err(|mut error| {
-            if error.reason == "sender_refused" && message.options.from.is_some() {
-                error.fault = Fault::Permanent(Blame::Message);
-            }
-            error
-        })
+        classify::judge(&answer).map_err(|error| error.blaming_sender_of(message))
     }
 }

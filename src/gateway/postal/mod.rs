@@ -9,7 +9,8 @@
 //! | reason | fault | |
 //! |---|---|---|
 //! | `unauthorized` `account_suspended` | gateway | `AccessDenied`, `InvalidServerAPIKey`; `ServerSuspended` |
-//! | `sender_refused` `sender_missing` | gateway | `UnauthenticatedFromAddress`; no sender configured |
+//! | `sender_refused` | gateway, message | `UnauthenticatedFromAddress`; the message's when the message named the sender |
+//! | `sender_missing` | gateway | no sender configured |
 //! | `too_many_recipients` `no_content` `invalid_attachment` `rejected` | message | `TooMany…Addresses`, `NoContent`, `AttachmentMissing…`; a refused parameter, or no recipient taken |
 //! | `provider_error` | transient | an error that Postal does not document |
 //! | `invalid_address` | recipient, message | found here |
@@ -104,5 +105,6 @@ impl Gateway for Postal {
             .body(request.body);
         let answer = http::call(request, deadline).await?;
         classify::judge(&answer.without(&[&self.config.key]), recipient.as_ref())
+            .map_err(|error| error.blaming_sender_of(message))
     }
 }

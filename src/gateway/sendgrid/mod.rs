@@ -9,7 +9,8 @@
 //! | reason | fault | |
 //! |---|---|---|
 //! | `unauthorized` `quota_exceeded` | gateway | 401, 403; 401 for want of credits |
-//! | `sender_refused` `sender_missing` | gateway | 403 about the sender's identity; no sender configured |
+//! | `sender_refused` | gateway, message | 403 about the sender's identity; the message's when the message named the sender |
+//! | `sender_missing` | gateway | no sender configured |
 //! | `ip_pool_unknown` | gateway | the message's IP pool is none of the account's |
 //! | `throttled` | gateway | 429, until `X-RateLimit-Reset` |
 //! | `invalid_address` | recipient, message | a refused address: the recipient's own, another; or found here |
@@ -93,8 +94,10 @@ impl Gateway for Sendgrid {
 
     /// Answers with `X-Message-Id` as external id, with which the `sg_message_id` of its events begins.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
-        self.post(send::body(&self.config, message)?, deadline)
-            .await
+        let sent = self
+            .post(send::body(&self.config, message)?, deadline)
+            .await;
+        sent.map_err(|error| error.blaming_sender_of(message))
     }
 
     fn batch(&self) -> Option<&dyn Batch> {
@@ -123,7 +126,8 @@ impl Batch for Sendgrid {
             return Ok(recipients.answers([]));
         };
         let body = send::batch_body(&self.config, first.message, &recipients.readable)?;
-        let accepted = self.post(body, deadline).await?;
+        let accepted = self.post(body, deadline).await;
+        let accepted = accepted.map_err(|error| error.blaming_sender_of(first.message))?;
         Ok(recipients.answers(iter::repeat_with(|| Ok(accepted.clone()))))
     }
 }

@@ -13,7 +13,9 @@
 //! | `connect_failed` `connect_timeout` `connection_lost` `service_unavailable` `service_closing` `protocol_error` | gateway | no server, or one that gives up before it heard of the recipient |
 //! | `tls_failed` `tls_not_offered` `credentials_not_encrypted` | gateway | no encryption where it is needed |
 //! | `auth_refused` `auth_not_offered` | gateway | the login |
-//! | `sender_refused` `sender_missing` | gateway | not from this address by this server |
+//! | `relaying_denied` | gateway | a server that carries no mail for us, or will not talk to us |
+//! | `sender_refused` | gateway, message | not from this address by this server; the message's when the message named it |
+//! | `sender_missing` | gateway | no sender configured |
 //! | `deadline_passed` | transient | before the final dot |
 //! | `connection_lost` `service_closing` | transient | from the recipient on: it may be this message that the server cannot stand |
 //! | `throttled` | gateway, transient | too much, too fast: 421 4.7.z to anything, other 4yz whose words say so |
@@ -22,7 +24,7 @@
 //! | `no_reply` `protocol_error` | unknown | after the final dot |
 //! | `mailbox_unavailable` `mailbox_disabled` `domain_takes_no_mail` | recipient | 5.1.1, 5.2.1, 5.1.2 and the like, 550 that says it, unless the words say something else |
 //! | `invalid_address` | recipient, message | 5.1.3, or found here; in another field than the recipient the message's |
-//! | `smtputf8_required` | recipient, message | a local part that is not ASCII, and a server without SMTPUTF8 |
+//! | `smtputf8_required` | message | a local part that is not ASCII, and a server without SMTPUTF8 |
 //! | `message_too_large` `content_refused` `policy_refused` `refused` | message | other 5yz |
 //! | `invalid_header` `header_not_allowed` `invalid_attachment` | message | found here |
 
@@ -159,7 +161,8 @@ impl Gateway for Smtp {
         if Instant::now() >= deadline {
             return Err(deadline_passed());
         }
-        let accepted = self.hand_over(&mail, deadline).await?;
+        let accepted = self.hand_over(&mail, deadline).await;
+        let accepted = accepted.map_err(|error| error.blaming_sender_of(message))?;
         let mut text = accepted.reply.text();
         for refused in &accepted.refused_copies {
             text = format!("{text}; copy refused: {}", refused.text());

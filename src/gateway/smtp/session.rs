@@ -93,17 +93,15 @@ impl Session {
 
     fn mail_command(&self, mail: &Mail) -> Result<String, Failure> {
         use std::fmt::Write as _;
-        let refused = |blame, reason| {
-            Err(Failure::Local(SendError::new(
-                Fault::Permanent(blame),
-                reason,
-            )))
+        let refused = |reason| {
+            let fault = Fault::Permanent(Blame::Message);
+            Err(Failure::Local(SendError::new(fault, reason)))
         };
         let mut command = format!("MAIL FROM:<{}>", mail.sender);
         if let Some(limit) = self.offers.size {
             let size = mail.bytes.len();
             if limit > 0 && u64::try_from(size).is_ok_and(|size| size > limit) {
-                return refused(Blame::Message, "message_too_large");
+                return refused("message_too_large");
             }
             let _ = write!(command, " SIZE={size}");
         }
@@ -114,11 +112,7 @@ impl Session {
         }
         if mail.needs_smtputf8 {
             if !self.offers.smtputf8 {
-                let blame = match mail.recipient.user().is_ascii() {
-                    true => Blame::Message,
-                    false => Blame::Recipient,
-                };
-                return refused(blame, "smtputf8_required");
+                return refused("smtputf8_required"); // of this server: nothing is wrong with the address
             }
             command.push_str(" SMTPUTF8");
             if self.offers.eight_bit_mime {

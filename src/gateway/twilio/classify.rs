@@ -89,7 +89,7 @@ pub(super) fn by_code(code: u64, retry_after: Option<Duration>) -> Option<(Fault
         10001 | 20005 | 20008 | 20010 | 30002 => (gateway, "account_inactive"),
         21608 | 21219 => (gateway, "trial_account"),
         20404 => (gateway, "endpoint_not_found"),
-        21203 | 21215 | 21408 | 13226 | 13227 => (gateway, "region_not_permitted"),
+        21203 | 21215 | 21408 | 13226 | 13227 => (message, "region_not_permitted"),
         21210
         | 21212
         | 21213

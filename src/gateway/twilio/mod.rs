@@ -11,7 +11,8 @@
 //! | `unsubscribed` | recipient | answered STOP to this sender or messaging service |
 //! | `unreachable` `failed_at_once` | transient | |
 //! | `throttled` `provider_unavailable` `unauthorized` `account_inactive` `trial_account` `endpoint_not_found` `callback_refused` | gateway | |
-//! | `region_not_permitted` `sender_not_registered` | gateway | not to this country or network with this account |
+//! | `region_not_permitted` | message | not to this country with this account: another gateway may well |
+//! | `sender_not_registered` | gateway | not to this network with this sender |
 //! | `sender_refused` | gateway, message | the message's when the message named the sender |
 //! | `message_too_large` `media_refused` `content_refused` `rejected` `body_missing` | message | |
 //! | `answer_unreadable` | unknown | a success without an id |
@@ -126,11 +127,6 @@ impl Gateway for Twilio {
             .basic_auth(&self.config.username, Some(self.config.password.expose()))
             .form(&form.fields);
         let answer = http::call(request, deadline).await?;
-        classify::judge(&answer).map_err(|mut error| {
-            if error.reason == "sender_refused" && message.options.from.is_some() {
-                error.fault = Fault::Permanent(Blame::Message);
-            }
-            error
-        })
+        classify::judge(&answer).map_err(|error| error.blaming_sender_of(message))
     }
 }

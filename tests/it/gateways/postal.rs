@@ -177,6 +177,18 @@ async fn each_error_code_blames_whom_it_should() {
     }
 }
 
+/// A caller may name any sender; the gateway is not shut to all for one of them.
+#[tokio::test]
+async fn a_refused_sender_that_the_message_named_is_the_messages_fault() {
+    let told = refusal("UnauthenticatedFromAddress", "no");
+    let double = HttpDouble::answering(200, told).await;
+    let message = mail_with(|o| o.from = Some("al@notes.example".into()));
+    let error = postal(&double).send(&message, later()).await;
+    let error = error.expect_err("refused");
+    let expected = (Fault::Permanent(Blame::Message), "sender_refused");
+    assert_eq!((error.fault, error.reason), expected);
+}
+
 /// Postal says no with a 200 in two more ways.
 #[tokio::test]
 async fn a_refused_parameter_and_an_empty_success_are_the_messages_fault() {

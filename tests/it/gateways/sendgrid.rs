@@ -215,6 +215,17 @@ async fn each_error_blames_whom_it_should() {
     }
 }
 
+/// A caller may name any sender; the gateway is not shut to all for one of them.
+#[tokio::test]
+async fn a_refused_sender_that_the_message_named_is_the_messages_fault() {
+    let told = refusal(Some("from"), "no verified Sender Identity");
+    let double = HttpDouble::answering(403, told).await;
+    let message = mail_with(|o| o.from = Some("al@notes.example".into()));
+    let error = sendgrid(&double).send(&message, later()).await;
+    let error = error.expect_err("refused");
+    assert_eq!((error.fault, error.reason), (MESSAGE, "sender_refused"));
+}
+
 /// SendGrid says when the limit is over, though not by `Retry-After`.
 #[tokio::test]
 async fn throttling_lasts_until_the_reset() {

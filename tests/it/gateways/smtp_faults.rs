@@ -218,6 +218,20 @@ async fn a_refused_sender_is_the_gateways_fault() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A caller may name any sender; the gateway is not shut to all for one of them.
+#[tokio::test]
+async fn a_refused_sender_that_the_message_named_is_the_messages_fault() -> anyhow::Result<()> {
+    for stage in [Stage::Mail, Stage::Rcpt] {
+        let reply = Reply("550 5.1.8 unknown domain");
+        let sink = SmtpSink::start().on(stage, reply).await?;
+        let message = mail_with(|o| o.from = Some("al@notes.example".into()));
+        let error = gateway(&sink).send(&message, later()).await;
+        let error = error.expect_err("refused");
+        assert_eq!((error.fault, error.reason), (MESSAGE, "sender_refused"));
+    }
+    Ok(())
+}
+
 /// Many servers hold what they have against the sender until RCPT.
 #[tokio::test]
 async fn a_sender_refused_at_rcpt_does_not_blame_the_recipient() -> anyhow::Result<()> {

@@ -291,7 +291,7 @@ async fn codes_tell_whose_fault_it_was() {
         (404, 20404, GATEWAY, "endpoint_not_found"),
         (400, 21606, GATEWAY, "sender_refused"),
         (400, 21659, GATEWAY, "sender_refused"),
-        (403, 21408, GATEWAY, "region_not_permitted"),
+        (403, 21408, MESSAGE, "region_not_permitted"),
         (400, 21608, GATEWAY, "trial_account"),
         (400, 30034, GATEWAY, "sender_not_registered"),
         (500, 20500, GATEWAY, "provider_unavailable"),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::support::http_double::HttpDouble;
+use crate::support::smtp_sink::{Answer, SmtpSink};
 
 impl Site {
     /// What `explain` says of the gateways of a message that was enqueued so for later.
@@ -69,6 +70,76 @@ async fn each_message_type_has_its_own_order() -> anyhow::Result<()> {
         .await?;
     let reason = "main (first for newsletter); paused: bulk";
     assert_eq!(site.route(&newsletter).await?, reason);
+    Ok(())
+}
+
+/// One message that a server cannot stand is no reason to try it for ever, nor to take the server from all others.
+#[tokio::test]
+async fn a_message_that_a_server_hangs_up_on_goes_to_the_next_and_ends_with_its_attempts()
+-> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let sink = SmtpSink::start().on_rcpt("poison@", Answer::Close).await?;
+    let config = format!(
+        "[channels]\nemail = ['relay', 'spare']\n[routes.campaign]\nemail = ['relay']\n{}\
+         [gateways.relay]\ntype = 'smtp'\nurl = 'smtp://127.0.0.1:{}?tls=none'\nfrom = 'a@x.org'\n",
+        stubs(&["spare"]),
+        sink.port()
+    );
+    let _worker = site.worker("worker", &config)?;
+    site.registered(1).await?;
+    let poison =
+        "channel => 'email', recipient => 'poison@x.org', subject => 'x', priority => 'P4'";
+    let newsletter = format!("{poison}, message_type => 'newsletter'");
+    let campaign =
+        format!("{poison}, message_type => 'campaign', options => '{{\"max_attempts\": 1}}'");
+    for _ in 0..10 {
+        assert_eq!(site.sends(&newsletter).await?, "spare");
+        let id = site.enqueued(&campaign).await?;
+        let ended = format!("from postroad.delivery_events where message_id = '{id}'");
+        site.db
+            .wait_until(&format!("exists (select {ended})"))
+            .await?;
+        let found: String = site
+            .db
+            .value(&format!("select event_type || ' ' || reason {ended}"))
+            .await?;
+        assert_eq!(found, "failed connection_lost");
+    }
+    let other = "channel => 'email', recipient => 'a@other.org', subject => 'x'";
+    assert_eq!(site.sends(other).await?, "relay");
+    Ok(())
+}
+
+/// The next server may know an extension, or a sender, that this one does not; what no server takes is asked of one.
+#[tokio::test]
+async fn what_this_server_alone_cannot_send_is_asked_of_the_next() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let sink = SmtpSink::start()
+        .offering(&["8BITMIME"])
+        .on_rcpt("listed@", Answer::Reply("550 5.7.1 blocked using dnsbl"))
+        .on_rcpt("policy@", Answer::Reply("550 5.7.1 not you"))
+        .await?;
+    let config = format!(
+        "[channels]\nemail = ['relay', 'spare']\n{}\
+         [gateways.relay]\ntype = 'smtp'\nurl = 'smtp://127.0.0.1:{}?tls=none'\nfrom = 'a@x.org'\n",
+        stubs(&["spare"]),
+        sink.port()
+    );
+    let _worker = site.worker("worker", &config)?;
+    site.registered(1).await?;
+    let to = |recipient: &str| {
+        format!(
+            "channel => 'email', recipient => '{recipient}', subject => 'x', message_type => 'campaign'"
+        )
+    };
+    for recipient in ["jörg@x.org", "listed@x.org"] {
+        assert_eq!(site.sends(&to(recipient)).await?, "spare", "{recipient}");
+    }
+    let id = site.enqueued(&to("policy@x.org")).await?;
+    let failed = format!(
+        "exists (select from postroad.delivery_events where message_id = '{id}' and event_type = 'failed' and gateway = 'relay' and reason = 'policy_refused')"
+    );
+    site.db.wait_until(&failed).await?;
     Ok(())
 }
 
