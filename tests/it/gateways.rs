@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use postroad::gateway::smtp::{Settings, Smtp, Tls};
+use postroad::model::duration::Text;
 use postroad::model::message::{Attachment, Channel, MessageType, Options, Priority, Rendered};
 use uuid::Uuid;
 
@@ -106,6 +107,7 @@ fn settings(sink: &SmtpSink) -> Settings {
         port: Some(sink.port()),
         tls: Some(Tls::None),
         from: Some("Postroad <post@road.example>".into()),
+        data_dot_timeout: Text(Duration::from_millis(1)), // so that the deadline counts
         ..Settings::default()
     }
 }

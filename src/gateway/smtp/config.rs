@@ -42,6 +42,9 @@ pub struct Settings {
     pub connections: u16,
     /// For opening a session, up to and including the login.
     pub connect_timeout: duration::Text,
+    /// For the reply to the final dot, counted from the dot, where `worker.send_timeout` leaves less. A server that takes
+    /// longer has the mail and may get it again. Not for P0 and P1, which had rather come twice than late.
+    pub data_dot_timeout: duration::Text,
     /// PEM file with the only certificate authorities to trust, instead of the machine's.
     pub ca_file: Option<PathBuf>,
 }
@@ -59,6 +62,7 @@ impl Default for Settings {
             hello: None,
             connections: 10,
             connect_timeout: duration::Text(Duration::from_secs(10)),
+            data_dot_timeout: duration::Text(Duration::from_secs(120)),
             ca_file: None,
         }
     }
@@ -90,6 +94,7 @@ pub(super) struct Config {
     pub(super) server_name: Option<ServerName<'static>>,
     pub(super) hello: String,
     pub(super) connect_timeout: Duration,
+    pub(super) data_dot_timeout: Duration,
 }
 
 /// Credentials for AUTH.
@@ -133,6 +138,14 @@ impl Config {
         if settings.connections == 0 {
             return Err("connections must be 1 or more".into());
         }
+        for (setting, timeout) in [
+            ("connect_timeout", settings.connect_timeout),
+            ("data_dot_timeout", settings.data_dot_timeout),
+        ] {
+            if timeout.0.is_zero() {
+                return Err(format!("{setting} must be more than 0"));
+            }
+        }
         Ok(Self {
             port: port.unwrap_or(match tls {
                 Tls::Tls => SUBMISSIONS,
@@ -147,6 +160,7 @@ impl Config {
             tls_client: tls::client(verify, settings.ca_file.as_deref())?,
             hello: hello(settings.hello.as_deref())?,
             connect_timeout: settings.connect_timeout.0,
+            data_dot_timeout: settings.data_dot_timeout.0,
         })
     }
 }
@@ -318,6 +332,20 @@ mod tests {
             .err()
             .expect("an error");
         assert!(!error.contains("hunter2"));
+    }
+
+    /// No time at all is a mistake: nothing could be sent, and everything would be sent twice.
+    #[test]
+    fn a_timeout_of_zero_is_refused_and_a_short_one_is_not() {
+        for setting in ["connect_timeout", "data_dot_timeout"] {
+            let with = |value: &str| {
+                let text = format!("host = 'relay.example'\n{setting} = '{value}'");
+                Config::new(&toml::from_str(&text).expect("settings")).map(drop)
+            };
+            let refusal = with("0s").expect_err("no time");
+            assert!(refusal.contains(setting), "{refusal}");
+            assert_eq!(with("1ms"), Ok(()));
+        }
     }
 
     /// A typo in a setting must not become a default.

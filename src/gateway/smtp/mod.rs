@@ -35,7 +35,7 @@ pub mod webhook;
 mod wire;
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -43,10 +43,10 @@ use tokio::time::timeout_at;
 
 use self::config::Config;
 pub use self::config::{Settings, Tls};
-use self::session::Session;
+use self::session::{Limits, Session};
 use super::check::{Checked, Wrong};
 use super::{Gateway, mime};
-use crate::model::message::{Channel, Rendered};
+use crate::model::message::{Channel, Priority, Rendered};
 use crate::model::outcome::{Accepted, Fault, PROVIDER_TEXT_MAX, SendError, shorten};
 
 /// Hands mails to one server.
@@ -102,11 +102,12 @@ impl Smtp {
     async fn hand_over(
         &self,
         mail: &mime::Mail,
-        deadline: Instant,
+        limits: Limits,
     ) -> Result<session::Accepted, SendError> {
+        let deadline = limits.deadline;
         if let Some(mut session) = self.take_kept() {
             let first_limit = Instant::now() + self.config.connect_timeout;
-            match session.send(mail, deadline, first_limit).await {
+            match session.send(mail, limits, first_limit).await {
                 Err(failure) if failure.is_of_old_session() => {}
                 result => {
                     self.keep(session);
@@ -115,7 +116,7 @@ impl Smtp {
             }
         }
         let mut session = self.open(deadline).await?;
-        let result = session.send(mail, deadline, deadline).await;
+        let result = session.send(mail, limits, deadline).await;
         self.keep(session);
         result.map_err(SendError::from)
     }
@@ -151,6 +152,9 @@ impl Gateway for Smtp {
 
     /// Answers with the Message-ID, without brackets, as external id, and with the server's reply as text.
     ///
+    /// The reply to the final dot may come after `deadline`: by then the server has the mail, and whoever gives up sends it
+    /// twice (RFC 5321, section 4.5.3.2.6). It is waited for as long as the settings say, unless the message is an alarm.
+    ///
     /// The fate of the recipient is the fate of the message; copies that were refused are named by their replies
     /// in the text.
     async fn send(&self, message: &Rendered, deadline: Instant) -> Result<Accepted, SendError> {
@@ -161,7 +165,16 @@ impl Gateway for Smtp {
         if Instant::now() >= deadline {
             return Err(deadline_passed());
         }
-        let accepted = self.hand_over(&mail, deadline).await;
+        let after_dot = match message.priority {
+            // An alarm that comes twice is better than one that comes late.
+            Priority::P0 | Priority::P1 => Duration::ZERO,
+            Priority::P2 | Priority::P3 | Priority::P4 => self.config.data_dot_timeout,
+        };
+        let limits = Limits {
+            deadline,
+            after_dot,
+        };
+        let accepted = self.hand_over(&mail, limits).await;
         let accepted = accepted.map_err(|error| error.blaming_sender_of(message))?;
         let mut text = accepted.reply.text();
         for refused in &accepted.refused_copies {

@@ -20,6 +20,15 @@ pub(super) struct Session {
     usable: bool,
 }
 
+/// How long a mail may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// For all of it, up to the final dot and the reply to it.
+    pub(super) deadline: Instant,
+    /// That reply may come so long after the dot, if that is later.
+    pub(super) after_dot: Duration,
+}
+
 /// What a server accepted.
 pub(super) struct Accepted {
     /// Its reply to the mail.
@@ -39,16 +48,16 @@ impl Session {
     pub(super) async fn send(
         &mut self,
         mail: &Mail,
-        deadline: Instant,
+        limits: Limits,
         first_limit: Instant,
     ) -> Result<Accepted, Failure> {
         // Stands while the transaction is under way: a caller that gives up in between leaves it so.
         self.usable = false;
-        let result = self.transaction(mail, deadline, first_limit).await;
+        let result = self.transaction(mail, limits, first_limit).await;
         self.usable = match &result {
             Ok(_) => true,
             Err(failure @ Failure::Refused(Stage::Rcpt | Stage::Data, _)) => {
-                failure.leaves_session() && self.reset(deadline).await
+                failure.leaves_session() && self.reset(limits.deadline).await
             }
             Err(failure) => failure.leaves_session(),
         };
@@ -58,9 +67,10 @@ impl Session {
     async fn transaction(
         &mut self,
         mail: &Mail,
-        deadline: Instant,
+        limits: Limits,
         first_limit: Instant,
     ) -> Result<Accepted, Failure> {
+        let deadline = limits.deadline;
         let from = self.mail_command(mail)?;
         let first_limit = first_limit.min(deadline);
         self.command(Stage::Mail, &from, first_limit).await?;
@@ -84,7 +94,8 @@ impl Session {
         self.write(Stage::Data, "DATA\r\n", deadline).await?;
         self.expect(Stage::Data, deadline, 354..=354).await?;
         self.write_mail(&stuffed(&mail.bytes), deadline).await?;
-        let reply = self.expect(Stage::FinalDot, deadline, 200..=299).await?;
+        let dot_limit = deadline.max(Instant::now() + limits.after_dot);
+        let reply = self.expect(Stage::FinalDot, dot_limit, 200..=299).await?;
         Ok(Accepted {
             reply,
             refused_copies,

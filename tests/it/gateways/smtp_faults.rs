@@ -1,7 +1,6 @@
 //! Each way for a mail to fail, whose fault it is, and the neighbour that is another's.
 
 use postroad::gateway::Gateway as _;
-use postroad::model::duration::Text;
 use postroad::model::outcome::{Blame, Fault, SendError};
 use tokio::net::TcpListener;
 
@@ -182,7 +181,38 @@ async fn silence_is_unknown_only_after_the_final_dot() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Closing service is no news about the message, at whatever point; 422 beside it is.
+/// A server may take minutes over a mail that it has (RFC 5321, section 4.5.3.2.6), and whoever gives up before sends it
+/// twice. An alarm that comes twice is better than one that comes late.
+#[tokio::test]
+async fn the_reply_to_the_final_dot_is_waited_for_beyond_the_deadline_unless_it_is_an_alarm()
+-> anyhow::Result<()> {
+    for priority in Priority::ALL {
+        let slow = Slow(Duration::from_millis(1200));
+        let sink = SmtpSink::start().on(Stage::Dot, slow).await?;
+        let message = Rendered {
+            priority: *priority,
+            ..mail()
+        };
+        let gateway = smtp(&Settings {
+            data_dot_timeout: Text(Duration::from_secs(20)),
+            ..settings(&sink)
+        });
+        let result = gateway.send(&message, soon()).await;
+        match priority {
+            Priority::P0 | Priority::P1 => {
+                let error = result.expect_err("a deadline");
+                assert_eq!((error.fault, error.reason), (Fault::Unknown, "no_reply"));
+            }
+            Priority::P2 | Priority::P3 | Priority::P4 => {
+                result?;
+                assert_eq!(sink.mails().len(), 1, "{priority}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// As a close without a word; but a server that is sent too much says so of all messages, at whatever point.
 #[tokio::test]
 async fn a_421_is_the_gateways_fault_up_to_the_recipient_and_where_it_throttles()
 -> anyhow::Result<()> {

@@ -2,7 +2,6 @@
 
 use futures_util::future::join_all;
 use postroad::gateway::Gateway as _;
-use postroad::model::duration::Text;
 use postroad::model::outcome::Fault;
 
 use super::*;
