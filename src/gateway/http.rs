@@ -180,8 +180,9 @@ impl Answer {
 
     /// The judgement by status alone, for what a provider's own codes do not tell: 401, 402 and 403 blame our account,
     /// 404, 405 and 410 our configuration; 408 and 425 are nobody's, 413 is the message's; 429 throttles; 5xx is an outage
-    /// (the provider answered, so it did not take the message); any other 4xx is the message's. But 504 (RFC 9110, section
-    /// 15.6.5), and 524 of Cloudflare, is a proxy that heard nothing from whom it had handed the message to: silence, too.
+    /// (the provider answered, so it did not take the message); any other 4xx is the message's. But 502 and 504 (RFC 9110,
+    /// sections 15.6.3 and 15.6.5), and 520 and 524 of Cloudflare, are a proxy that heard nothing, or nothing it understood,
+    /// from whom it had handed the message to: silence, too.
     pub fn fault_by_status(&self) -> SendError {
         let retry_after = self.retry_after();
         let (fault, reason) = match self.status.as_u16() {
@@ -191,7 +192,7 @@ impl Answer {
             413 => (Fault::Permanent(Blame::Message), "message_too_large"),
             429 => (Fault::Gateway { retry_after }, "throttled"),
             400..=499 => (Fault::Permanent(Blame::Message), "rejected"),
-            504 | 524 => (Fault::Unknown, "no_answer"),
+            502 | 504 | 520 | 524 => (Fault::Unknown, "no_answer"),
             500..=599 => (Fault::Gateway { retry_after }, "provider_unavailable"),
             // A redirect or another success than the documented one: it is not this API that answered.
             _ => (Fault::Gateway { retry_after }, "unexpected_answer"),
@@ -390,7 +391,7 @@ mod tests {
     #[test]
     fn a_status_alone_tells_whose_fault_it_was() {
         let fault = |status| answer(status, None).fault_by_status().fault;
-        for gateway in [302, 401, 403, 404, 429, 500, 502, 503, 522] {
+        for gateway in [302, 401, 403, 404, 429, 500, 503, 521, 522] {
             assert_eq!(
                 fault(gateway),
                 Fault::Gateway { retry_after: None },
@@ -405,7 +406,7 @@ mod tests {
             );
         }
         assert_eq!(fault(408), Fault::Transient { retry_after: None });
-        for silence in [504, 524] {
+        for silence in [502, 504, 520, 524] {
             assert_eq!(fault(silence), Fault::Unknown, "{silence}");
         }
     }

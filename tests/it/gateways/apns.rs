@@ -421,7 +421,7 @@ async fn an_outage_is_the_gateways_fault() {
     ] {
         assert_eq!(on_reason(status, reason).await, expected, "{reason}");
     }
-    let error = on_answer(502, &[], "<html>Bad Gateway</html>").await;
+    let error = on_answer(503, &[], "<html>Service Unavailable</html>").await;
     assert_eq!((error.fault, error.reason), expected);
     let error = on_answer(200, &[], "<html>Welcome to this network</html>").await;
     assert_eq!((error.fault, error.reason), (GATEWAY, "unexpected_answer"));

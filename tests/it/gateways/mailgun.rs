@@ -223,7 +223,8 @@ async fn each_error_blames_whom_it_should() {
         (413, String::new(), MESSAGE, "message_too_large"),
         (429, "Too many requests".into(), GATEWAY, "throttled"),
         (500, String::new(), GATEWAY, "provider_unavailable"),
-        (502, String::new(), GATEWAY, "provider_unavailable"),
+        (503, String::new(), GATEWAY, "provider_unavailable"),
+        (502, String::new(), Fault::Unknown, "no_answer"),
     ] {
         let double = HttpDouble::start().await;
         let body = json!({ "message": text }).to_string();

@@ -363,7 +363,7 @@ async fn errors_tell_whose_fault_it_was() {
         };
         assert_eq!(error.code, Some(expected));
     }
-    let error = error(502, "<html>Bad Gateway</html>").await;
+    let error = error(503, "<html>Service Unavailable</html>").await;
     assert_eq!(
         (error.fault, error.reason),
         (GATEWAY, "provider_unavailable")

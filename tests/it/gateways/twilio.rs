@@ -312,7 +312,8 @@ async fn an_error_that_cannot_be_read_is_judged_by_its_status() {
         (401, GATEWAY, "unauthorized"),
         (429, GATEWAY, "throttled"),
         (400, MESSAGE, "rejected"),
-        (502, GATEWAY, "provider_unavailable"),
+        (503, GATEWAY, "provider_unavailable"),
+        (502, Fault::Unknown, "no_answer"),
         (302, GATEWAY, "unexpected_answer"),
     ] {
         let error = error(status, "<html>Bad Gateway</html>").await;

@@ -135,9 +135,9 @@ async fn an_outage_is_the_gateways_fault() {
     assert_eq!(on_error(503, "UNAVAILABLE", "UNAVAILABLE").await, expected);
     assert_eq!(on_error(500, "INTERNAL", "INTERNAL").await, expected);
     let error = on_answer(
-        502,
+        500,
         &[],
-        "<!DOCTYPE html><title>Error 502 (Server Error)!!1</title>",
+        "<!DOCTYPE html><title>Error 500 (Server Error)!!1</title>",
     )
     .await;
     assert_eq!((error.fault, error.reason), expected);
