@@ -126,7 +126,7 @@ subject (at most 998 characters), body (plain text), html (email only): literal,
 webhook carry as JSON. message_type: transactional (default), emergency, alert, newsletter, campaign; gives the priority unless priority is given
 (P0 emergency, P1 alert, P2 newsletter, P3 campaign, P4 transactional). scheduled_for: not before (default: now). expires_at: not after (default: never).
 idempotency_key: up to 255 characters, remembered 7 days for each tenant. recipient_type, recipient_id, source_type, source_id, tenant_id: yours, kept with the message.
-ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, traceparent
+ip_pool: instead of the configured one. gateway: tried first, the channel's configured ones after it. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, traceparent
 (a W3C trace context, which calls of gateways and logs carry on), tracking, push, sms, voice.
 
 Returns message_id, status and reason. status: queued, scheduled, suppressed (recorded, not sent; reason says why), duplicate (the key was seen: message_id is the first

@@ -8,6 +8,7 @@ stable
 as $$
 declare
   chosen constant text := postroad.gateway_named(m.gateway);
+  elsewhere text;
   of_type text[];
   gateways text[];
   pool text;
@@ -21,10 +22,12 @@ begin
   ));
   if exists (select from postroad.channel_health as h where h.gateway = chosen and h.channel = m.channel) then
     gateways := chosen || array_remove(gateways, chosen);
+  elsif m.gateway is not null then
+    elsewhere := format('%s, chosen by the caller, is no gateway of a worker for %s', m.gateway, m.channel);
   end if;
   if cardinality(gateways) = 0 then
     verdict := 'wait';
-    reason := format('no_gateway: no worker has a gateway for %s', m.channel);
+    reason := concat_ws('; ', format('no_gateway: no worker has a gateway for %s', m.channel), elsewhere);
     return;
   end if;
   if m.channel = 'email' then
@@ -71,6 +74,7 @@ begin
     case when exists (select from first) then 'pass' else 'wait' end,
     concat_ws('; ',
       (select format('%s (%s)', f.gateway, f.why) from first as f),
+      elsewhere,
       'then ' || (select string_agg(t.gateway, ', ' order by t.place) from tried as t where t.place > 1 and not t.is_open),
       'paused: ' || (select string_agg(c.gateway, ', ' order by c.nth) from candidate as c where c.is_paused),
       (

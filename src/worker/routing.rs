@@ -96,7 +96,11 @@ impl Routing {
         });
 
         let now = Instant::now();
-        if let Some(probed) = wanted.iter().position(|g| known.takes_probe(g.name())) {
+        // Who names a gateway wants that one: another is probed by a message that names none.
+        let may_probe =
+            |g: &&'g Arc<dyn Gateway>| choice.chosen.is_none_or(|c| c.name() == g.name());
+        let mut candidates = wanted.iter();
+        if let Some(probed) = candidates.position(|g| may_probe(g) && known.takes_probe(g.name())) {
             wanted[..=probed].rotate_right(1);
             return wanted;
         }
@@ -417,6 +421,15 @@ impl Call<'_> {
                 calls.reason = Some(error.reason);
             }
         }
+        if let Err(error) = answer
+            && error.reason == "sender_missing"
+        {
+            // The gateway was not asked, so that nothing is known of it; a probe is still to be made.
+            if tracked.breaker.state() == State::HalfOpen {
+                tracked.breaker.cancel_probe(now);
+            }
+            return;
+        }
         let change = if is_gateways {
             tracked.breaker.failed(now, latency)
         } else {
@@ -454,6 +467,7 @@ impl Drop for Call<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::stub::{Settings, Stub};
     use crate::model::outcome::Blame;
 
     /// A list of dead addresses is no outage, and a destination that defers us is none of the others.
@@ -482,5 +496,49 @@ mod tests {
             assert_eq!(takes("one.example"), takes_domain, "{fault:?}");
             assert_eq!(takes("two.example"), is_in_order, "{fault:?}");
         }
+    }
+
+    /// A message without a sender was not shown to the server: it says nothing of it, neither good nor bad.
+    #[test]
+    fn a_mail_that_no_server_was_asked_to_take_leaves_breakers_as_they_are() {
+        let own = Fault::Gateway { retry_after: None };
+        let routing = Routing::default();
+        let fails = |reason| {
+            for _ in 0..10 {
+                let call = routing.begin("x", Channel::Email, Priority::P4, Some("one.example"));
+                call.ended(&Err(SendError::new(own, reason)));
+            }
+            routing.is_in_order("x")
+        };
+        assert!(fails("sender_missing"));
+        assert!(!fails("connect_failed"));
+        assert!(!fails("sender_missing"), "it closed a breaker");
+    }
+
+    /// Who names a gateway wants that one: a probe of another is for messages that name none.
+    #[tokio::test]
+    async fn a_message_with_a_chosen_gateway_probes_no_other() {
+        let gateway = |name| -> Arc<dyn Gateway> {
+            Arc::new(Stub::new(name, &Settings::default()).expect("a stub"))
+        };
+        let configured = [gateway("a"), gateway("b")];
+        let routing = Routing::default();
+        routing.probe("b");
+        let order = |chosen: Option<usize>| {
+            let order = routing.order(&Choice {
+                chosen: chosen.map(|index| &configured[index]),
+                configured: &configured,
+                recipient: "ada@example.org",
+                domain: None,
+                is_last_attempt: false,
+                price: &|_| None,
+            });
+            order.iter().map(|g| g.name()).collect::<Vec<_>>()
+        };
+        assert_eq!(order(Some(0)), ["a"]);
+        assert_eq!(order(None), ["b", "a"]);
+        assert_eq!(order(None), ["a"], "one message is a probe");
+        routing.probe("b");
+        assert_eq!(order(Some(1)), ["b", "a"]);
     }
 }

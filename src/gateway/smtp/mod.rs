@@ -144,9 +144,15 @@ impl Gateway for Smtp {
             Wrong::new(setting, error)
         })?;
         session.quit(deadline).await;
-        Ok(match self.config.login {
-            Some(_) => Checked::Taken,
-            None => Checked::TakenBut("without a login"),
+        Ok(match (&self.config.login, &self.from) {
+            (Some(_), Some(_)) => Checked::Taken,
+            (None, Some(_)) => Checked::TakenBut("without a login"),
+            (Some(_), None) => {
+                Checked::TakenBut("without from: messages that name no sender are not sent")
+            }
+            (None, None) => Checked::TakenBut(
+                "without a login, and without from: messages that name no sender are not sent",
+            ),
         })
     }
 

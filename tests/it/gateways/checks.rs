@@ -251,6 +251,16 @@ async fn smtp_logs_in_and_says_goodbye() -> anyhow::Result<()> {
         checked.expect("taken"),
         Checked::TakenBut("without a login")
     );
+    let sink = SmtpSink::start().await?;
+    let nameless = Settings {
+        from: None,
+        ..settings(&sink)
+    };
+    let checked = smtp(&nameless).check(later()).await;
+    let Checked::TakenBut(remark) = checked.expect("taken") else {
+        panic!("without a remark");
+    };
+    assert!(remark.contains("from"), "{remark}");
     let nowhere = Settings {
         port: Some(1),
         ..settings(&sink)

@@ -64,6 +64,19 @@ async fn each_message_type_has_its_own_order() -> anyhow::Result<()> {
         assert_eq!(site.route(arguments).await?, reason);
         assert_eq!(site.sends(arguments).await?, gateway);
     }
+    for (name, channel) in [("spar", "email"), ("spare", "sms")] {
+        let (to, subject) = match channel {
+            "sms" => ("+14155550123", "null"),
+            _ => ("a@x.org", "'x'"),
+        };
+        let elsewhere = format!(
+            "channel => '{channel}', recipient => '{to}', subject => {subject}, gateway => '{name}'"
+        );
+        let reason = site.route(&elsewhere).await?;
+        let says = format!("{name}, chosen by the caller, is no gateway of a worker for {channel}");
+        let says_so = reason.contains(&says);
+        assert_eq!(says_so, name == "spar", "{reason}");
+    }
     let admin = site.db.connect_as("postroad_admin").await?;
     admin
         .batch_execute("select postroad.pause('gateway', 'bulk', 'test')")
