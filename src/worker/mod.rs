@@ -16,7 +16,7 @@ mod share;
 pub mod throttles;
 mod traced;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
@@ -99,6 +99,11 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
             .map(|(channel, names)| (channel, names.into_iter().map(str::to_owned).collect()))
             .collect()
     });
+    let configured: HashSet<String> = registries
+        .first()
+        .map_or_else(HashSet::new, |(_, registry)| {
+            registry.all().map(|g| g.name().to_owned()).collect()
+        });
     let announced = Announced {
         gateways: names,
         rules: told(&context.rules),
@@ -138,7 +143,7 @@ pub async fn run(context: Context, shutdown: CancellationToken) -> Result<(), Er
     let pools_ended = CancellationToken::new();
     let mut keeping = tokio::spawn(keeper.run(pools_ended.clone()));
     let db = context.database.pool(1);
-    let sharing = tokio::spawn(share::run(routing, db, session, stop.clone()));
+    let sharing = tokio::spawn(share::run(routing, configured, db, session, stop.clone()));
     let (sender, mut ends) = mpsc::unbounded_channel();
     for pool in pools {
         let (priority, stop, sender) = (pool.priority, stop.clone(), sender.clone());

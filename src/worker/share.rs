@@ -1,5 +1,6 @@
 //! Keeps what this process knows of gateways and what all nodes know the same, through Postgres.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,10 @@ const ASK: Duration = Duration::from_millis(500);
 /// How often calls are written down.
 const WRITE: Duration = Duration::from_secs(5);
 
-/// Runs until `shutdown`.
+/// Runs until `shutdown`. Only `gateways`, those that this process has, are probed by it.
 pub(super) async fn run(
     routing: Arc<Routing>,
+    gateways: HashSet<String>,
     db: Pool,
     session: Session,
     shutdown: CancellationToken,
@@ -37,7 +39,7 @@ pub(super) async fn run(
         routing.look();
         tell_throttles(&routing, &db).await;
         let is_time = notified || asked.is_none_or(|at| at.elapsed() >= ASK);
-        if let Err(error) = share(&routing, &db, &session, is_time).await {
+        if let Err(error) = share(&routing, &gateways, &db, &session, is_time).await {
             // Each node routes by what it saw itself meanwhile.
             tracing::debug!(%error, "what is known of gateways could not be shared; it is tried again");
         } else if is_time {
@@ -85,7 +87,13 @@ fn throttles(untold: &[(Throttler, Excess<Throttled>)]) -> serde_json::Value {
     throttles.collect()
 }
 
-async fn share(routing: &Routing, db: &Pool, session: &Session, asks: bool) -> Result<(), DbError> {
+async fn share(
+    routing: &Routing,
+    gateways: &HashSet<String>,
+    db: &Pool,
+    session: &Session,
+    asks: bool,
+) -> Result<(), DbError> {
     let untold = routing.untold();
     if untold.is_empty() && !asks {
         return Ok(());
@@ -98,8 +106,9 @@ async fn share(routing: &Routing, db: &Pool, session: &Session, asks: bool) -> R
     }
     if asks {
         for gateway in routing.adopt(&calls::routing_state(&client).await?) {
-            if calls::take_probe(&client, &gateway).await? {
-                tracing::info!(gateway, "the next message probes the gateway");
+            // Another process may have it; here no message would ever go to it.
+            if gateways.contains(&gateway) && calls::take_probe(&client, &gateway).await? {
+                tracing::debug!(gateway, "the next message probes the gateway");
                 routing.probe(&gateway);
             }
         }

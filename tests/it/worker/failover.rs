@@ -92,6 +92,30 @@ async fn a_silent_gateway_gets_no_traffic_and_holds_no_slots() -> anyhow::Result
     net.comes_back().await
 }
 
+/// A gateway that another process has, or had: this one would take its probe, and send nothing by it.
+#[tokio::test]
+async fn a_worker_probes_its_own_gateways_and_no_others() -> anyhow::Result<()> {
+    let site = Site::new().await?;
+    for gateway in ["another", "stub"] {
+        let open = format!(
+            "insert into postroad.gateway_states (gateway, is_open, cause, open_until) values ('{gateway}', true, 'stalled', now())"
+        );
+        site.db.client.batch_execute(&open).await?;
+    }
+    let _worker = site.accepting("worker")?;
+    // By then it has gone through all that wait for a probe.
+    let closed = "select not is_open from postroad.gateway_states where gateway = 'stub'";
+    until("its own was probed", async || {
+        site.db.enqueue(1, "").await?;
+        site.db.value::<bool>(closed).await
+    })
+    .await?;
+    let probed =
+        "select probe_until is not null from postroad.gateway_states where gateway = 'another'";
+    assert!(!site.db.value::<bool>(probed).await?);
+    Ok(())
+}
+
 /// An operator moves traffic with one line of SQL.
 #[tokio::test]
 async fn weights_and_pauses_move_traffic_on_all_nodes() -> anyhow::Result<()> {
