@@ -34,7 +34,8 @@ begin
       '3:3:');                                   -- all that is kept
   end if;
   insert into postroad.consumers (consumer, event_types, seen, seen_at, registered_by)
-  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()), postroad.consumer_owner())
+  values (consumer, event_types, begins,
+    case when since is null then clock_timestamp() else least(greatest(since, 'epoch'), clock_timestamp()) end, postroad.consumer_owner())
   on conflict on constraint consumers_pkey do nothing;
   return found;
 end;

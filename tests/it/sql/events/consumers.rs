@@ -47,6 +47,8 @@ async fn a_consumer_begins_now_or_at_a_time() -> anyhow::Result<()> {
     db.client.row("select postroad.count_events()").await?; // notes what could be seen at this time
     db.enqueue_to("a@x.org", "").await?;
     register(&db.client, "now", "").await?;
+    let behind = "select behind < '1 minute' from postroad.event_consumers where consumer = 'now'";
+    assert_eq!(db.client.row(behind).await?, "t", "it has just begun");
     register(&db.client, "all", ", '-infinity'").await?;
     register(&db.client, "since", ", clock_timestamp()").await?;
     db.enqueue_to("b@x.org", "").await?;
