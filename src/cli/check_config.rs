@@ -72,14 +72,16 @@ async fn check_gateways(registry: &Registry) -> anyhow::Result<()> {
             Ok(Ok(Checked::NotAsked(why))) => format!("ok, not asked: {why}"),
             Ok(Err(wrong)) => {
                 let line = format!("wrong: {wrong}");
-                let setting = format!("gateways.{name}.{}", wrong.setting);
+                let path = |setting| format!("gateways.{name}.{setting}");
+                let paths: Vec<_> = wrong.setting.split(" and ").map(path).collect();
+                let (setting, error) = (paths.join(" and "), wrong.error.explained());
                 match wrong.is_refusal() {
                     true => {
-                        let problem = format!("the provider refuses it: {}", wrong.error);
+                        let problem = format!("the provider refuses it: {error}");
                         refused.get_or_insert_with(|| ConfigError::new(setting, problem));
                     }
                     false => {
-                        unanswered.get_or_insert_with(|| anyhow!("{setting}: {}", wrong.error));
+                        unanswered.get_or_insert_with(|| anyhow!("{setting}: {error}"));
                     }
                 }
                 line

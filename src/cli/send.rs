@@ -16,6 +16,7 @@ use crate::gateway::Gateway;
 use crate::gateway::exchange::Recorder;
 use crate::gateway::registry::Registry;
 use crate::model::message::{Channel, MessageType, Options, Priority, Rendered};
+use crate::model::outcome::{Blame, Fault};
 
 /// How long the provider may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -74,9 +75,20 @@ pub(super) async fn send(config: &Config, arguments: Arguments) -> anyhow::Resul
             Ok(())
         }
         Err(error) => Err(anyhow!(
-            "{name} did not accept it: {error}; fault {:?}",
-            error.fault
+            "{name} did not accept it: {}; {}",
+            error.explained(),
+            in_words(error.fault)
         )),
+    }
+}
+
+fn in_words(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Transient { .. } => "it may pass: a worker would try again",
+        Fault::Permanent(Blame::Recipient) => "the fault is the recipient's",
+        Fault::Permanent(Blame::Message) => "the fault is the message's",
+        Fault::Gateway { .. } => "the fault is the gateway's",
+        Fault::Unknown => "whether it went out is not known",
     }
 }
 

@@ -16,9 +16,10 @@ pub enum Checked {
 
 /// A setting that the provider does not take, or that leads nowhere.
 ///
-/// Its `Display` is one line that is fit to be shown: reason and code, never the provider's words nor a secret.
+/// Its `Display` is one line that is fit to be shown: reason and code, and what we found ourselves, never the provider's
+/// words nor a secret.
 #[derive(Debug, thiserror::Error)]
-#[error("{setting}: {error}")]
+#[error("{setting}: {}", error.explained())]
 pub struct Wrong {
     /// The setting to look at.
     pub setting: &'static str,

@@ -296,9 +296,16 @@ fn judge(error: &reqwest::Error) -> SendError {
         SendError::new(Fault::Permanent(Blame::Message), "request_invalid")
     } else if error.is_connect() {
         SendError::new(Fault::Gateway { retry_after: None }, "connect_failed")
+            .with_text(&innermost(error))
     } else {
         SendError::new(Fault::Unknown, "no_answer")
     }
+}
+
+/// What an error comes from: those around it name the URL, which may hold a secret.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    sources.last().map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -99,6 +99,14 @@ impl SendError {
         self
     }
 
+    /// As its `Display`, with the text where that is ours and no provider's: why there was no connection.
+    pub fn explained(&self) -> String {
+        match (self.reason, &self.provider_text) {
+            ("connect_failed" | "tls_failed", Some(text)) => format!("{self}: {text}"),
+            _ => self.to_string(),
+        }
+    }
+
     /// Adds the provider's own code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {

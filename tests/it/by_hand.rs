@@ -5,7 +5,7 @@ use std::process::Output;
 use crate::support::db::TestDb;
 use crate::support::http_double::HttpDouble;
 use crate::support::process::{Directory, stderr};
-use crate::support::smtp_sink::SmtpSink;
+use crate::support::smtp_sink::{Answer, SmtpSink, Stage};
 
 const SENDGRID: &str = "type = 'sendgrid'\napi_key = 'SG.hunter2'\nfrom = 'post@example.org'";
 
@@ -154,6 +154,66 @@ async fn send_prints_a_dialogue_without_its_password() -> anyhow::Result<()> {
         }
         assert_eq!(sink.mails().len(), 1);
     }
+    Ok(())
+}
+
+/// Whose fault it was is told in words, and why no connection could be had, for nobody else says it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_is_told_in_words_with_what_we_found_ourselves() -> anyhow::Result<()> {
+    let relay = |port: u16, tls: &str| {
+        format!(
+            "[gateways.relay]\ntype = 'smtp'\nhost = '127.0.0.1'\nport = {port}\ntls = '{tls}'\nusername = 'ada'\npassword = 'hunter2'\nfrom = 'a@example.org'\n"
+        )
+    };
+    let down = relay(1, "none");
+    let api = format!("[gateways.mail]\n{SENDGRID}\napi_url = 'http://127.0.0.1:1'\n");
+    let untrusted = SmtpSink::start().with_tls().await?;
+    let untrusted = (relay(untrusted.port(), "tls"), untrusted);
+    for (config, words) in [
+        (&down, "connect_failed: Connection refused"),
+        (&api, "connect_failed: Connection refused"),
+        (&untrusted.0, "tls_failed: invalid peer certificate"),
+    ] {
+        let (_, output) = run(config, &send("ada@example.org", &[]))?;
+        let shown = stderr(&output);
+        assert!(shown.contains(words), "{words} is not in {shown}");
+        assert!(shown.contains("the fault is the gateway's"), "{shown}");
+        let (checked, _) = run(config, &["check-config"])?;
+        assert!(checked.contains(words), "{words} is not in {checked}");
+    }
+
+    let sink = SmtpSink::start()
+        .with_login("ada", "hunter2")
+        .on(Stage::Auth, Answer::Reply("535 5.7.8 not AGFkYQBodW50ZXIy"))
+        .await?;
+    let (shown, output) = run(&relay(sink.port(), "none"), &send("ada@example.org", &[]))?;
+    for shown in [shown, stderr(&output)] {
+        assert!(!shown.contains("AGFkYQBodW50ZXIy"), "{shown}");
+    }
+    let sink = SmtpSink::start()
+        .on(Stage::Rcpt, Answer::Reply("550 5.1.1 no such user"))
+        .await?;
+    let config = relay(sink.port(), "none").replace("username = 'ada'\npassword = 'hunter2'\n", "");
+    let (_, output) = run(&config, &send("ada@example.org", &[]))?;
+    let shown = stderr(&output);
+    assert!(shown.contains("the fault is the recipient's"), "{shown}");
+    assert!(!shown.contains("no such user"), "{shown}");
+    Ok(())
+}
+
+/// A refusal of two settings together names them both as the file has them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_of_two_settings_are_named_both() -> anyhow::Result<()> {
+    let amazon = HttpDouble::answering(401, "").await;
+    let config = format!(
+        "[gateways.ses]\ntype = 'ses'\naccess_key_id = 'AKID'\nsecret_access_key = 'hunter2'\nregion = 'eu-central-1'\nfrom = 'a@example.org'\napi_url = '{}'\n",
+        amazon.url()
+    );
+    let (_, output) = run(&config, &["check-config"])?;
+    assert_eq!(output.status.code(), Some(2));
+    let shown = stderr(&output);
+    let both = "gateways.ses.access_key_id and gateways.ses.secret_access_key";
+    assert!(shown.contains(both), "{shown}");
     Ok(())
 }
 

@@ -108,7 +108,7 @@ impl Gateway for Ovh {
         let request = self.signed(request, "GET", url, "", deadline).await;
         let request = request.map_err(|error| Wrong::new("api_url", error))?;
         let answer = http::call(request, deadline).await;
-        let keys = "application_key, application_secret, consumer_key";
+        let keys = "application_key and application_secret and consumer_key";
         check::answered(answer, keys, "service")?;
         Ok(Checked::Taken)
     }

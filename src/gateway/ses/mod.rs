@@ -102,7 +102,7 @@ impl Gateway for Ses {
         if answer.as_ref().is_ok_and(classify::is_denied) {
             return Ok(Checked::TakenBut("ses:GetAccount is not permitted"));
         }
-        let keys = "access_key_id, secret_access_key";
+        let keys = "access_key_id and secret_access_key";
         let answer = check::answered(answer, keys, "region")?;
         let account: Account =
             serde_json::from_slice(&answer.body).map_err(|_| check::unexpected())?;

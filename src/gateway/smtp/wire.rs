@@ -11,12 +11,15 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::gateway::exchange;
+use crate::model::secret::Secret;
 
 /// One connection to a server, plain or encrypted.
 pub(super) struct Wire {
     stream: Stream,
     /// Received and not yet read as a reply.
     received: Vec<u8>,
+    /// What replies may quote and nobody is to read.
+    secrets: Vec<Secret>,
 }
 
 enum Stream {
@@ -49,6 +52,7 @@ impl Wire {
         Self {
             stream: Stream::Plain(stream),
             received: Vec::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -96,6 +100,7 @@ impl Wire {
         Ok(Self {
             stream: Stream::Tls(Box::new(stream)),
             received: Vec::new(),
+            secrets: Vec::new(),
         })
     }
 
@@ -126,15 +131,29 @@ impl Wire {
         }
     }
 
+    /// Has replies show `***` for each of `secrets` from here on.
+    pub(super) fn mask(&mut self, secrets: Vec<Secret>) {
+        self.secrets = secrets;
+    }
+
+    fn masked(&self, text: &str) -> String {
+        let secrets = self.secrets.iter().map(Secret::expose);
+        let secrets = secrets.filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+
     /// Reads one reply, of one or more lines.
     pub(super) async fn reply(&mut self) -> Result<Reply, Cause> {
         loop {
-            if let Some((reply, length)) = Reply::parse(&self.received)? {
-                let text = self.received.drain(..length);
+            if let Some((mut reply, length)) = Reply::parse(&self.received)? {
                 if exchange::is_recorded() {
-                    exchange::came(|| String::from_utf8_lossy(text.as_slice()).into_owned());
+                    let text = String::from_utf8_lossy(&self.received[..length]);
+                    exchange::came(|| self.masked(&text));
                 }
-                drop(text);
+                self.received.drain(..length);
+                if !self.secrets.is_empty() {
+                    reply.lines = reply.lines.iter().map(|line| self.masked(line)).collect();
+                }
                 return Ok(reply);
             }
             if self.received.len() > REPLY_MAX {

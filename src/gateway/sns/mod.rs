@@ -80,7 +80,7 @@ impl Gateway for Sns {
         if answer.as_ref().is_ok_and(is_denied) {
             return Ok(Checked::TakenBut("sns:GetSMSAttributes is not permitted"));
         }
-        check::answered(answer, "access_key_id, secret_access_key", "region")?;
+        check::answered(answer, "access_key_id and secret_access_key", "region")?;
         Ok(Checked::Taken)
     }
 

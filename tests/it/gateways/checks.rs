@@ -66,7 +66,7 @@ async fn cases() -> Vec<Case> {
                 200,
                 r#"{"SendingEnabled": true, "ProductionAccessEnabled": true}"#,
             ),
-            "access_key_id, secret_access_key",
+            "access_key_id and secret_access_key",
         )
         .await,
         case(
@@ -83,7 +83,7 @@ async fn cases() -> Vec<Case> {
             |double| Box::new(sns::sns(double)),
             ("POST", "/"),
             (200, "<GetSMSAttributesResponse/>"),
-            "access_key_id, secret_access_key",
+            "access_key_id and secret_access_key",
         )
         .await,
         case(
@@ -218,7 +218,7 @@ async fn ovh_is_asked_for_its_service() {
         (200, None),
         (
             403,
-            Some("application_key, application_secret, consumer_key"),
+            Some("application_key and application_secret and consumer_key"),
         ),
         (404, Some("service")),
     ] {

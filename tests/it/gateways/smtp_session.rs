@@ -153,6 +153,39 @@ async fn a_session_is_reset_and_kept_after_a_refused_recipient() -> anyhow::Resu
     Ok(())
 }
 
+/// Some servers quote the login that they refuse, and events are read by many.
+#[tokio::test]
+async fn a_login_that_a_server_quotes_is_masked() -> anyhow::Result<()> {
+    for (mechanism, quote, shown) in [
+        (
+            "PLAIN",
+            "535 5.7.8 not AHBvc3QAY29ycmVjdC1ob3JzZQ==",
+            "535 5.7.8 not ***",
+        ),
+        (
+            "LOGIN",
+            "535 5.7.8 not Y29ycmVjdC1ob3JzZQ== (correct-horse)",
+            "535 5.7.8 not *** (***)",
+        ),
+        (
+            "PLAIN",
+            "535 5.7.8 wrong password",
+            "535 5.7.8 wrong password",
+        ),
+    ] {
+        let sink = SmtpSink::start()
+            .with_login("post", PASSWORD)
+            .with_mechanisms(mechanism)
+            .on(Stage::Auth, Reply(quote))
+            .await?;
+        let gateway = smtp(&with_login(settings(&sink)));
+        let error = gateway.send(&mail(), later()).await.expect_err("refused");
+        assert_eq!((error.fault, error.reason), (GATEWAY, "auth_refused"));
+        assert_eq!(error.provider_text.as_deref(), Some(shown));
+    }
+    Ok(())
+}
+
 /// Encrypted by STARTTLS, from the first byte, or not at all, as configured.
 #[tokio::test]
 async fn mail_is_encrypted_as_configured() -> anyhow::Result<()> {

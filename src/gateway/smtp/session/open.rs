@@ -13,6 +13,7 @@ use crate::gateway::smtp::classify::{Failure, Stage};
 use crate::gateway::smtp::config::{Config, Login, Tls};
 use crate::gateway::smtp::wire::{Cause, Reply, Wire};
 use crate::model::outcome::{Fault, SendError};
+use crate::model::secret::Secret;
 
 /// The extensions that a server named, as far as they are used here.
 #[derive(Debug, Default)]
@@ -141,8 +142,12 @@ impl Session {
             return Err(of_gateway("credentials_not_encrypted"));
         }
         let (username, password) = (&login.username, login.password.expose());
+        let credentials = STANDARD.encode(format!("\0{username}\0{password}"));
+        // Some servers quote what they refuse.
+        let encoded = STANDARD.encode(password);
+        let secrets = [&credentials, &encoded, password].into_iter();
+        self.wire.mask(secrets.map(Secret::new).collect());
         if self.offers.auth_plain {
-            let credentials = STANDARD.encode(format!("\0{username}\0{password}"));
             let auth = format!("AUTH PLAIN {credentials}\r\n");
             self.write(Stage::Auth, &auth, limit).await?;
         } else if self.offers.auth_login {
@@ -156,6 +161,7 @@ impl Session {
             return Err(of_gateway("auth_not_offered"));
         }
         self.expect(Stage::Auth, limit, 200..=299).await?;
+        self.wire.mask(Vec::new());
         Ok(())
     }
 }
