@@ -23,11 +23,14 @@ pub(super) fn same(given: &[u8], ours: &[u8]) -> bool {
     })
 }
 
+/// The fewest bytes of a token: 128 bits in base64url are 22.
+const TOKEN_MIN: usize = 16;
+
 /// Settings of a webhook that takes either. A token, or a user and a password, is needed.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The bearer token.
+    /// The bearer token, 16 characters at least.
     pub token: Option<Secret>,
     /// Accepted too, while it is being replaced.
     pub previous_token: Option<Secret>,
@@ -47,6 +50,10 @@ impl Settings {
             .any(|token| token.is_blank() || token.is_padded())
         {
             return Err("has a token that is empty, or has white space at an end".into());
+        }
+        if tokens.clone().any(|token| token.expose().len() < TOKEN_MIN) {
+            let problem = format!("token must have {TOKEN_MIN} characters or more");
+            return Err(problem);
         }
         for token in tokens {
             credentials.add_bearer(token);

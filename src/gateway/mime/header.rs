@@ -1,5 +1,7 @@
 //! Header fields that callers may set, and none that they may not.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lettre::message::Mailbox;
 use lettre::message::header::{HeaderName, HeaderValue, Headers, Sender};
 
@@ -80,6 +82,34 @@ pub(super) fn text(name: &str, value: &str) -> Result<HeaderValue, SendError> {
     }
     let name = HeaderName::new_from_ascii(name.to_owned()).map_err(|_| invalid())?;
     Ok(HeaderValue::new(name, value.trim().replace('\t', " ")))
+}
+
+/// The longest word that a line has room for behind a field's name: text is folded between words.
+const WORD_MAX: usize = LINE_MAX - NAME_MAX - 2;
+
+/// What one encoded word holds, in bytes, so that it fits on the first line (RFC 2047, section 2).
+const ENCODED_MAX: usize = 39;
+
+/// The subject. Where a word of it is too long for a line, all of it is encoded, for that can be folded.
+pub(super) fn subject(value: &str) -> Result<HeaderValue, SendError> {
+    let field = text("Subject", value)?;
+    let value = value.trim();
+    if value.split([' ', '\t']).all(|word| word.len() <= WORD_MAX) {
+        return Ok(field);
+    }
+    let mut rest = value;
+    let words = std::iter::from_fn(|| {
+        let (word, left) = rest.split_at(rest.floor_char_boundary(ENCODED_MAX));
+        rest = left;
+        (!word.is_empty()).then(|| format!("=?utf-8?b?{}?=", STANDARD.encode(word)))
+    });
+    let encoded = words.collect::<Vec<_>>().join("\r\n ");
+    let name = HeaderName::new_from_ascii_str("Subject");
+    Ok(HeaderValue::dangerous_new_pre_encoded(
+        name,
+        value.to_owned(),
+        encoded,
+    ))
 }
 
 /// The last look at a whole mail: every line ends in CRLF and has at most 998 bytes, there is no other CR or LF

@@ -91,7 +91,7 @@ pub(super) fn build_with(
         builder = builder.header(Cc::from(Mailboxes::from_iter(cc)));
     }
     if let Some(subject) = &message.subject {
-        builder = builder.raw_header(header::text("Subject", subject)?);
+        builder = builder.raw_header(header::subject(subject)?);
     }
     for (name, value) in &options.headers {
         let field = header::custom(name, value)?;

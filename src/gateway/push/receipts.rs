@@ -136,7 +136,8 @@ mod tests {
     /// Whoever may post here may say that a message was read which was not.
     #[test]
     fn only_configured_credentials_are_accepted() {
-        let source = source("token = 'new'\nprevious_token = 'old'").expect("a source");
+        let source = source("token = 'new-new-new-new-'\nprevious_token = 'old-old-old-old-'")
+            .expect("a source");
         let verify = |header: &str| {
             testing::verify(
                 &source,
@@ -145,15 +146,24 @@ mod tests {
                 b"{}",
             )
         };
-        assert!(verify("Bearer new").is_ok() && verify("Bearer old").is_ok());
-        for wrong in ["Bearer older", "Bearer ", "new", "Basic bmV3"] {
+        assert!(
+            verify("Bearer new-new-new-new-").is_ok() && verify("Bearer old-old-old-old-").is_ok()
+        );
+        for wrong in [
+            "Bearer older",
+            "Bearer ",
+            "new-new-new-new-",
+            "Basic bmV3LW5ldy1uZXctbmV3LQ==",
+        ] {
             assert!(verify(wrong).is_err(), "{wrong}");
         }
         for wrong in [
             "",
             "token = ''",
             "token = ' '",
-            "token = \"new\\n\"",
+            "token = 'new-new-new-new'", // anybody may try as often as they like
+            "token = 'new-new-new-new-'\nprevious_token = 'old'",
+            "token = \"new-new-new-new-\\n\"",
             "username = 'a'\npassword = ' '",
             "username = 'a'",
             "password = 'b'",
@@ -164,7 +174,7 @@ mod tests {
     }
 
     fn parse(body: &[u8]) -> Result<Vec<Report>, Unreadable> {
-        let source = source("token = 'x'").expect("a source");
+        let source = source("token = '0123456789abcdef'").expect("a source");
         testing::parse(&source, None, Some("application/json"), body)
     }
 

@@ -396,6 +396,28 @@ async fn a_server_that_knows_dsn_is_given_the_message_id() -> anyhow::Result<()>
     Ok(())
 }
 
+/// Where a word is longer than a line may be there is no place to fold it (RFC 5322, section 2.1.1); encoded there is.
+#[tokio::test]
+async fn a_subject_of_one_long_word_arrives_as_it_is() -> anyhow::Result<()> {
+    let long = "x".repeat(998);
+    for subject in [
+        long.clone(),
+        format!("Re: {}", &long[..994]),
+        "x ".repeat(499),
+    ] {
+        let message = Rendered {
+            subject: Some(subject.as_str().into()),
+            ..mail()
+        };
+        let mail = arrived(&message).await?;
+        let parsed = MessageParser::default().parse(&mail.data).expect("a mail");
+        assert_eq!(parsed.subject(), Some(subject.trim()));
+        let is_encoded = String::from_utf8_lossy(&mail.data).contains("=?utf-8?");
+        assert_eq!(is_encoded, !subject.starts_with("x x"));
+    }
+    Ok(())
+}
+
 /// A local part has no ASCII form, so the server must know UTF-8 (RFC 6531).
 #[tokio::test]
 async fn a_local_part_that_is_not_ascii_needs_smtputf8() -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ macro_rules! mail {
 }
 
 fn source() -> Source {
-    let settings = toml::from_str("token = 'secret-token'").expect("settings");
+    let settings = toml::from_str("token = 'secret-token-0123'").expect("settings");
     Source::new("smtp", &settings).expect("a source")
 }
 
@@ -43,11 +43,11 @@ fn only_the_mail_servers_credentials_are_accepted() {
             mail!("dsn_postfix.eml").as_bytes(),
         )
     };
-    assert_eq!(verify("Bearer secret-token"), Ok(Verified::default()));
+    assert_eq!(verify("Bearer secret-token-0123"), Ok(Verified::default()));
     for wrong in [
         "Bearer secret",
-        "Bearer secret-tokens",
-        "secret-token",
+        "Bearer secret-token-0123s",
+        "secret-token-0123",
         "Basic c2VjcmV0LXRva2Vu",
     ] {
         assert!(
