@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-/// Helpers first, since views and defaults name them; the grants last.
+/// Helpers first, since views and defaults name them; before all the roles, and the grants last.
 const FOLDERS: [&str; 9] = [
     "internal", "api", "events", "worker", "webhook", "admin", "maintain", "stats", "http",
 ];
@@ -13,7 +13,7 @@ fn main() -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     println!("cargo::rerun-if-changed=sql");
     println!("cargo::rerun-if-changed=migrations");
-    let mut files = Vec::new();
+    let mut files = vec![root.join("sql/roles.sql")];
     for folder in FOLDERS {
         let folder = root.join("sql").join(folder);
         if folder.exists() {

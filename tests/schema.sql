@@ -2162,7 +2162,7 @@ COMMENT ON COLUMN postroad.consumers.split_last IS 'The last key of the transact
 -- Name: COLUMN consumers.registered_by; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON COLUMN postroad.consumers.registered_by IS 'The database user to whom it belongs. Null: it was registered before this was noted, or is our own.';
+COMMENT ON COLUMN postroad.consumers.registered_by IS 'A database user, or a caller of the HTTP API (key:7, jwt:…): see postroad.check_consumer_owner. Null: it was registered before this was noted, or is our own.';
 
 --
 -- Name: close_batch(postroad.consumers); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3038,7 +3038,7 @@ subject (at most 998 characters), body (plain text), html (email only): literal,
 webhook carry as JSON. message_type: transactional (default), emergency, alert, newsletter, campaign; gives the priority unless priority is given
 (P0 emergency, P1 alert, P2 newsletter, P3 campaign, P4 transactional). scheduled_for: not before (default: now). expires_at: not after (default: never).
 idempotency_key: up to 255 characters, remembered 7 days for each tenant. recipient_type, recipient_id, source_type, source_id, tenant_id: yours, kept with the message.
-ip_pool, gateway: instead of the configured ones. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, traceparent
+ip_pool: instead of the configured one. gateway: tried first, the channel''s configured ones after it. options: from, reply_to, cc, bcc, headers, tags, attachments, on_unknown, max_attempts, traceparent
 (a W3C trace context, which calls of gateways and logs carry on), tracking, push, sms, voice.
 
 Returns message_id, status and reason. status: queued, scheduled, suppressed (recorded, not sent; reason says why), duplicate (the key was seen: message_id is the first
@@ -4797,15 +4797,30 @@ CREATE FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT bo
 declare
   b constant jsonb := call -> 'body';
   bound constant bigint := call -> 'caller' ->> 'tenant_id';
+  expires constant timestamptz := postroad.read_date_time(b ->> 'expires_at');
+  -- What a bound caller may give at most: what it has.
+  own_limit integer;
+  own_expiry timestamptz;
+  most integer;
   made record;
 begin
   body := postroad.request_problem('POST', '/keys', call);
+  if body is null and bound is not null then
+    select k.requests_per_second, k.expires_at into own_limit, own_expiry
+    from postroad.api_keys as k
+    where 'key:' || k.key_id = call -> 'caller' ->> 'id';          -- a token has no key: what it makes may outlive it
+    most := coalesce(own_limit, (call -> 'caller' ->> 'requests_per_second')::integer);
+  end if;
   if body is null and bound <> (b ->> 'tenant_id')::numeric then
     body := postroad.problem(403, 'forbidden', 'The caller is bound to another tenant.', postroad.error_at('#/tenant_id', 'is another tenant'));
   elsif body is null and btrim(b ->> 'name') = '' then
     body := postroad.problem(422, 'invalid_name', 'A key needs a name.', postroad.error_at('#/name', 'must not be blank'));
-  elsif body is null and postroad.read_date_time(b ->> 'expires_at') <= clock_timestamp() then
+  elsif body is null and expires <= clock_timestamp() then
     body := postroad.problem(422, 'already_expired', 'The key would have expired already.', postroad.error_at('#/expires_at', 'is in the past'));
+  elsif body is null and expires > own_expiry then
+    body := postroad.problem(422, 'beyond_own', 'The caller''s own key expires before that.', postroad.error_at('#/expires_at', 'is after the caller''s own key expires'));
+  elsif body is null and (b ->> 'requests_per_second')::numeric > most then
+    body := postroad.problem(422, 'beyond_own', 'The caller itself may ask ' || most || ' a second.', postroad.error_at('#/requests_per_second', 'must be at most ' || most));
   end if;
   if body is not null then
     status := (body ->> 'status')::smallint;
@@ -4816,8 +4831,8 @@ begin
     name => b ->> 'name',
     roles => array(select jsonb_array_elements_text(b -> 'roles')),
     tenant_id => coalesce(bound, (b ->> 'tenant_id')::numeric::bigint),
-    expires_at => postroad.read_date_time(b ->> 'expires_at'),
-    requests_per_second => (b ->> 'requests_per_second')::numeric::integer) as k;
+    expires_at => coalesce(expires, own_expiry),
+    requests_per_second => coalesce((b ->> 'requests_per_second')::numeric::integer, own_limit)) as k;
   status := 201;
   body := jsonb_build_object('key_id', made.key_id, 'key', made.key);
 end;
@@ -4827,7 +4842,8 @@ $$;
 -- Name: FUNCTION http_create_key(call jsonb, OUT status smallint, OUT body jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /keys: postroad.create_api_key. A caller that is bound to a tenant makes keys of that tenant.';
+COMMENT ON FUNCTION postroad.http_create_key(call jsonb, OUT status smallint, OUT body jsonb) IS 'POST /keys: postroad.create_api_key. A caller that is bound to a tenant makes keys of that tenant, which may ask no more than it, and expire no later than its own key;
+what is not said is as the caller''s own.';
 
 --
 -- Name: http_endpoints(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -5533,7 +5549,7 @@ begin
   if (jsonb_typeof(b) = 'object'
     and b - '{channel,recipient,subject,body,html}'::text[] = case when b ? 'message_type' then jsonb_build_object('message_type', b -> 'message_type') else '{}' end
     and b ->> 'channel' in ('email', 'sms')
-    and b ? 'recipient'
+    and length(b ->> 'recipient') between 1 and 4096
     and coalesce(b ->> 'message_type' in ('emergency', 'alert', 'newsletter', 'campaign', 'transactional'), not b ? 'message_type')
     and jsonb_path_match(b, 'strict !exists($.* ? (@.type() != "string"))')) is not true
   then
@@ -6440,9 +6456,11 @@ declare
   signs constant text[] := case status when 'sent' then '{sent,unknown}' when 'delivered' then '{delivered,opened,clicked}' when 'unknown' then '{unknown,deferred}'
     else array[status] end;
   counter_signs constant text[] := case status when 'sent' then '{delivered,opened,clicked}' else '{}' end;
-  -- By records, where most have the status or few the tenant; else by the places where messages wait, or by the index of events.
-  by_record constant boolean := status is null or status in ('sent', 'delivered') and not is_any
-    or look_through_messages.tenant_id is not null and status not in ('queued', 'scheduled', 'processing');
+  is_waiting constant boolean := coalesce(status in ('queued', 'scheduled', 'processing'), false);
+  -- By records, where most have the status, and for a tenant: where a step ends is told to the caller, and must be at a message of its own. Else by the
+  -- places where messages wait, or by the index of events.
+  by_record constant boolean := status is null or status in ('sent', 'delivered') and not is_any or look_through_messages.tenant_id is not null;
+  in_flight uuid[];
   seen uuid[];
   countered uuid[];
 begin
@@ -6463,11 +6481,25 @@ begin
       array_agg(x.message_id) filter (where postroad.message_fits(wanted, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id))
     into seen, message_ids
     from (
-      select m.message_id, m.channel, m.message_type, m.priority, m.source_type, m.source_id, m.batch_id
-      from postroad.messages as m
-      where (m.tenant_id, m.message_id) < (look_through_messages.tenant_id, before)      -- so that no other index has this order
-        and m.tenant_id >= look_through_messages.tenant_id
-      order by m.tenant_id desc, m.message_id desc
+      (
+        select m.message_id, m.channel, m.message_type, m.priority, m.source_type, m.source_id, m.batch_id
+        from postroad.messages as m
+        where (m.tenant_id, m.message_id) < (look_through_messages.tenant_id, before)    -- so that no other index has this order
+          and m.tenant_id >= look_through_messages.tenant_id
+        order by m.tenant_id desc, m.message_id desc
+        limit look_count
+      )
+      union all
+      (
+        select k.message_id, k.channel, k.message_type, k.priority, k.source_type, k.source_id, k.batch_id
+        from postroad.messages_kept as k         -- few: what waits longer than messages are kept
+        where is_waiting
+          and k.tenant_id = look_through_messages.tenant_id
+          and k.message_id < before
+        order by k.message_id desc
+        limit look_count
+      )
+      order by message_id desc
       limit look_count
     ) as x;
   elsif status = 'queued' then
@@ -6509,7 +6541,7 @@ begin
   looked_to := seen[looked];
   is_end := looked < look_count;
   checked := 0;
-  if status in ('queued', 'scheduled', 'processing') then
+  if is_waiting and not by_record then
     message_ids := seen;
   elsif not by_record and not is_end then        -- some events of the last message may be beyond the entries
     message_ids := array(select u.id from unnest(message_ids) as u (id) where u.id <> looked_to);
@@ -6538,9 +6570,23 @@ begin
     return;
   end if;
 
-  -- Of the others, each that is left costs a look at its events or its record.
+  -- Of the others, each that is left costs a look at its place, its events or its record.
   checked := cardinality(message_ids);
-  if by_record then
+  if by_record and is_waiting then
+    if status = 'processing' then
+      in_flight := postroad.in_flight_of(message_ids);
+    end if;
+    message_ids := array(
+      select u.id
+      from unnest(message_ids) with ordinality as u (id, place)
+      where case status
+          when 'queued' then exists (select from postroad.queue_row_of(u.id))
+          when 'scheduled' then exists (select from postroad.scheduled as s where s.message_id = u.id)
+          else u.id = any (in_flight)
+        end
+      order by u.place
+    );
+  elsif by_record then
     message_ids := array(
       select u.id
       from unnest(message_ids) with ordinality as u (id, place)
@@ -6558,7 +6604,6 @@ begin
       from unnest(message_ids) with ordinality as u (id, place)
       cross join lateral postroad.record_of(u.id) as x
       where postroad.message_fits(wanted, x.channel, x.message_type, x.priority, x.source_type, x.source_id, x.batch_id)
-        and (look_through_messages.tenant_id is null or x.tenant_id = look_through_messages.tenant_id)
       order by u.place
     );
   end if;
@@ -6570,7 +6615,7 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean) IS 'A step of GET /messages: ids of messages before an id, the newest first, that fit what is wanted and may have its status (an id may be there twice, and postroad.status decides),
-out of look_count entries of an index, with at most check_count further looks. looked_to says how far it came, is_end that there is no more. Nothing is read as a whole, and no
+out of look_count entries of an index, with at most check_count further looks. looked_to says how far it came (for a tenant: a message of its own), is_end that there is no more. Nothing is read as a whole, and no
 index is there for it: messages by their id or by tenant, the queue, scheduled, and events by theirs.';
 
 --
@@ -6797,7 +6842,8 @@ CREATE FUNCTION postroad.normalize_email(address text) RETURNS text
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+([.][A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
     -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
-    when address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
+    when octet_length(address) <= 1000            -- blanks around it included
+      and address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
       and btrim(address, E' \t\r\n') ~ E'^[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+(\\.[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+)*@([A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?\\.)*[A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?$'
       and octet_length(btrim(address, E' \t\r\n')) <= 254
       and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
@@ -6825,7 +6871,7 @@ CREATE FUNCTION postroad.normalize_phone(number text) RETURNS text
   select case
     when n.digits ~ '^[+][1-9][0-9]{6,14}$' then n.digits
   end
-  from (select regexp_replace(regexp_replace(btrim(number), '[ ().-]', '', 'g'), '^00', '+')) as n (digits)
+  from (select case when octet_length(number) <= 255 then regexp_replace(regexp_replace(btrim(number), '[ ().-]', '', 'g'), '^00', '+') end) as n (digits)
 $_$;
 
 --
@@ -6833,7 +6879,7 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.normalize_phone(number text) IS 'An E.164 number: + and 7 to 15 digits, of which the first is not 0; or null when it is none. Spaces, dots, hyphens and parentheses
-are taken out, a leading 00 is read as +. A number without country code is none: which country would it be?';
+are taken out, a leading 00 is read as +; with them it has up to 255 bytes. A number without country code is none: which country would it be?';
 
 --
 -- Name: normalize_recipient(text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -8382,7 +8428,8 @@ begin
       '3:3:');                                   -- all that is kept
   end if;
   insert into postroad.consumers (consumer, event_types, seen, seen_at, registered_by)
-  values (consumer, event_types, begins, least(greatest(since, 'epoch'), clock_timestamp()), postroad.consumer_owner())
+  values (consumer, event_types, begins,
+    case when since is null then clock_timestamp() else least(greatest(since, 'epoch'), clock_timestamp()) end, postroad.consumer_owner())
   on conflict on constraint consumers_pkey do nothing;
   return found;
 end;
@@ -9234,6 +9281,7 @@ CREATE FUNCTION postroad.route_of(m postroad.messages, OUT verdict text, OUT rea
     AS $$
 declare
   chosen constant text := postroad.gateway_named(m.gateway);
+  elsewhere text;
   of_type text[];
   gateways text[];
   pool text;
@@ -9247,10 +9295,12 @@ begin
   ));
   if exists (select from postroad.channel_health as h where h.gateway = chosen and h.channel = m.channel) then
     gateways := chosen || array_remove(gateways, chosen);
+  elsif m.gateway is not null then
+    elsewhere := format('%s, chosen by the caller, is no gateway of a worker for %s', m.gateway, m.channel);
   end if;
   if cardinality(gateways) = 0 then
     verdict := 'wait';
-    reason := format('no_gateway: no worker has a gateway for %s', m.channel);
+    reason := concat_ws('; ', format('no_gateway: no worker has a gateway for %s', m.channel), elsewhere);
     return;
   end if;
   if m.channel = 'email' then
@@ -9297,6 +9347,7 @@ begin
     case when exists (select from first) then 'pass' else 'wait' end,
     concat_ws('; ',
       (select format('%s (%s)', f.gateway, f.why) from first as f),
+      elsewhere,
       'then ' || (select string_agg(t.gateway, ', ' order by t.place) from tried as t where t.place > 1 and not t.is_open),
       'paused: ' || (select string_agg(c.gateway, ', ' order by c.nth) from candidate as c where c.is_paused),
       (
@@ -10009,6 +10060,8 @@ CREATE TABLE postroad.suppression_list (
     source text,
     message_id uuid
 );
+
+ALTER TABLE ONLY postroad.suppression_list REPLICA IDENTITY FULL;
 
 --
 -- Name: TABLE suppression_list; Type: COMMENT; Schema: postroad; Owner: -
@@ -11010,6 +11063,8 @@ CREATE TABLE postroad.event_minutes (
 )
 WITH (fillfactor='70');
 
+ALTER TABLE ONLY postroad.event_minutes REPLICA IDENTITY FULL;
+
 --
 -- Name: TABLE event_minutes; Type: COMMENT; Schema: postroad; Owner: -
 --
@@ -11162,6 +11217,8 @@ CREATE TABLE postroad.event_tallies (
     source_type text COLLATE pg_catalog."C",
     event_type text NOT NULL COLLATE pg_catalog."C"
 );
+
+ALTER TABLE ONLY postroad.event_tallies REPLICA IDENTITY FULL;
 
 --
 -- Name: TABLE event_tallies; Type: COMMENT; Schema: postroad; Owner: -
@@ -11369,6 +11426,8 @@ CREATE TABLE postroad.health_log (
     worker_id bigint
 );
 
+ALTER TABLE ONLY postroad.health_log REPLICA IDENTITY FULL;
+
 --
 -- Name: TABLE health_log; Type: COMMENT; Schema: postroad; Owner: -
 --
@@ -11417,6 +11476,8 @@ CREATE TABLE postroad.idempotency_keys (
     message_id uuid NOT NULL,
     fingerprint bytea NOT NULL
 );
+
+ALTER TABLE ONLY postroad.idempotency_keys REPLICA IDENTITY FULL;
 
 --
 -- Name: TABLE idempotency_keys; Type: COMMENT; Schema: postroad; Owner: -
@@ -11496,6 +11557,8 @@ CREATE TABLE postroad.intents (
 );
 ALTER TABLE ONLY postroad.intents ALTER COLUMN message_ids SET STORAGE EXTERNAL;
 
+ALTER TABLE ONLY postroad.intents REPLICA IDENTITY FULL;
+
 --
 -- Name: TABLE intents; Type: COMMENT; Schema: postroad; Owner: -
 --
@@ -11538,6 +11601,8 @@ CREATE TABLE postroad.late_events (
     is_tallied boolean DEFAULT false NOT NULL,
     CONSTRAINT event_type_is_known CHECK ((event_type = ANY (ARRAY['sent'::text, 'deferred'::text, 'delivered'::text, 'opened'::text, 'clicked'::text, 'converted'::text, 'bounced'::text, 'complained'::text, 'unsubscribed'::text, 'failed'::text, 'expired'::text, 'cancelled'::text, 'suppressed'::text, 'unknown'::text, 'received'::text])))
 );
+
+ALTER TABLE ONLY postroad.late_events REPLICA IDENTITY FULL;
 
 --
 -- Name: TABLE late_events; Type: COMMENT; Schema: postroad; Owner: -
@@ -11604,6 +11669,8 @@ CREATE TABLE postroad.message_counters (
     event_type text NOT NULL COLLATE pg_catalog."C"
 )
 WITH (fillfactor='70');
+
+ALTER TABLE ONLY postroad.message_counters REPLICA IDENTITY FULL;
 
 --
 -- Name: TABLE message_counters; Type: COMMENT; Schema: postroad; Owner: -
@@ -12362,6 +12429,12 @@ CREATE TABLE postroad.suppression_strikes (
 COMMENT ON TABLE postroad.suppression_strikes IS 'Events that count towards a rule with after above 1, one a message. A delivery takes those of bounces away.';
 
 --
+-- Name: COLUMN suppression_strikes.reason; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.suppression_strikes.reason IS 'hard_bounce, soft_bounce …; with @ and a tenant where the event is one that nobody vouches for.';
+
+--
 -- Name: system_events; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -12630,6 +12703,8 @@ CREATE TABLE postroad.webhook_secrets (
     valid_until timestamp with time zone,
     secret text NOT NULL
 );
+
+ALTER TABLE ONLY postroad.webhook_secrets REPLICA IDENTITY FULL;
 
 --
 -- Name: TABLE webhook_secrets; Type: COMMENT; Schema: postroad; Owner: -
@@ -13210,6 +13285,8 @@ CREATE INDEX late_events_xid_idx ON postroad.late_events USING brin (xid) WITH (
 
 CREATE UNIQUE INDEX message_queue_p0_message_id ON postroad.message_queue_p0 USING btree (message_id);
 
+ALTER TABLE ONLY postroad.message_queue_p0 REPLICA IDENTITY USING INDEX message_queue_p0_message_id;
+
 --
 -- Name: INDEX message_queue_p0_message_id; Type: COMMENT; Schema: postroad; Owner: -
 --
@@ -13233,6 +13310,8 @@ COMMENT ON INDEX postroad.message_queue_p0_seq IS 'claim: the oldest from the fl
 --
 
 CREATE UNIQUE INDEX message_queue_p1_message_id ON postroad.message_queue_p1 USING btree (message_id);
+
+ALTER TABLE ONLY postroad.message_queue_p1 REPLICA IDENTITY USING INDEX message_queue_p1_message_id;
 
 --
 -- Name: INDEX message_queue_p1_message_id; Type: COMMENT; Schema: postroad; Owner: -
@@ -13258,6 +13337,8 @@ COMMENT ON INDEX postroad.message_queue_p1_seq IS 'claim: the oldest from the fl
 
 CREATE UNIQUE INDEX message_queue_p2_message_id ON postroad.message_queue_p2 USING btree (message_id);
 
+ALTER TABLE ONLY postroad.message_queue_p2 REPLICA IDENTITY USING INDEX message_queue_p2_message_id;
+
 --
 -- Name: INDEX message_queue_p2_message_id; Type: COMMENT; Schema: postroad; Owner: -
 --
@@ -13282,6 +13363,8 @@ COMMENT ON INDEX postroad.message_queue_p2_seq IS 'claim: the oldest from the fl
 
 CREATE UNIQUE INDEX message_queue_p3_message_id ON postroad.message_queue_p3 USING btree (message_id);
 
+ALTER TABLE ONLY postroad.message_queue_p3 REPLICA IDENTITY USING INDEX message_queue_p3_message_id;
+
 --
 -- Name: INDEX message_queue_p3_message_id; Type: COMMENT; Schema: postroad; Owner: -
 --
@@ -13305,6 +13388,8 @@ COMMENT ON INDEX postroad.message_queue_p3_seq IS 'claim: the oldest from the fl
 --
 
 CREATE UNIQUE INDEX message_queue_p4_message_id ON postroad.message_queue_p4 USING btree (message_id);
+
+ALTER TABLE ONLY postroad.message_queue_p4 REPLICA IDENTITY USING INDEX message_queue_p4_message_id;
 
 --
 -- Name: INDEX message_queue_p4_message_id; Type: COMMENT; Schema: postroad; Owner: -

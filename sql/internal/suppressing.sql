@@ -255,3 +255,25 @@ comment on function postroad.follow_events is
 $$What follows from events that are recorded, for their recipients: suppression by suppression_rules, its end by a START, a new count after a delivery. The events are those
 with event_ids, and the bounces of lease_ids, all of message_ids. Only the recipient's own faults count (class invalid_recipient, mailbox_full, mailbox_unavailable), and what
 people say: complaints, unsubscriptions, STOP. What is unproven (see record_events) counts for the tenant of its message, whatever the rule says. May be called twice for the same events.$$;
+
+create or replace function postroad.follow_bounces(
+  message_ids uuid[],
+  lease_ids   uuid[]
+)
+returns void
+language plpgsql
+volatile
+set lock_timeout = '200ms'
+as $$
+begin
+  perform postroad.follow_events(message_ids, null, lease_ids);
+exception
+  when others then
+    raise warning 'the recipients of % bounces are not suppressed: %', cardinality(message_ids), sqlstate
+      using hint = 'What they bounced with is recorded; the next bounce of each counts again.';
+end;
+$$;
+
+comment on function postroad.follow_bounces is
+$$What follows from the bounces that a completion records, if that can be done at once: outcomes wait for nobody who holds an entry of the suppression list in an open
+transaction, and nothing about a recipient undoes them. Else a warning in the server's log has the SQLSTATE.$$;

@@ -128,25 +128,3 @@ meanwhile are recorded; their retries are not.$$;
 
 revoke all on function postroad.complete from public;
 grant execute on function postroad.complete to postroad_worker;
-
-create or replace function postroad.follow_bounces(
-  message_ids uuid[],
-  lease_ids   uuid[]
-)
-returns void
-language plpgsql
-volatile
-set lock_timeout = '200ms'
-as $$
-begin
-  perform postroad.follow_events(message_ids, null, lease_ids);
-exception
-  when others then
-    raise warning 'the recipients of % bounces are not suppressed: %', cardinality(message_ids), sqlstate
-      using hint = 'What they bounced with is recorded; the next bounce of each counts again.';
-end;
-$$;
-
-comment on function postroad.follow_bounces is
-$$What follows from the bounces that a completion records, if that can be done at once: outcomes wait for nobody who holds an entry of the suppression list in an open
-transaction, and nothing about a recipient undoes them. Else a warning in the server's log has the SQLSTATE.$$;

@@ -1,5 +1,8 @@
 //! `migrate`: the shape by refinery, then the whole of `sql/` anew.
 
+use std::time::Duration;
+
+use tokio::time::sleep;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 
@@ -12,6 +15,8 @@ mod embedded {
 /// The files of `sql/` in the order in which they are applied, by name.
 pub const SQL_FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/sql_files.rs"));
 
+const HAS_SCHEMA: &str = "select to_regnamespace('postroad') is not null";
+
 /// What a migration did.
 #[derive(Debug)]
 pub struct Report {
@@ -23,6 +28,17 @@ pub struct Report {
 
 /// Held by `migrate` from its beginning to its end: two at a time take turns.
 const MIGRATE_LOCK: &str = "select pg_advisory_lock(1886351220, 2)";
+
+/// Who waits for a lock that excludes all others holds up everybody who comes after: such a wait is short, and there is a pause before the next.
+const SET_UP: &str =
+    "set lock_timeout = '300ms'; set search_path = postroad; set client_min_messages = warning";
+
+/// Between two tries to have a lock, and how many there are: some two minutes.
+const LOCK_PAUSE: Duration = Duration::from_millis(700);
+const LOCK_TRIES: usize = 120;
+
+/// Workers and callers speak UTF-8; another encoding cannot hold each text, and SQL_ASCII holds what nobody can read.
+const ENCODING: &str = "select pg_encoding_to_char(d.encoding) from pg_database as d where d.datname = current_database()";
 
 /// Functions of ours that this run did not make anew: an overload left behind makes calls ambiguous.
 const DROP_STALE: &str = "
@@ -60,24 +76,84 @@ pub async fn migrate_step_by_step(
 ) -> Result<Report, DbError> {
     let steps = SQL_FILES.len() + 2; // with the migrations before them and the partitions after them
     let mut client = database.connect().await?;
+    let encoding: String = client.query_one(ENCODING, &[]).await?.get(0);
+    if encoding != "UTF8" {
+        return Err(DbError::Migration(format!(
+            "the encoding of the database is {encoding}, and Postroad needs UTF8: create database … encoding 'UTF8' template template0"
+        )));
+    }
     client.batch_execute(MIGRATE_LOCK).await?;
-    client
-        .batch_execute("create schema if not exists postroad")
-        .await?;
-    client
-        .batch_execute("set search_path = postroad; set client_min_messages = warning")
-        .await?;
-    let report = embedded::migrations::runner()
-        .run_async(&mut client)
-        .await
-        .map_err(|error| DbError::Migration(error.to_string()))?;
-    let applied = report
-        .applied_migrations()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    if !client.query_one(HAS_SCHEMA, &[]).await?.get::<_, bool>(0) {
+        client.batch_execute("create schema postroad").await?;
+    }
+    client.batch_execute(SET_UP).await?;
+    let mut applied = Vec::new();
+    let mut tries = 0;
+    loop {
+        let ran = embedded::migrations::runner().run_async(&mut client).await;
+        let report = ran.as_ref().map_or_else(refinery::Error::report, Some);
+        let new = report.map(refinery::Report::applied_migrations);
+        applied.extend(new.into_iter().flatten().map(ToString::to_string));
+        match ran {
+            Ok(_) => break,
+            Err(error) => again(&mut tries, of_refinery(&error)).await?,
+        }
+    }
     done(1, steps);
 
+    let dropped = loop {
+        match apply(&mut client, &mut |place| done(place, steps)).await {
+            Ok(dropped) => break dropped,
+            Err(error) => again(&mut tries, error).await?,
+        }
+    };
+    done(steps - 1, steps);
+    create_partitions(&client).await?;
+    done(steps, steps);
+    Ok(Report { applied, dropped })
+}
+
+/// Waits for the next try, if the error is that a lock could not be had.
+async fn again(tries: &mut usize, error: DbError) -> Result<(), DbError> {
+    if error.code() != Some(SqlState::LOCK_NOT_AVAILABLE.code()) {
+        return Err(error);
+    }
+    if *tries == LOCK_TRIES {
+        return Err(DbError::Migration(format!(
+            "a transaction that is open for long keeps a lock that is needed ({error}): end it (see pg_stat_activity), and migrate again"
+        )));
+    }
+    *tries += 1;
+    sleep(LOCK_PAUSE).await;
+    Ok(())
+}
+
+/// What Postgres said, which is what helps, rather than that it said something.
+fn of_refinery(error: &refinery::Error) -> DbError {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        if let Some(postgres) = inner.downcast_ref::<tokio_postgres::Error>()
+            && let Some(said) = postgres.as_db_error()
+        {
+            if *said.code() == SqlState::LOCK_NOT_AVAILABLE {
+                return DbError::Busy(format!("{text}: {said}"));
+            }
+            text = format!("{text}: {said}");
+        }
+        cause = inner.source();
+    }
+    if let refinery::error::Kind::MissingVersion(_) = error.kind() {
+        text = format!("{text}: the schema is newer than this binary");
+    }
+    DbError::Migration(text)
+}
+
+/// Makes what is in `sql/` anew, in one transaction. Returns the functions that it dropped.
+async fn apply(
+    client: &mut Client,
+    done: &mut (dyn FnMut(usize) + Send),
+) -> Result<Vec<String>, DbError> {
     let mut transaction = client.transaction().await?;
     transaction
         .batch_execute(
@@ -93,9 +169,16 @@ pub async fn migrate_step_by_step(
         let savepoint = transaction.savepoint("file").await?;
         match savepoint.batch_execute(sql).await {
             Ok(()) => savepoint.commit().await?,
-            Err(error) if error.code() == Some(&SqlState::AMBIGUOUS_FUNCTION) => {
+            Err(error)
+                if matches!(
+                    error.code(),
+                    // The second: another result, which no function can be given in its place.
+                    Some(&SqlState::AMBIGUOUS_FUNCTION | &SqlState::INVALID_FUNCTION_DEFINITION)
+                ) =>
+            {
                 savepoint.rollback().await?;
-                for (routine, aside) in set_overloads_aside(&mut transaction, sql)
+                let all = error.code() == Some(&SqlState::INVALID_FUNCTION_DEFINITION);
+                for (routine, aside) in set_overloads_aside(&mut transaction, sql, all)
                     .await
                     .map_err(|error| in_file(name, error))?
                 {
@@ -109,7 +192,7 @@ pub async fn migrate_step_by_step(
             }
             Err(error) => return Err(in_file(name, error)),
         }
-        done(place + 2, steps);
+        done(place + 2);
     }
     for row in transaction.query(DROP_STALE, &[]).await? {
         let routine: String = row.get(0);
@@ -134,18 +217,16 @@ pub async fn migrate_step_by_step(
         .batch_execute("select postroad.reset_floors()")
         .await?;
     transaction.commit().await?;
-    done(steps - 1, steps);
-    create_partitions(&client).await?;
-    done(steps, steps);
-    Ok(Report { applied, dropped })
+    Ok(dropped)
 }
 
 /// Renames the overloads of a file's functions that the file itself does not make: beside one, the comment and the
 /// grant that name a function without its arguments are ambiguous. Views may still use them, so they are dropped
-/// only at the end. Returns each with its new name.
+/// only at the end. With `all`, those that it makes too. Returns each with its new name.
 async fn set_overloads_aside(
     transaction: &mut Transaction<'_>,
     sql: &str,
+    all: bool,
 ) -> Result<Vec<(String, String)>, tokio_postgres::Error> {
     let names: Vec<&str> = sql
         .split("create or replace function postroad.")
@@ -172,7 +253,7 @@ async fn set_overloads_aside(
     let mut set_aside = Vec::new();
     for row in &there {
         let (routine, arguments, oid): (String, String, u32) = (row.get(0), row.get(1), row.get(2));
-        if !made.contains(&routine) {
+        if all || !made.contains(&routine) {
             transaction
                 .batch_execute(&format!("alter routine {routine} rename to old_{oid}"))
                 .await?;
@@ -201,6 +282,9 @@ async fn create_partitions(client: &Client) -> Result<(), tokio_postgres::Error>
 }
 
 fn in_file(name: &str, error: tokio_postgres::Error) -> DbError {
+    if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        return DbError::Busy(format!("{name}: {}", DbError::from(error)));
+    }
     DbError::Migration(format!("{name}: {}", DbError::from(error)))
 }
 

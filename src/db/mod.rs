@@ -27,6 +27,9 @@ pub enum DbError {
     /// No connection could be had.
     #[error("no connection to postgres: {0}")]
     Pool(String),
+    /// A lock could not be had in time.
+    #[error("{0}")]
+    Busy(String),
     /// A migration could not be applied.
     #[error("migration: {0}")]
     Migration(String),
@@ -40,6 +43,7 @@ impl DbError {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Postgres(error) => error.code().map(tokio_postgres::error::SqlState::code),
+            Self::Busy(_) => Some(tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE.code()),
             _ => None,
         }
     }

@@ -166,9 +166,14 @@ async fn no_role_touches_a_table_and_only_readers_and_operators_see_views() -> a
     let db = TestDb::new().await?;
     let touched = "select r.rolname, c.relname from pg_class as c, pg_roles as r \
         where c.relnamespace = 'postroad'::regnamespace and c.relkind in ('r', 'p', 'S', 'm', 'f') and r.rolname like 'postroad\\_%' \
-        and r.rolname not like '%\\_functions' and case when c.relkind = 'S' then has_sequence_privilege(r.oid, c.oid, 'usage, select, update') \
+        and r.rolname not like '%\\_functions' and c.relname <> 'refinery_schema_history' and case when c.relkind = 'S' then has_sequence_privilege(r.oid, c.oid, 'usage, select, update') \
         else has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate, references, trigger') or has_any_column_privilege(r.oid, c.oid, 'select, insert, update, references') end";
     assert_eq!(db.client.rows(touched).await?, Vec::<String>::new());
+    // A process asks whether it fits the schema.
+    for role in ["postroad_worker", "postroad_webhook", "postroad_http"] {
+        let version = "select max(version) >= 13 from postroad.refinery_schema_history";
+        assert_eq!(db.connect_as(role).await?.row(version).await?, "t");
+    }
     let views = db.client.rows("select c.relname from pg_class as c where c.relnamespace = 'postroad'::regnamespace and c.relkind = 'v'").await?;
     assert!(views.len() >= 7, "{views:?}");
     for role in ROLES {

@@ -249,3 +249,109 @@ async fn functions_that_take_the_first_of_what_waits_never_plan_to_read_all_of_i
     );
     Ok(())
 }
+
+/// What a function returns may change from one version to the next, which Postgres lets nobody do in place.
+#[tokio::test]
+async fn a_function_with_another_result_is_made_anew() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let result = "select pg_get_function_result('postroad.purge_reports'::regproc)";
+    let before = db.client.row(result).await?;
+    let arguments = "select pg_get_function_arguments('postroad.purge_reports'::regproc)";
+    let arguments = db.client.row(arguments).await?;
+    db.client
+        .batch_execute(&format!(
+            "drop function postroad.purge_reports; create function postroad.purge_reports({arguments}) returns uuid language sql as 'select null::uuid'"
+        ))
+        .await?;
+    migrate(&db.database).await?;
+    assert_eq!(db.client.row(result).await?, before);
+    let old = "select count(*) from pg_proc where proname ~ '^old_'";
+    assert_eq!(db.client.row(old).await?, "0");
+    Ok(())
+}
+
+/// A dump that is restored where the roles are not there loses the boundary between tenants.
+#[tokio::test]
+async fn policies_that_a_restore_lost_are_there_after_migrate() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let policies = "select p.polrelid::regclass, p.polname, pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid) from pg_policy as p order by 1, 2";
+    let before = db.client.rows(policies).await?;
+    assert_eq!(before.len(), 16);
+    db.client
+        .batch_execute(
+            "do $$ declare p record; begin for p in select polrelid::regclass as t, polname from pg_policy loop execute format('drop policy %I on %s', p.polname, p.t); end loop; end $$",
+        )
+        .await?;
+    migrate(&db.database).await?;
+    assert_eq!(db.client.rows(policies).await?, before);
+    Ok(())
+}
+
+/// A reader who forgot to end a transaction must not have an upgrade hold up everybody behind it.
+#[tokio::test]
+async fn a_migration_that_waits_for_a_lock_holds_nobody_up() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let open = db.connect().await?;
+    open.batch_execute("begin; table postroad.queue_stats")
+        .await?;
+    let database = db.database.clone();
+    let migrating = tokio::spawn(async move { migrate(&database).await });
+    let waits = "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+    db.until(waits).await?;
+    db.client
+        .batch_execute("set statement_timeout = '10s'; table postroad.queue_stats")
+        .await?;
+    db.enqueue_to("a@x.org", "").await?;
+    anyhow::ensure!(!migrating.is_finished(), "it had nothing to wait for");
+    open.batch_execute("commit").await?;
+    migrating.await??;
+    Ok(())
+}
+
+/// In any other encoding than UTF-8 a text could stop a queue: it is said before anything is made.
+#[tokio::test]
+async fn a_database_of_another_encoding_is_refused() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for encoding in ["SQL_ASCII", "LATIN1"] {
+        let name = format!("other_{}", encoding.to_lowercase());
+        db.client
+            .batch_execute(&format!(
+                "create database {name} encoding '{encoding}' locale 'C' template template0"
+            ))
+            .await?;
+        let current = db.client.row("select current_database()").await?;
+        let url = db.url.replace(&current, &name);
+        let other = Database::new(&url, "test")?;
+        let error = migrate(&other).await.expect_err("refused").to_string();
+        assert!(
+            error.contains(encoding) && error.contains("UTF8"),
+            "{error}"
+        );
+    }
+    Ok(())
+}
+
+/// Change data capture publishes all tables, and a table without a replica identity then keeps its rows.
+#[tokio::test]
+async fn a_publication_of_all_tables_keeps_nothing_from_being_sent() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let bare = "select c.relname from pg_class as c where c.relnamespace = 'postroad'::regnamespace and c.relkind = 'r' and c.relname !~ '_[0-9]{8}$'
+        and c.relreplident = 'd' and not exists (select from pg_index as i where i.indrelid = c.oid and i.indisprimary)";
+    assert_eq!(db.client.rows(bare).await?, [""; 0]);
+    db.client
+        .batch_execute(
+            "set client_min_messages = error; create publication everything for all tables",
+        )
+        .await?;
+    let cancelled = db.enqueue_to("a@x.org", "").await?;
+    let cancel = format!("select postroad.cancel('{cancelled}')");
+    assert_eq!(db.client.row(&cancel).await?, "t");
+    db.ended("sent").await?;
+    db.client
+        .batch_execute(
+            "select postroad.suppress('email', 'b@x.org'); select postroad.unsuppress('email', 'b@x.org');
+             select postroad.purge_events('1 day'); select postroad.purge_idempotency_keys(); select postroad.count_events()",
+        )
+        .await?;
+    Ok(())
+}
