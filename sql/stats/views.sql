@@ -15,7 +15,9 @@ declare
   last_seq bigint;
 begin
   execute format('select last_value from postroad.queue_floor_p%s', priority) into queue_floor;
-  execute format('select q.seq, postroad.created_at(q.message_id) from postroad.message_queue_p%s as q where q.seq >= $1 order by q.seq limit 1', priority)
+  execute format(
+    'select q.seq, greatest(postroad.created_at(q.message_id), (select m.scheduled_for from postroad.record_of(q.message_id) as m))
+     from postroad.message_queue_p%s as q where q.seq >= $1 order by q.seq limit 1', priority)
   into first_seq, oldest_at using queue_floor;
   execute format(
     'select coalesce(sum(1 + coalesce(cardinality(x.more_ids), 0)), 0) from (select q.more_ids from postroad.message_queue_p%s as q where q.seq >= $1 limit 10000) as x',
@@ -30,7 +32,7 @@ end;
 $$;
 
 comment on function postroad.queue_depth is
-$$How many messages of a priority can be sent now, and since when the oldest is enqueued. Exact below 10,000; above that the span of their places, which is at most what was
+$$How many messages of a priority can be sent now, and since when the oldest is enqueued, or was to be sent. Exact below 10,000; above that the span of their places, which is at most what was
 enqueued since the oldest: no view counts whole tables.$$;
 
 revoke all on function postroad.queue_depth from public;

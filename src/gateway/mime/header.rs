@@ -9,8 +9,8 @@ use super::refused;
 use crate::model::outcome::{Blame, SendError};
 
 /// Fields that are Postroad's to write, or the relay's (RFC 5322, sections 3.6.2 to 3.6.7; RFC 6376).
-/// So is every `Content-…`.
-const RESERVED: [&str; 13] = [
+/// So is every `Content-…`; and what some relays send to further recipients by (section 3.6.6; SendGrid's `X-SMTPAPI`).
+const RESERVED: [&str; 14] = [
     "From",
     "Sender",
     "To",
@@ -24,6 +24,7 @@ const RESERVED: [&str; 13] = [
     "Received",
     "DKIM-Signature",
     "X-Tags",
+    "X-SMTPAPI",
 ];
 
 /// In bytes, so that name and colon fit on the first line.
@@ -38,10 +39,13 @@ pub(super) fn custom(name: &str, value: &str) -> Result<HeaderValue, SendError> 
     if name.is_empty() || name.len() > NAME_MAX || !printable {
         return Err(refused(Blame::Message, "invalid_header"));
     }
+    let begins = |start: &str| {
+        let begin = name.get(..start.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+    };
     let reserved = RESERVED.iter().any(|r| r.eq_ignore_ascii_case(name))
-        || name
-            .get(..8)
-            .is_some_and(|start| start.eq_ignore_ascii_case("Content-"));
+        || begins("Content-")
+        || begins("Resent-");
     if reserved {
         return Err(refused(Blame::Message, "header_not_allowed"));
     }

@@ -310,7 +310,14 @@ async fn headers_and_tags_of_the_callers_arrive() -> anyhow::Result<()> {
 /// What Postroad or the relay writes is not the caller's to write.
 #[tokio::test]
 async fn a_header_that_is_not_the_callers_is_refused() -> anyhow::Result<()> {
-    for name in ["Bcc", "from", "Content-Transfer-Encoding", "DKIM-Signature"] {
+    for name in [
+        "Bcc",
+        "from",
+        "Content-Transfer-Encoding",
+        "DKIM-Signature",
+        "Resent-Bcc",
+        "X-SMTPAPI",
+    ] {
         let error = refusal(&mail_with(|o| {
             o.headers.insert(name.into(), "x".into());
         }))

@@ -332,3 +332,23 @@ async fn the_views_count_what_is_there() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// What was to go out now waits since now, whenever it was enqueued.
+#[tokio::test]
+async fn a_scheduled_message_is_not_overdue_when_it_is_due() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.enqueue_to("a@x.org", "").await?;
+    db.client
+        .batch_execute(
+            "update postroad.messages set message_id = postroad.uuid_at(now() - interval '2 hours');
+             update postroad.message_queue set message_id = (select message_id from postroad.messages)",
+        )
+        .await?;
+    for (scheduled_for, overdue) in [("null", "t"), ("now() - interval '1 minute'", "f")] {
+        let set = format!("update postroad.messages set scheduled_for = {scheduled_for}");
+        db.client.batch_execute(&set).await?;
+        let asked = "select overdue from postroad.queue_stats where priority = 'P4'";
+        assert_eq!(db.client.row(asked).await?, overdue, "{scheduled_for}");
+    }
+    Ok(())
+}
