@@ -97,18 +97,18 @@ async fn what_brings_no_proof_is_refused_before_its_body_comes() -> anyhow::Resu
     };
     let generic = format!("type = 'generic'\nsecret = '{SECRET}'");
     let endpoints = [
-        ("smtp", "type = 'smtp'\ntoken = 'a token'"),
-        ("fcm", "type = 'fcm'\ntoken = 'a token'"),
+        ("smtp", "type = 'smtp'\ntoken = 'a token of sixteen'"),
+        ("fcm", "type = 'fcm'\ntoken = 'a token of sixteen'"),
         (
             "bandwidth",
             "type = 'bandwidth'\nusername = 'a'\npassword = 'b'",
         ),
         ("ovh", "type = 'ovh'\nsecret = 'of_some_length-0123456789'"),
-        ("twilio", "type = 'twilio'\nauth_token = 'a token'"),
+        ("twilio", "type = 'twilio'\nauth_token = 'a token of sixteen'"),
         ("generic", generic.as_str()),
     ];
     let served = Served::start(&db, &endpoints, settings).await?;
-    let bearer = "authorization: Bearer a token";
+    let bearer = "authorization: Bearer a token of sixteen";
     let ovh = "/webhooks/ovh/of_some_length-0123456789";
     for (path, proof, no_proof) in [
         ("/webhooks/smtp", &[bearer][..], "authorization: Bearer b"),
@@ -153,7 +153,7 @@ async fn hold(
     for from in from {
         let mut stream = served.connect_from(from).await?;
         let head = format!(
-            "POST /webhooks/smtp HTTP/1.1\r\nhost: t\r\nauthorization: Bearer token\r\ncontent-length: {}\r\n\r\n",
+            "POST /webhooks/smtp HTTP/1.1\r\nhost: t\r\nauthorization: Bearer token-of-sixteen\r\ncontent-length: {}\r\n\r\n",
             size + 1
         );
         held.spawn(async move {
@@ -166,7 +166,7 @@ async fn hold(
     Ok(())
 }
 
-const SMTP: (&str, &str) = ("smtp", "type = 'smtp'\ntoken = 'token'");
+const SMTP: (&str, &str) = ("smtp", "type = 'smtp'\ntoken = 'token-of-sixteen'");
 
 /// Whoever fills what webhooks may take must not keep anyone from sending, nor from unsubscribing.
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn bodies_of_webhooks_leave_room_for_calls() -> anyhow::Result<()> {
     let served = Served::start(&db, &[SMTP], Settings::default()).await?;
     let mut held = JoinSet::new();
     hold(&served, 2..33, LARGE, &mut held).await?;
-    let webhook = post("/webhooks/smtp", &["authorization: Bearer token"]);
+    let webhook = post("/webhooks/smtp", &["authorization: Bearer token-of-sixteen"]);
     let mail = "x".repeat(1_040_000);
     let mut froms = (40..90).cycle();
     until("the memory for webhooks is taken", async || {
@@ -203,7 +203,7 @@ async fn bodies_of_one_address_leave_room_for_other_addresses() -> anyhow::Resul
     let served = Served::start(&db, &[SMTP], Settings::default()).await?;
     let mut held = JoinSet::new();
     hold(&served, [2, 2], LARGE, &mut held).await?;
-    let webhook = post("/webhooks/smtp", &["authorization: Bearer token"]);
+    let webhook = post("/webhooks/smtp", &["authorization: Bearer token-of-sixteen"]);
     let mail = "x".repeat(1_040_000);
     until("its share is taken", async || {
         hold(&served, [2], mail.len(), &mut held).await?;

@@ -12,10 +12,10 @@ const LEFT_OUT: &str =
 /// Of last month, as it seems, and of nobody.
 const INVENTED: &str = "0199d3a0-0000-7abc-8def-0123456789ad";
 
-/// The endpoints `smtp` and `webpush`, with the token `t`.
+/// The endpoints `smtp` and `webpush`, with the token `token-of-sixteen`.
 fn open_endpoints() -> Endpoints {
     let endpoint = |kind: &str| -> (String, EndpointSettings) {
-        let settings = format!("type = '{kind}'\ntoken = 't'");
+        let settings = format!("type = '{kind}'\ntoken = 'token-of-sixteen'");
         (kind.into(), toml::from_str(&settings).expect("settings"))
     };
     Endpoints::build(&["smtp", "webpush"].map(endpoint).into()).expect("endpoints")
@@ -64,7 +64,7 @@ async fn post(db: &TestDb, server: &Running, posted: &[(&str, String)]) -> anyho
     for (endpoint, body) in posted {
         let path = format!("/webhooks/{endpoint}");
         let (status, _) = sender
-            .post(&path, "authorization: Bearer t\r\n", body)
+            .post(&path, "authorization: Bearer token-of-sixteen\r\n", body)
             .await?;
         assert_eq!(status, 200, "{body}");
     }
