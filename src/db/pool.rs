@@ -20,9 +20,8 @@ pub struct Database {
 pub const NOTICE_ABSENCE: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 3;
     set tcp_keepalives_count = 3; set tcp_user_timeout = 20000";
 
-/// Statements that wait for a lock then look again, whatever the database's own default is.
-const READ_COMMITTED: &str =
-    "set session characteristics as transaction isolation level read committed";
+/// Whatever the defaults of the database or the role are: statements that wait for a lock then look again, and policies bind rather than refuse.
+const SESSION: &str = "set session characteristics as transaction isolation level read committed; set row_security = on";
 
 impl Database {
     /// Reads a URL (`postgres://user:password@host:port/name?sslmode=…`) or a key-value string of libpq.
@@ -127,7 +126,7 @@ impl Database {
             .timeouts(timeouts)
             .post_create(Hook::async_fn(|client, _| {
                 Box::pin(async move {
-                    let set = client.batch_execute(READ_COMMITTED).await;
+                    let set = client.batch_execute(SESSION).await;
                     set.map_err(HookError::Backend)
                 })
             }))

@@ -104,7 +104,10 @@ async fn what_brings_no_proof_is_refused_before_its_body_comes() -> anyhow::Resu
             "type = 'bandwidth'\nusername = 'a'\npassword = 'b'",
         ),
         ("ovh", "type = 'ovh'\nsecret = 'of_some_length-0123456789'"),
-        ("twilio", "type = 'twilio'\nauth_token = 'a token of sixteen'"),
+        (
+            "twilio",
+            "type = 'twilio'\nauth_token = 'a token of sixteen'",
+        ),
         ("generic", generic.as_str()),
     ];
     let served = Served::start(&db, &endpoints, settings).await?;
@@ -178,7 +181,10 @@ async fn bodies_of_webhooks_leave_room_for_calls() -> anyhow::Result<()> {
     let served = Served::start(&db, &[SMTP], Settings::default()).await?;
     let mut held = JoinSet::new();
     hold(&served, 2..33, LARGE, &mut held).await?;
-    let webhook = post("/webhooks/smtp", &["authorization: Bearer token-of-sixteen"]);
+    let webhook = post(
+        "/webhooks/smtp",
+        &["authorization: Bearer token-of-sixteen"],
+    );
     let mail = "x".repeat(1_040_000);
     let mut froms = (40..90).cycle();
     until("the memory for webhooks is taken", async || {
@@ -203,7 +209,10 @@ async fn bodies_of_one_address_leave_room_for_other_addresses() -> anyhow::Resul
     let served = Served::start(&db, &[SMTP], Settings::default()).await?;
     let mut held = JoinSet::new();
     hold(&served, [2, 2], LARGE, &mut held).await?;
-    let webhook = post("/webhooks/smtp", &["authorization: Bearer token-of-sixteen"]);
+    let webhook = post(
+        "/webhooks/smtp",
+        &["authorization: Bearer token-of-sixteen"],
+    );
     let mail = "x".repeat(1_040_000);
     until("its share is taken", async || {
         hold(&served, [2], mail.len(), &mut held).await?;

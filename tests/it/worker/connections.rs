@@ -203,3 +203,22 @@ async fn a_claim_that_commits_after_its_connection_was_lost_is_given_back() -> a
     assert!(site.record.counts().values().all(|count| *count == 1));
     Ok(())
 }
+
+/// The defaults of a database are somebody's choice, and the queue is made for Postgres' own.
+#[tokio::test]
+async fn connections_have_their_own_settings_whatever_the_defaults_are() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let defaults = "do $$ begin
+        execute format('alter database %I set default_transaction_isolation = ''repeatable read''', current_database());
+        execute format('alter database %I set row_security = off', current_database()); end $$";
+    db.client.batch_execute(defaults).await?;
+    let settings =
+        "select current_setting('transaction_isolation'), current_setting('row_security')";
+    let other = db.connect().await?;
+    let row = other.query_one(settings, &[]).await?;
+    assert_eq!((row.get(0), row.get(1)), ("repeatable read", "off"));
+    let ours = db.database.pool(1).get().await?;
+    let row = ours.query_one(settings, &[]).await?;
+    assert_eq!((row.get(0), row.get(1)), ("read committed", "on"));
+    Ok(())
+}
