@@ -402,7 +402,7 @@ async fn a_content_that_is_moved_meanwhile_is_found() -> anyhow::Result<()> {
     moving
         .batch_execute(
             "begin; lock table postroad.contents in access exclusive mode;
-             insert into postroad.contents_kept table postroad.contents; delete from postroad.contents",
+             insert into postroad.contents_kept table postroad.contents; truncate postroad.contents",
         )
         .await?;
     let pid = worker.row("select pg_backend_pid()").await?;
