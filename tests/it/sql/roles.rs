@@ -352,3 +352,35 @@ async fn objects_of_the_senders_own_do_not_stand_in_for_ours() -> anyhow::Result
     );
     Ok(())
 }
+
+/// The server's user may have a table read by a function that can do more than it: nothing in that table may be code of its own.
+#[tokio::test]
+async fn a_stream_of_recipients_is_a_table_that_runs_nothing() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let server = db.connect_as("postroad_http").await?;
+    server
+        .batch_execute(
+            "create temporary table plain (address text); create temporary table bound (address text); alter table bound enable row level security;
+             create temporary table parent (address text); create temporary table heir () inherits (parent);
+             create temporary view seen as select * from plain; create type pg_temp.pair as (a text); create temporary table typed (address text, data pg_temp.pair);
+             grant select on plain, bound, parent, seen, typed to postroad_bound_functions",
+        )
+        .await?;
+    for (table, code) in [
+        ("plain", None),
+        ("bound", Some("PR001")),
+        ("parent", Some("PR001")),
+        ("seen", Some("PR001")),
+        ("typed", Some("PR001")),
+    ] {
+        let call = r#"{"id": "x"}', '{}', '{"channel": "email", "subject": "s", "body": "b"}"#;
+        let query = format!(
+            "select status from postroad.http_bulk_from(postroad.begin_call('{call}'), 'pg_temp.{table}'::regclass)"
+        );
+        match code {
+            None => assert_eq!(server.row(&query).await?, "202"),
+            Some(code) => assert_eq!(server.raised(&query).await?.code, code, "{table}"),
+        }
+    }
+    Ok(())
+}
