@@ -28,6 +28,7 @@ set enable_seqscan = off
 set enable_bitmapscan = off         -- the list is looked up along the index that takes many addresses at a time
 set work_mem = '64MB'
 set jit = off
+set plan_cache_mode = force_generic_plan        -- no slice of a table is planned for anew
 as $$
 declare
   -- The ids of a call count up behind what all of them share, so that they lie together; what follows the count nobody can guess who knows another
