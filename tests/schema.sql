@@ -7378,14 +7378,12 @@ begin
     where s.ctid = any (array(select d.place from due as d))
     returning s.message_id, s.attempt, s.rescues, s.due_at
   ), queued as (
-    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-    select postroad.next_seq(promote_due.priority), t.message_id, promote_due.priority, t.attempt, t.rescues,
-      postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(t.message_id) as m), 0))
-    from taken as t
-    on conflict do nothing
+    select postroad.queue_again(array_agg(t.message_id), promote_due.priority, array_agg(t.attempt), array_agg(t.rescues))
+    from (select x.* from taken as x order by x.due_at, x.message_id) as t
+    having count(*) > 0
   )
   select count(*), least(max(t.due_at), clock_timestamp() - interval '2 seconds') into promoted, reached
-  from taken as t;
+  from taken as t, (select count(*) from queued) as q;
   if promoted > 0 then
     perform postroad.wake(priority);
   end if;
@@ -7667,6 +7665,66 @@ $$;
 COMMENT ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) IS 'Puts addresses, spelled as the list keeps them, on the suppression list; one element of each array an entry (an array that is null throughout may be empty). An entry that is
 there is never shortened, and keeps the stronger of the two reasons (suppression_rank); one that has expired is replaced. A later event with the same reason renews since when.
 Each new or changed entry is a system event suppression_added, unless is_told is false. Returns how many they are.';
+
+--
+-- Name: queue_again(uuid[], smallint, smallint[], smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+declare
+  ids uuid[];
+  tried smallint[];
+  died smallint[];
+begin
+  with waiting as (
+    select unnest(message_ids) as message_id, unnest(attempts) as attempt, unnest(rescues) as rescues, generate_subscripts(message_ids, 1) as nth
+  ), sixteen as materialized (                   -- what enqueue_rows gave to one row: see queue_row_of
+    select array_agg(w.message_id order by w.message_id) as ids, w.attempt, w.rescues, min(w.nth) as nth
+    from waiting as w
+    group by left(w.message_id::text, 29), w.attempt, w.rescues, case when w.rescues > 0 then w.message_id end        -- claimed alone
+  ), queued as (
+    insert into postroad.message_queue as q (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+    select p.seq, s.ids[1], queue_again.priority, s.attempt, s.rescues, postroad.size_kb(coalesce(m.bytes, k.bytes)), nullif(s.ids[2:], '{}')
+    from (select x.* from sixteen as x order by x.nth) as s,
+    lateral (                                    -- a place for each; the row has that of the last
+      select max(n.seq) as seq
+      from (select postroad.next_seq(queue_again.priority) as seq from generate_series(1, cardinality(s.ids)) offset 0) as n
+    ) as p,
+    lateral (
+      select max(pg_column_size(m.*)) as bytes
+      from postroad.messages as m
+      where m.message_id between s.ids[1] and s.ids[cardinality(s.ids)]
+        and m.message_id = any (s.ids)
+    ) as m,
+    lateral (
+      select max(pg_column_size(k.*)) as bytes
+      from postroad.messages_kept as k
+      where m.bytes is null
+        and k.message_id = any (s.ids)
+    ) as k
+    on conflict do nothing
+    returning q.message_id
+  )
+  select array_agg(u.id), array_agg(s.attempt), array_agg(s.rescues) into ids, tried, died
+  from sixteen as s, unnest(s.ids[2:]) as u (id)
+  where s.ids[1] not in (select q.message_id from queued as q);
+  if ids is not null then                        -- the first of them waits already: that says nothing of the others
+    perform postroad.queue_again(ids, priority, tried, died);
+  end if;
+end;
+$$;
+
+--
+-- Name: FUNCTION queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]) IS 'Puts messages back at the end of their queue, in the order in which they are given; messages of a bulk send as they were queued first, up to sixteen a row. One that is there already
+stays where it is.';
 
 --
 -- Name: queue_depth(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -9072,6 +9130,7 @@ CREATE FUNCTION postroad.resume(scope text, key text) RETURNS boolean
 declare
   resumed bigint;
   why text;
+  slices bigint;
 begin
   perform postroad.need_read_committed();
   delete from postroad.pauses as x
@@ -9087,11 +9146,12 @@ begin
     where s.pause_id = resumed
     returning s.message_id, s.priority, s.attempt, s.rescues
   )
-  insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-  select postroad.next_seq(p.priority), p.message_id, p.priority, p.attempt, p.rescues,
-    postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(p.message_id) as m), 0))
-  from parked as p
-  on conflict do nothing;
+  select count(*) into slices
+  from (                                         -- by the ten thousand: memory does not grow with what was parked
+    select postroad.queue_again(array_agg(p.message_id order by p.nth), p.priority, array_agg(p.attempt order by p.nth), array_agg(p.rescues order by p.nth))
+    from (select x.*, row_number() over (partition by x.priority order by x.message_id) as nth from parked as x) as p
+    group by p.priority, p.nth / 10000
+  ) as s;
   for p in 0..4 loop
     perform postroad.wake(p::smallint);
   end loop;
@@ -14947,6 +15007,13 @@ GRANT ALL ON FUNCTION postroad.put_route(method text, path text, function text, 
 
 REVOKE ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.put_suppressions(addresses text[], channels text[], tenant_ids bigint[], reasons text[], expiries timestamp with time zone[], sources text[], since timestamp with time zone[], event_ids bigint[], message_ids uuid[], is_told boolean) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION queue_depth(priority smallint); Type: ACL; Schema: postroad; Owner: -

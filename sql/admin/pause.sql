@@ -65,6 +65,7 @@ as $$
 declare
   resumed bigint;
   why text;
+  slices bigint;
 begin
   perform postroad.need_read_committed();
   delete from postroad.pauses as x
@@ -80,11 +81,12 @@ begin
     where s.pause_id = resumed
     returning s.message_id, s.priority, s.attempt, s.rescues
   )
-  insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-  select postroad.next_seq(p.priority), p.message_id, p.priority, p.attempt, p.rescues,
-    postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(p.message_id) as m), 0))
-  from parked as p
-  on conflict do nothing;
+  select count(*) into slices
+  from (                                         -- by the ten thousand: memory does not grow with what was parked
+    select postroad.queue_again(array_agg(p.message_id order by p.nth), p.priority, array_agg(p.attempt order by p.nth), array_agg(p.rescues order by p.nth))
+    from (select x.*, row_number() over (partition by x.priority order by x.message_id) as nth from parked as x) as p
+    group by p.priority, p.nth / 10000
+  ) as s;
   for p in 0..4 loop
     perform postroad.wake(p::smallint);
   end loop;

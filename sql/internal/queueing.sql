@@ -93,6 +93,66 @@ $$;
 
 comment on function postroad.requeue is 'Puts a message back at the end of its queue; false when it is there already.';
 
+create or replace function postroad.queue_again(
+  message_ids uuid[],
+  priority    smallint,
+  attempts    smallint[],
+  rescues     smallint[]
+)
+returns void
+language plpgsql
+volatile
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+set jit = off
+as $$
+declare
+  ids uuid[];
+  tried smallint[];
+  died smallint[];
+begin
+  with waiting as (
+    select unnest(message_ids) as message_id, unnest(attempts) as attempt, unnest(rescues) as rescues, generate_subscripts(message_ids, 1) as nth
+  ), sixteen as materialized (                   -- what enqueue_rows gave to one row: see queue_row_of
+    select array_agg(w.message_id order by w.message_id) as ids, w.attempt, w.rescues, min(w.nth) as nth
+    from waiting as w
+    group by left(w.message_id::text, 29), w.attempt, w.rescues, case when w.rescues > 0 then w.message_id end        -- claimed alone
+  ), queued as (
+    insert into postroad.message_queue as q (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+    select p.seq, s.ids[1], queue_again.priority, s.attempt, s.rescues, postroad.size_kb(coalesce(m.bytes, k.bytes)), nullif(s.ids[2:], '{}')
+    from (select x.* from sixteen as x order by x.nth) as s,
+    lateral (                                    -- a place for each; the row has that of the last
+      select max(n.seq) as seq
+      from (select postroad.next_seq(queue_again.priority) as seq from generate_series(1, cardinality(s.ids)) offset 0) as n
+    ) as p,
+    lateral (
+      select max(pg_column_size(m.*)) as bytes
+      from postroad.messages as m
+      where m.message_id between s.ids[1] and s.ids[cardinality(s.ids)]
+        and m.message_id = any (s.ids)
+    ) as m,
+    lateral (
+      select max(pg_column_size(k.*)) as bytes
+      from postroad.messages_kept as k
+      where m.bytes is null
+        and k.message_id = any (s.ids)
+    ) as k
+    on conflict do nothing
+    returning q.message_id
+  )
+  select array_agg(u.id), array_agg(s.attempt), array_agg(s.rescues) into ids, tried, died
+  from sixteen as s, unnest(s.ids[2:]) as u (id)
+  where s.ids[1] not in (select q.message_id from queued as q);
+  if ids is not null then                        -- the first of them waits already: that says nothing of the others
+    perform postroad.queue_again(ids, priority, tried, died);
+  end if;
+end;
+$$;
+
+comment on function postroad.queue_again is
+$$Puts messages back at the end of their queue, in the order in which they are given; messages of a bulk send as they were queued first, up to sixteen a row. One that is there already
+stays where it is.$$;
+
 create or replace function postroad.need_read_committed()
 returns void
 language plpgsql

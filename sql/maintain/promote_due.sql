@@ -27,14 +27,12 @@ begin
     where s.ctid = any (array(select d.place from due as d))
     returning s.message_id, s.attempt, s.rescues, s.due_at
   ), queued as (
-    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-    select postroad.next_seq(promote_due.priority), t.message_id, promote_due.priority, t.attempt, t.rescues,
-      postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(t.message_id) as m), 0))
-    from taken as t
-    on conflict do nothing
+    select postroad.queue_again(array_agg(t.message_id), promote_due.priority, array_agg(t.attempt), array_agg(t.rescues))
+    from (select x.* from taken as x order by x.due_at, x.message_id) as t
+    having count(*) > 0
   )
   select count(*), least(max(t.due_at), clock_timestamp() - interval '2 seconds') into promoted, reached
-  from taken as t;
+  from taken as t, (select count(*) from queued) as q;
   if promoted > 0 then
     perform postroad.wake(priority);
   end if;

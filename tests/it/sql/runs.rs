@@ -408,3 +408,102 @@ async fn a_late_outcome_withdraws_its_message_alone() -> anyhow::Result<()> {
     assert_eq!(db.status(&ids[0]).await?, "sent");
     Ok(())
 }
+
+/// Most campaigns are sent at a time of day: when it comes they cost as little as those that are sent at once.
+#[tokio::test]
+async fn a_scheduled_bulk_send_is_queued_by_the_sixteen_when_its_time_comes() -> anyhow::Result<()>
+{
+    let db = TestDb::new().await?;
+    let later = ", scheduled_for => now() + interval '1 hour'";
+    let ids = send(&db, 40, later).await?;
+    db.enqueue_to("one@x.org", &later[2..]).await?;
+    db.client
+        .batch_execute(
+            "update postroad.scheduled set due_at = now() - interval '1 second';
+             update postroad.scheduled as s set attempt = 1 from postroad.messages as m where m.message_id = s.message_id and m.recipient_id in (3, 5);
+             update postroad.scheduled as s set rescues = 1 from postroad.messages as m where m.message_id = s.message_id and m.recipient_id in (20, 21);
+             update postroad.messages set body = (select string_agg(md5(n::text), '') from generate_series(1, 150) as n) where recipient_id = 35",
+        )
+        .await?;
+    let promote = "select promoted from postroad.promote_due(4::smallint)";
+    assert_eq!(db.client.row(promote).await?, "41");
+    assert_eq!(db.client.row(promote).await?, "0");
+    let rows = queue(&db).await?;
+    // Those that were tried already are claimed as such, and who died with a worker is claimed alone.
+    let lengths: BTreeMap<_, _> = rows.iter().map(|row| (&row[0], row.len())).collect();
+    let wanted = [(0, 14), (2, 2), (16, 14), (19, 1), (20, 1), (32, 8)];
+    for (first, length) in wanted {
+        assert_eq!(lengths.get(&ids[first]), Some(&length), "from {first}");
+    }
+    assert_eq!(rows.len(), wanted.len() + 1, "and the single one");
+    let kept = "select string_agg(distinct q.attempt || '|' || q.rescues || '|' || q.size_kb || '|' || (q.more_ids is null), ' ' order by q.attempt || '|' || q.rescues || '|' || q.size_kb || '|' || (q.more_ids is null))
+        from postroad.message_queue as q";
+    assert_eq!(
+        db.client.row(kept).await?,
+        "0|0|0|false 0|0|0|true 0|0|4|false 0|1|0|true 1|0|0|false",
+        "the largest counts for all of its row"
+    );
+    let places = "select max(seq), (select last_value from postroad.queue_seq_p4) from postroad.message_queue";
+    assert_eq!(db.client.row(places).await?, "41|41", "a place for each");
+    for id in &ids {
+        assert_eq!(db.status(id).await?, "queued");
+    }
+    Ok(())
+}
+
+/// What a pause held up goes on as cheaply as it came.
+#[tokio::test]
+async fn what_a_pause_parked_of_a_bulk_send_is_queued_by_the_sixteen() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let mut ids = send(&db, 32, "").await?;
+    let other = db.enqueue_to("a@x.org", "priority => 'P2'").await?;
+    let pause = "select postroad.pause('channel', 'email', 'test')";
+    let pause = db.client.row(pause).await?;
+    for (priority, waiting) in [(4, &ids[..]), (2, std::slice::from_ref(&other))] {
+        let (lease, claimed) = db.claim(priority, 100).await?;
+        assert_eq!(ids_of(&claimed), waiting);
+        for id in waiting {
+            let mut outcome = Outcome::deferred(&lease, id, "0");
+            (outcome.counted, outcome.pause) = (false, &pause);
+            outcome.finished = false;
+            db.client.rows(&outcome.query()).await?;
+        }
+        let end = format!("delete from postroad.leases where lease_id = '{lease}'");
+        db.client.batch_execute(&end).await?;
+    }
+    let cancel = format!("select postroad.cancel('{}')", ids.remove(20));
+    assert_eq!(db.client.row(&cancel).await?, "t");
+    let resume = "select postroad.resume('channel', 'email')";
+    assert_eq!(db.client.row(resume).await?, "t");
+    let (p2, p4): (Vec<_>, Vec<_>) = queue(&db)
+        .await?
+        .into_iter()
+        .partition(|row| row[0] == other);
+    assert_eq!(p2, [[other]]);
+    assert_eq!(p4, [&ids[..16], &ids[16..]]);
+    let scheduled = "select count(*) from postroad.scheduled";
+    assert_eq!(db.client.row(scheduled).await?, "0");
+    Ok(())
+}
+
+/// A message that waits already does not keep the others of its sixteen from being queued.
+#[tokio::test]
+async fn one_that_is_queued_already_takes_no_other_with_it() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let ids = send(&db, 16, "").await?;
+    for there in [&ids[..1], &ids[..2], &ids[..]] {
+        db.client
+            .batch_execute("truncate postroad.message_queue")
+            .await?;
+        let query = format!(
+            "insert into postroad.message_queue (seq, message_id, priority) select n, ('{{{}}}'::uuid[])[n], 4 from generate_series(1, {}) as n;
+             select postroad.queue_again('{{{}}}', 4::smallint, array_fill(0::smallint, '{{16}}'), array_fill(0::smallint, '{{16}}'))",
+            there.join(","),
+            there.len(),
+            ids.join(",")
+        );
+        db.client.batch_execute(&query).await?;
+        assert_eq!(sorted(&queue(&db).await?.concat()), ids, "{}", there.len());
+    }
+    Ok(())
+}
