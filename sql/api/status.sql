@@ -84,7 +84,7 @@ begin
   created_at := postroad.created_at(message.message_id);
 
   select * into place from postroad.place_of(status_of.message_id, status_of.in_flight);
-  -- What ended its latest lease (workers make their ids in the order of time, and one that was taken for dead reports late), the strongest first; or
+  -- What ended its latest lease (workers make their ids by the clock of the database, and one that was taken for dead reports late), the strongest first; or
   -- what was said of it outside of any lease since.
   select e.* into outcome
   from postroad.delivery_events as e

@@ -14,6 +14,7 @@ use tokio_postgres::{AsyncMessage, Client, Statement};
 use tokio_util::sync::CancellationToken;
 
 use super::calls::Announced;
+use super::clock::Clock;
 use super::{Database, DbError, calls, pool};
 use crate::model::message::Priority;
 
@@ -124,6 +125,8 @@ impl Live {
 /// What pools see of the session.
 #[derive(Clone)]
 pub struct Session {
+    /// The database's.
+    pub clock: Clock,
     live: watch::Receiver<Option<Arc<Live>>>,
     heard: Arc<Heard>,
 }
@@ -194,6 +197,7 @@ pub struct Keeper {
     priorities: Vec<Priority>,
     announced: Announced,
     live: watch::Sender<Option<Arc<Live>>>,
+    clock: Clock,
     heard: Arc<Heard>,
 }
 
@@ -211,16 +215,19 @@ pub fn session(
         is_deaf: AtomicBool::new(false),
         is_p0_busy: AtomicBool::new(false),
     });
+    let clock = Clock::default();
     let keeper = Keeper {
         database,
         priorities,
         announced,
         live: sender,
+        clock: clock.clone(),
         heard: Arc::clone(&heard),
     };
     (
         keeper,
         Session {
+            clock,
             live: receiver,
             heard,
         },
@@ -302,7 +309,9 @@ impl Keeper {
         let host = hostname();
         let started = Instant::now();
         calls::register_gateways(&client, &self.announced).await?; // first: whoever sees the worker sees what it has
-        calls::register_worker(&client, worker_id, &host, &self.priorities).await?;
+        let asked = Instant::now();
+        let time = calls::register_worker(&client, worker_id, &host, &self.priorities).await?;
+        self.clock.read(asked, time);
         let swap = client.prepare(SWAP).await?;
         Ok(Live {
             worker_id,
@@ -356,7 +365,11 @@ impl Keeper {
             let beat = asked - beat_at >= HEARTBEAT;
             let answer = timeout(DEAD, async {
                 if beat {
-                    calls::heartbeat(&live.client, live.worker_id).await
+                    let time = calls::heartbeat(&live.client, live.worker_id).await?;
+                    if let Some(time) = time {
+                        self.clock.read(asked, time);
+                    }
+                    Ok(time.is_some())
                 } else {
                     live.client.simple_query("").await?;
                     Ok(true)

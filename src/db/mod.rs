@@ -1,6 +1,7 @@
 //! Postgres: the only SQL text in Rust. `db` knows no provider.
 
 pub mod calls;
+pub mod clock;
 pub mod events;
 pub mod http;
 pub mod inbox;

@@ -280,7 +280,7 @@ impl Claimer {
         let counted = counted::pool(self.priority);
         let client = self.db.get().await.map_err(DbError::from);
         let client = client.inspect_err(|_| counted.failed_claims.add(1))?;
-        let lease_id = Uuid::now_v7();
+        let lease_id = self.session.clock.id();
         let claimed = self.rows(&client, live, lease_id, wanted, contents).await;
         let rows = claimed.inspect_err(|_| {
             counted.failed_claims.add(1);

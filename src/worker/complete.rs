@@ -14,6 +14,7 @@ use super::figures;
 use super::settings::{PACED_BELOW, pace};
 use crate::db::DbError;
 use crate::db::calls::{self, Outcome};
+use crate::db::clock::Clock;
 use crate::model::message::Priority;
 use crate::telemetry::counted;
 
@@ -48,6 +49,7 @@ pub enum Note {
 /// Writes outcomes, gathering few for the pace of the priority, until the sender is gone and all are written.
 pub async fn run(
     db: Pool,
+    clock: Clock,
     mut notes: mpsc::UnboundedReceiver<Note>,
     priority: Priority,
     written: impl Fn(usize),
@@ -107,7 +109,7 @@ pub async fn run(
         }
         if !outcomes.is_empty() || !finished.is_empty() {
             write(&db, priority, &mut outcomes, &finished).await;
-            figures::written(priority, &outcomes);
+            figures::written(priority, &outcomes, clock.now());
         }
         written(outcomes.len());
         while releases.try_join_next().is_some() {}

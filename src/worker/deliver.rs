@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
 use uuid::Uuid;
@@ -178,7 +178,7 @@ pub async fn deliver(
                 message.attempt,
             );
             outcome.reason = Some("no_gateway");
-            outcome.retry_after = Some(snooze(message.message_id, policy));
+            outcome.retry_after = Some(snooze(message.message_id, ready.lease_id, policy));
             outcome.counted = false;
             outcome
         }
@@ -296,7 +296,7 @@ pub(super) fn judge(
                 .min(Duration::from_secs(3600));
             (
                 EventType::Deferred,
-                Some(snooze(message.message_id, policy).max(asked)),
+                Some(snooze(message.message_id, ready.lease_id, policy).max(asked)),
                 false,
             )
         }
@@ -318,18 +318,19 @@ pub(super) fn judge(
 }
 
 /// How long a message waits that no gateway could take: a quarter of its age, so that a long outage costs each
-/// message few events, from half the shortest backoff up to five minutes, with jitter.
-fn snooze(message_id: Uuid, policy: &PoolPolicy) -> Duration {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    let made = message_id.get_timestamp().map_or(now, |at| {
-        let (seconds, nanos) = at.to_unix();
-        Duration::new(seconds, nanos)
-    });
+/// message few events, from half the shortest backoff up to five minutes, with jitter. Its id and that of its lease say
+/// how old it is, both by the clock of the database.
+fn snooze(message_id: Uuid, lease_id: Uuid, policy: &PoolPolicy) -> Duration {
+    let made = |id: Uuid| {
+        let (seconds, nanos) = id.get_timestamp()?.to_unix();
+        Some(Duration::new(seconds, nanos))
+    };
+    let age = made(lease_id)
+        .zip(made(message_id))
+        .map_or(Duration::ZERO, |(leased, made)| leased.saturating_sub(made));
     let least =
         (policy.backoff.ceiling(1) / 2).clamp(Duration::from_millis(100), Duration::from_secs(15));
-    let wait = (now.saturating_sub(made) / 4).clamp(least, Duration::from_secs(300));
+    let wait = (age / 4).clamp(least, Duration::from_secs(300));
     wait.mul_f64(0.5 + 0.5 * fastrand::f64())
 }
 

@@ -1,6 +1,6 @@
 //! What the worker shows of itself: outcomes by the batch, and its gateways when it is asked.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use uuid::Uuid;
@@ -118,13 +118,10 @@ pub(super) fn collect_pool(name: &str, pool: &Pool, samples: &mut Samples) {
     );
 }
 
-/// Counts outcomes, once they are written.
-pub(super) fn written(priority: Priority, outcomes: &[Outcome]) {
+/// Counts outcomes, once they are written; `now` is the database's time, since 1970.
+pub(super) fn written(priority: Priority, outcomes: &[Outcome], now: Duration) {
     let pool = counted::pool(priority);
     pool.completions.add(1);
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     let mut waits = Batch::default();
     let mut sent = 0;
     for outcome in outcomes {
@@ -161,6 +158,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::db::clock::Clock;
     use crate::telemetry::samples::Format;
 
     fn text(samples: &Samples) -> String {
@@ -212,10 +210,8 @@ mod tests {
         assert_eq!(of(EventType::Deferred, true), Unsent::Retried);
         assert_eq!(of(EventType::Deferred, false), Unsent::Snoozed);
         assert_eq!(of(EventType::Bounced, true), Unsent::Ended("bounced"));
-        let before = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("after 1970");
-        let at = enqueued_at(Uuid::now_v7());
+        let clock = Clock::default();
+        let (before, at) = (clock.now(), enqueued_at(clock.id()));
         assert!(at + Duration::from_secs(5) > before && at < before + Duration::from_secs(5));
     }
 }

@@ -126,13 +126,19 @@ impl Pool {
             p1_gate: self.p1_gate,
         };
         let claiming = tokio::spawn(claimer.run(shutdown.clone()));
-        let completing = tokio::spawn(complete::run(self.db.clone(), noted, self.priority, {
-            let (unwritten, room) = (Arc::clone(&unwritten), Arc::clone(&room));
-            move |count| {
-                unwritten.fetch_sub(count, Ordering::Relaxed);
-                room.notify_one();
-            }
-        }));
+        let completing = tokio::spawn(complete::run(
+            self.db.clone(),
+            self.session.clock.clone(),
+            noted,
+            self.priority,
+            {
+                let (unwritten, room) = (Arc::clone(&unwritten), Arc::clone(&room));
+                move |count| {
+                    unwritten.fetch_sub(count, Ordering::Relaxed);
+                    room.notify_one();
+                }
+            },
+        ));
 
         let mut running = Running {
             pool: &self,

@@ -9,6 +9,7 @@ mod crashes;
 mod failover;
 mod frozen;
 mod full_disk;
+mod leases;
 mod outcomes;
 mod panics;
 mod poison;

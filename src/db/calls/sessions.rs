@@ -1,12 +1,14 @@
 //! Who is alive: workers come, go, and are rescued.
 
+use std::time::SystemTime;
+
 use deadpool_postgres::Object;
 use tokio_postgres::Client;
 
 use crate::db::DbError;
 use crate::model::message::Priority;
 
-/// Registers a worker whose session holds the advisory lock `worker_id`.
+/// Registers a worker whose session holds the advisory lock `worker_id`; the database's time.
 ///
 /// # Errors
 ///
@@ -16,12 +18,12 @@ pub async fn register_worker(
     worker_id: i64,
     host: &str,
     priorities: &[Priority],
-) -> Result<(), DbError> {
+) -> Result<SystemTime, DbError> {
     let numbers: Vec<i16> = priorities.iter().map(|p| p.number()).collect();
     let pid = i32::try_from(std::process::id()).unwrap_or_default();
-    client
-        .execute(
-            "select postroad.register_worker($1, $2, $3, $4, $5)",
+    let row = client
+        .query_one(
+            "select clock_timestamp(), postroad.register_worker($1, $2, $3, $4, $5)",
             &[
                 &worker_id,
                 &host,
@@ -31,19 +33,17 @@ pub async fn register_worker(
             ],
         )
         .await?;
-    Ok(())
+    Ok(row.try_get(0)?)
 }
 
-/// Says that a worker is alive; false when it was taken for dead.
+/// Says that a worker is alive; the database's time, or none when it was taken for dead.
 ///
 /// # Errors
 ///
 /// When the call failed.
-pub async fn heartbeat(client: &Client, worker_id: i64) -> Result<bool, DbError> {
-    Ok(client
-        .query_one("select postroad.heartbeat($1)", &[&worker_id])
-        .await?
-        .try_get(0)?)
+pub async fn heartbeat(client: &Client, worker_id: i64) -> Result<Option<SystemTime>, DbError> {
+    let query = "select case when postroad.heartbeat($1) then clock_timestamp() end";
+    Ok(client.query_one(query, &[&worker_id]).await?.try_get(0)?)
 }
 
 /// Says that a worker stopped.
