@@ -343,6 +343,8 @@ begin
   from generate_series(0, 4) as p, postroad.queue_depth(p::smallint) as d
   where clock_timestamp() - d.oldest_at > postroad.overdue_after(p::smallint)
   order by p;
+  return query
+  select k.* from postroad.misheld_keys() as k;
 end;
 $$;
 
@@ -350,8 +352,8 @@ $$;
 -- Name: FUNCTION alarms(); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.alarms() IS 'What an operator must look at, a sentence each: leases older than 10 minutes (an alarm, which never releases them), priorities whose oldest message is overdue. The elected
-maintainer logs them once a minute.';
+COMMENT ON FUNCTION postroad.alarms() IS 'What an operator must look at, a sentence each: leases older than 10 minutes (an alarm, which never releases them), priorities whose oldest message is overdue, and what
+misheld_keys says. The elected maintainer logs them once a minute.';
 
 --
 -- Name: answer_wishes(uuid[], bigint[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -6774,6 +6776,42 @@ $_$;
 --
 
 COMMENT ON FUNCTION postroad.message_schema() IS 'What POST /messages takes, as JSON Schema; postroad.enqueue says more of each field.';
+
+--
+-- Name: misheld_keys(); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.misheld_keys() RETURNS SETOF text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+  return query
+  select format('session %s of user %s holds the advisory lock (1886351220, %s), which is for workers: %s. See who it is, and end it: select pg_terminate_backend(%1$s)',
+    a.pid, a.usename, l.objid,
+    case
+      when l.objid = 1 then 'nobody is elected for upkeep, so that the queue gets slower and no partitions are made'
+      else format('P%s is not woken when something is enqueued, and polls', l.objid::integer % 10)
+    end)
+  from pg_locks as l
+  join pg_stat_activity as a using (pid)
+  where l.locktype = 'advisory'
+    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+    and l.classid = 1886351220
+    and l.objsubid = 2
+    and l.granted
+    and (l.objid = 1 or l.objid between 10 and 24 and l.mode = 'ExclusiveLock')        -- enqueue tries those in shared mode
+    and not has_function_privilege(a.usesysid, 'postroad.misheld_keys()', 'execute')
+  order by l.objid, a.pid;
+end;
+$_$;
+
+--
+-- Name: FUNCTION misheld_keys(); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.misheld_keys() IS 'Who holds an advisory lock of ours and is no worker, a sentence each: Postgres lets any session take any. Logged once a minute by every process that waits to be elected for
+upkeep, and by the one that is.';
 
 --
 -- Name: need_read_committed(); Type: FUNCTION; Schema: postroad; Owner: -
@@ -14833,6 +14871,13 @@ GRANT ALL ON FUNCTION postroad.message_response() TO postroad_bound_functions;
 
 REVOKE ALL ON FUNCTION postroad.message_schema() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.message_schema() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION misheld_keys(); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.misheld_keys() FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.misheld_keys() TO postroad_worker;
 
 --
 -- Name: FUNCTION need_read_committed(); Type: ACL; Schema: postroad; Owner: -

@@ -17,12 +17,49 @@ begin
   from generate_series(0, 4) as p, postroad.queue_depth(p::smallint) as d
   where clock_timestamp() - d.oldest_at > postroad.overdue_after(p::smallint)
   order by p;
+  return query
+  select k.* from postroad.misheld_keys() as k;
 end;
 $$;
 
 comment on function postroad.alarms is
-$$What an operator must look at, a sentence each: leases older than 10 minutes (an alarm, which never releases them), priorities whose oldest message is overdue. The elected
-maintainer logs them once a minute.$$;
+$$What an operator must look at, a sentence each: leases older than 10 minutes (an alarm, which never releases them), priorities whose oldest message is overdue, and what
+misheld_keys says. The elected maintainer logs them once a minute.$$;
 
 revoke all on function postroad.alarms from public;
 grant execute on function postroad.alarms to postroad_worker;
+
+create or replace function postroad.misheld_keys()
+returns setof text
+language plpgsql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return query
+  select format('session %s of user %s holds the advisory lock (1886351220, %s), which is for workers: %s. See who it is, and end it: select pg_terminate_backend(%1$s)',
+    a.pid, a.usename, l.objid,
+    case
+      when l.objid = 1 then 'nobody is elected for upkeep, so that the queue gets slower and no partitions are made'
+      else format('P%s is not woken when something is enqueued, and polls', l.objid::integer % 10)
+    end)
+  from pg_locks as l
+  join pg_stat_activity as a using (pid)
+  where l.locktype = 'advisory'
+    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+    and l.classid = 1886351220
+    and l.objsubid = 2
+    and l.granted
+    and (l.objid = 1 or l.objid between 10 and 24 and l.mode = 'ExclusiveLock')        -- enqueue tries those in shared mode
+    and not has_function_privilege(a.usesysid, 'postroad.misheld_keys()', 'execute')
+  order by l.objid, a.pid;
+end;
+$$;
+
+comment on function postroad.misheld_keys is
+$$Who holds an advisory lock of ours and is no worker, a sentence each: Postgres lets any session take any. Logged once a minute by every process that waits to be elected for
+upkeep, and by the one that is.$$;
+
+revoke all on function postroad.misheld_keys from public;
+grant execute on function postroad.misheld_keys to postroad_worker;

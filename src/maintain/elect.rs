@@ -18,6 +18,9 @@ const FLOORS: Duration = Duration::from_millis(200);
 /// How often partitions, alarms and the figures of gateways are looked at.
 const PARTITIONS: Duration = Duration::from_secs(60);
 
+/// How often those that wait to be elected look whether a worker is.
+const ALARMS: Duration = Duration::from_secs(60);
+
 /// Connections for events: one counts, one tells of them.
 const EVENTS: usize = 2;
 
@@ -43,7 +46,15 @@ async fn term(
 ) -> Result<(), DbError> {
     let client = database.connect().await?;
     client.batch_execute(NOTICE_ABSENCE).await?;
+    let mut looked_at: Option<Instant> = None;
     while !client.query_one(ELECT, &[]).await?.try_get::<_, bool>(0)? {
+        if looked_at.is_none_or(|at| at.elapsed() > ALARMS) {
+            looked_at = Some(Instant::now());
+            // Any session can take the lock, and then nobody is elected who would say so.
+            for alarm in calls::misheld_keys(&client).await? {
+                tracing::warn!("{alarm}");
+            }
+        }
         if !wait(ASK, shutdown).await {
             return Ok(());
         }

@@ -163,6 +163,17 @@ pub async fn alarms(client: &Client) -> Result<Vec<String>, DbError> {
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
+/// Sessions that hold an advisory lock of ours and are no workers, a sentence each.
+///
+/// # Errors
+///
+/// When the call failed.
+pub async fn misheld_keys(client: &Client) -> Result<Vec<String>, DbError> {
+    let query = "select * from postroad.misheld_keys()";
+    let rows = client.query(query, &[]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
 /// Brings the rates and latencies of `channel_health` up to date.
 ///
 /// # Errors

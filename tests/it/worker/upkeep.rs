@@ -1,5 +1,6 @@
 //! What every process does beside its role, and what only one of them may.
 
+use postroad::db::Database;
 use uuid::Uuid;
 
 use super::*;
@@ -25,6 +26,39 @@ async fn when_the_elected_maintainer_is_killed_another_takes_over() -> anyhow::R
     floor_rises().await?;
     assert!(elected(&second));
     Ok(())
+}
+
+/// Postgres lets any session take any advisory lock. Who takes that of the maintainer stops floors and partitions: whoever waits to be elected says so.
+#[tokio::test]
+async fn a_session_that_is_no_worker_and_holds_the_lock_of_the_maintainer_is_an_alarm()
+-> anyhow::Result<()> {
+    let site = Site::new().await?;
+    let user = format!("intruder_{}", Uuid::now_v7().simple());
+    let create = format!("create role {user} login; grant postroad_sender to {user}");
+    site.db.client.batch_execute(&create).await?;
+    let url = format!("{}&user={user}", site.db.url);
+    let intruder = Database::new(&url, "test")?.connect().await?;
+    intruder
+        .batch_execute("select pg_advisory_lock(1886351220, 1), pg_advisory_lock(1886351220, 13), pg_advisory_lock_shared(1886351220, 14), pg_advisory_lock(1886351220, 42)")
+        .await?;
+    let maintain = site.maintain()?;
+    for said in ["nobody is elected for upkeep", "P3 is not woken"] {
+        until(said, async || Ok(maintain.log().contains(said))).await?;
+    }
+    let alarms = "select count(*) from postroad.alarms()";
+    assert_eq!(site.db.value::<i64>(alarms).await?, 2, "and nothing else");
+    assert!(maintain.log().contains(&user), "{}", maintain.log());
+    drop(intruder);
+    let elected = "elected for upkeep\"";
+    until("one is elected", async || {
+        Ok(maintain.log().contains(elected))
+    })
+    .await?;
+    let _worker = site.accepting("worker")?;
+    site.registered(1).await?;
+    assert_eq!(site.db.value::<i64>(alarms).await?, 0, "workers hold them");
+    let done = format!("drop owned by {user}; drop role {user}");
+    Ok(site.db.client.batch_execute(&done).await?)
 }
 
 /// Days are made ahead: that it fails once more must not slow the queue down today.
