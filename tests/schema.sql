@@ -1031,7 +1031,12 @@ declare
   some_paused boolean;
   from_seq bigint;
   row_messages integer;
-  found_count integer := 0;
+  taken postroad.message_queue[];
+  taken_count integer;
+  first_ids uuid[];
+  low uuid;
+  high uuid;
+  found_count integer;
   now constant timestamptz := clock_timestamp();
 begin
   if max_count < 1 then
@@ -1066,7 +1071,6 @@ begin
       return;
     end if;
     if row_messages = 1 then                         -- single messages: rows are taken whole
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p0 as c
@@ -1096,7 +1100,7 @@ begin
       ), picked as materialized (
         delete from postroad.message_queue_p0 as q
         where q.ctid = any ((select c.places from chosen as c)::tid[])
-        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+        returning q.*
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
         select claim.lease_id, claim.worker_id, 0, max(p.rescues),
@@ -1110,46 +1114,17 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
-      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
+      if taken is null then
         row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p0 as c
@@ -1186,8 +1161,7 @@ begin
         from whole as w
         where w.more_ids[w.taken] is not null
       ), picked as (
-        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
-          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        select w.seq, w.message_id, w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids
         from whole as w
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1202,40 +1176,12 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
     end if;
 
   when 1 then
@@ -1252,7 +1198,6 @@ begin
       return;
     end if;
     if row_messages = 1 then                         -- single messages: rows are taken whole
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p1 as c
@@ -1282,7 +1227,7 @@ begin
       ), picked as materialized (
         delete from postroad.message_queue_p1 as q
         where q.ctid = any ((select c.places from chosen as c)::tid[])
-        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+        returning q.*
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
         select claim.lease_id, claim.worker_id, 1, max(p.rescues),
@@ -1296,46 +1241,17 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
-      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
+      if taken is null then
         row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p1 as c
@@ -1372,8 +1288,7 @@ begin
         from whole as w
         where w.more_ids[w.taken] is not null
       ), picked as (
-        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
-          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        select w.seq, w.message_id, w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids
         from whole as w
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1388,40 +1303,12 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
     end if;
 
   when 2 then
@@ -1438,7 +1325,6 @@ begin
       return;
     end if;
     if row_messages = 1 then                         -- single messages: rows are taken whole
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p2 as c
@@ -1468,7 +1354,7 @@ begin
       ), picked as materialized (
         delete from postroad.message_queue_p2 as q
         where q.ctid = any ((select c.places from chosen as c)::tid[])
-        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+        returning q.*
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
         select claim.lease_id, claim.worker_id, 2, max(p.rescues),
@@ -1482,46 +1368,17 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
-      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
+      if taken is null then
         row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p2 as c
@@ -1558,8 +1415,7 @@ begin
         from whole as w
         where w.more_ids[w.taken] is not null
       ), picked as (
-        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
-          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        select w.seq, w.message_id, w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids
         from whole as w
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1574,40 +1430,12 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
     end if;
 
   when 3 then
@@ -1624,7 +1452,6 @@ begin
       return;
     end if;
     if row_messages = 1 then                         -- single messages: rows are taken whole
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p3 as c
@@ -1654,7 +1481,7 @@ begin
       ), picked as materialized (
         delete from postroad.message_queue_p3 as q
         where q.ctid = any ((select c.places from chosen as c)::tid[])
-        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+        returning q.*
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
         select claim.lease_id, claim.worker_id, 3, max(p.rescues),
@@ -1668,46 +1495,17 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
-      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
+      if taken is null then
         row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p3 as c
@@ -1744,8 +1542,7 @@ begin
         from whole as w
         where w.more_ids[w.taken] is not null
       ), picked as (
-        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
-          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        select w.seq, w.message_id, w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids
         from whole as w
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1760,40 +1557,12 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
     end if;
 
   when 4 then
@@ -1810,7 +1579,6 @@ begin
       return;
     end if;
     if row_messages = 1 then                         -- single messages: rows are taken whole
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p4 as c
@@ -1840,7 +1608,7 @@ begin
       ), picked as materialized (
         delete from postroad.message_queue_p4 as q
         where q.ctid = any ((select c.places from chosen as c)::tid[])
-        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
+        returning q.*
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
         select claim.lease_id, claim.worker_id, 4, max(p.rescues),
@@ -1854,46 +1622,17 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
-      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
+      if taken is null then
         row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p4 as c
@@ -1930,8 +1669,7 @@ begin
         from whole as w
         where w.more_ids[w.taken] is not null
       ), picked as (
-        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
-          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        select w.seq, w.message_id, w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids
         from whole as w
       ), lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
@@ -1946,46 +1684,56 @@ begin
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m;
-      get diagnostics found_count = row_count;
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p;
     end if;
 
   end case;
-  if found_count = max_count or not exists (
-    select from postroad.leases as l where l.lease_id = claim.lease_id and cardinality(l.message_ids) > found_count
-  ) then
+  if taken is null then
+    return;
+  end if;
+  -- A statement of its own: it is set up for the days that they are of, and not for each that is kept.
+  low := first_ids[1];
+  high := (left(first_ids[cardinality(first_ids)]::text, 29) || 'fffffff')::uuid;          -- of any row that begins there: see queue_row_of
+  return query
+  select m.message_id, m.attempt,
+    case
+      when m.expires_at <= now then 'expired'
+      when exists (
+        select from postroad.suppression_list as s
+        where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+          and (s.channel is null or s.channel = m.channel)
+          and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+          and (s.expires_at is null or s.expires_at > now)
+      ) then 'suppressed'
+      when m.pause_id is not null then 'paused'
+    end,
+    m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+    case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+    case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
+  from (
+    select p.attempt, m.*,
+      case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+    from unnest(taken) as p,
+    lateral (                                    -- looked up row by row, even where the planner believes that a day holds nothing yet
+      select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        m.data, m.options, m.source_type, m.source_id
+      from postroad.messages as m
+      where m.message_id between p.message_id and coalesce(p.more_ids[cardinality(p.more_ids)], p.message_id)
+        and m.message_id between low and high
+      offset 0
+    ) as m
+    where p.more_ids is null
+      or m.message_id = p.message_id
+      or array_position(p.more_ids, m.message_id) is not null
+    offset 0
+  ) as m;
+  get diagnostics found_count = row_count;
+  if found_count = taken_count then
     return;
   end if;
   -- Records that were kept when their day was dropped, and those that are gone.

@@ -17,7 +17,6 @@ declare
       return;
     end if;
     if row_messages = 1 then                         -- single messages: rows are taken whole
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p{p} as c
@@ -47,15 +46,13 @@ declare
       ), picked as materialized (
         delete from postroad.message_queue_p{p} as q
         where q.ctid = any ((select c.places from chosen as c)::tid[])
-        returning q.message_id, q.attempt, q.rescues, q.more_ids, coalesce(q.more_ids[cardinality(q.more_ids)], q.message_id) as last_id
-      ), {take};
-      get diagnostics found_count = row_count;
-      if found_count = 0 and not exists (select from postroad.leases as l where l.lease_id = claim.lease_id) then
+        returning q.*
+      ), {lease};
+      if taken is null then
         row_messages := 16;                          -- others took the single ones meanwhile, and what comes first is too much to be taken whole
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
-      return query
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p{p} as c
@@ -92,14 +89,12 @@ declare
         from whole as w
         where w.more_ids[w.taken] is not null
       ), picked as (
-        select w.message_id, w.attempt, w.rescues, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids,
-          coalesce(w.more_ids[w.taken - 1], w.message_id) as last_id
+        select w.seq, w.message_id, w.priority, w.attempt, w.rescues, w.size_kb, nullif(w.more_ids[:w.taken - 1], '{}') as more_ids
         from whole as w
-      ), {take};
-      get diagnostics found_count = row_count;
+      ), {lease};
     end if;
 $branch$;
-  take constant text := $take$lease as (
+  lease constant text := $lease$lease as (
         insert into postroad.leases (lease_id, worker_id, priority, rescues, message_ids, attempts)
         select claim.lease_id, claim.worker_id, {p}, max(p.rescues),
           case
@@ -112,42 +107,15 @@ $branch$;
           end
         from picked as p
         having count(*) > 0
-        returning 1
       )
-      select m.message_id, m.attempt,
-        case
-          when m.expires_at <= now then 'expired'
-          when exists (
-            select from postroad.suppression_list as s
-            where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
-              and (s.channel is null or s.channel = m.channel)
-              and (s.tenant_id is null or s.tenant_id = m.tenant_id)
-              and (s.expires_at is null or s.expires_at > now)
-          ) then 'suppressed'
-          when m.pause_id is not null then 'paused'
-        end,
-        m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-        case when m.channel not in ('email', 'sms', 'voice') then m.data end,
-        case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
-      from (
-        select p.attempt, m.*,
-          case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
-        from lease, picked as p,
-        lateral (                                -- looked up row by row, even where the planner believes that a day holds nothing yet; bare, for it is set up for each day
-          select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
-            m.data, m.options, m.source_type, m.source_id
-          from postroad.messages as m
-          where m.message_id between p.message_id and p.last_id
-          offset 0
-        ) as m
-        where p.more_ids is null
-          or m.message_id = p.message_id
-          or array_position(p.more_ids, m.message_id) is not null
-        offset 0
-      ) as m$take$;
+      select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
+        sum(1 + coalesce(cardinality(p.more_ids), 0)),
+        array_agg(p.message_id order by p.message_id)
+      into taken, taken_count, first_ids
+      from picked as p$lease$;
 begin
   for p in 0..4 loop
-    branches := branches || replace(replace(branch, '{take}', take), '{p}', p::text);
+    branches := branches || replace(replace(branch, '{lease}', lease), '{p}', p::text);
   end loop;
   execute format($function$
 create or replace function postroad.claim(
@@ -191,7 +159,12 @@ declare
   some_paused boolean;
   from_seq bigint;
   row_messages integer;
-  found_count integer := 0;
+  taken postroad.message_queue[];
+  taken_count integer;
+  first_ids uuid[];
+  low uuid;
+  high uuid;
+  found_count integer;
   now constant timestamptz := clock_timestamp();
 begin
   if max_count < 1 then
@@ -213,9 +186,47 @@ begin
   case priority
 %s
   end case;
-  if found_count = max_count or not exists (
-    select from postroad.leases as l where l.lease_id = claim.lease_id and cardinality(l.message_ids) > found_count
-  ) then
+  if taken is null then
+    return;
+  end if;
+  -- A statement of its own: it is set up for the days that they are of, and not for each that is kept.
+  low := first_ids[1];
+  high := (left(first_ids[cardinality(first_ids)]::text, 29) || 'fffffff')::uuid;          -- of any row that begins there: see queue_row_of
+  return query
+  select m.message_id, m.attempt,
+    case
+      when m.expires_at <= now then 'expired'
+      when exists (
+        select from postroad.suppression_list as s
+        where s.address = case when m.channel = 'email' then lower(m.recipient) else m.recipient end
+          and (s.channel is null or s.channel = m.channel)
+          and (s.tenant_id is null or s.tenant_id = m.tenant_id)
+          and (s.expires_at is null or s.expires_at > now)
+      ) then 'suppressed'
+      when m.pause_id is not null then 'paused'
+    end,
+    m.pause_id, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+    case when m.channel not in ('email', 'sms', 'voice') then m.data end,
+    case when m.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(m.options, m.tenant_id) else m.options end, m.source_type
+  from (
+    select p.attempt, m.*,
+      case when some_paused then postroad.pause_of(m.channel, m.source_type, m.source_id, m.tenant_id, m.recipient) end as pause_id
+    from unnest(taken) as p,
+    lateral (                                    -- looked up row by row, even where the planner believes that a day holds nothing yet
+      select m.message_id, m.expires_at, m.channel, m.message_type, m.recipient, m.content_id, m.tenant_id, m.ip_pool, m.gateway, m.subject, m.body, m.html,
+        m.data, m.options, m.source_type, m.source_id
+      from postroad.messages as m
+      where m.message_id between p.message_id and coalesce(p.more_ids[cardinality(p.more_ids)], p.message_id)
+        and m.message_id between low and high
+      offset 0
+    ) as m
+    where p.more_ids is null
+      or m.message_id = p.message_id
+      or array_position(p.more_ids, m.message_id) is not null
+    offset 0
+  ) as m;
+  get diagnostics found_count = row_count;
+  if found_count = taken_count then
     return;
   end if;
   -- Records that were kept when their day was dropped, and those that are gone.

@@ -126,6 +126,61 @@ async fn depth_does_not_make_claims_visit_more() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Thirty days are kept, and one is sent: a claim that is made ready for each of them costs P0 more than all else that it does.
+#[tokio::test]
+async fn a_claim_opens_the_indexes_of_the_days_that_its_messages_are_of() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.register(1).await?;
+    let later = "with made as (
+           insert into postroad.messages (message_id, priority, channel, message_type, recipient, body)
+           select postroad.uuid_add(postroad.uuid_at(now() + interval '3 days'), n), 4, 'email', 'campaign', 'later@x.org', 'x' from generate_series(1, 2) as n
+           returning message_id
+         )
+         insert into postroad.message_queue (seq, message_id, priority) select postroad.next_seq(4::smallint), m.message_id, 4 from made as m";
+    let opened = "select count(distinct c.relname) from pg_locks as l join pg_class as c on c.oid = l.relation
+        where l.pid = pg_backend_pid() and c.relname ~ '^messages_[0-9]{8}_pkey$'";
+    let claim = async |count: u32| -> anyhow::Result<Vec<String>> {
+        db.client
+            .rows(&claim_query(&Uuid::now_v7().to_string(), 1, 4, count))
+            .await
+    };
+    fill(&db.client, 1).await?;
+    fill_singly(&db.client, 1).await?;
+    assert_eq!(claim(10).await?.len(), 2, "planned, for any day");
+    for (is_bulk, has_later, days) in [
+        (false, false, "1"),
+        (true, false, "1"),
+        (false, true, "4"), // from the first to the last of them
+        (true, true, "4"),
+    ] {
+        let case = format!("of a bulk send: {is_bulk}, of two days: {has_later}");
+        match is_bulk {
+            true => fill(&db.client, 20).await?,
+            false => fill_singly(&db.client, 20).await?,
+        }
+        if has_later {
+            db.client.batch_execute(later).await?;
+        }
+        let waiting = db
+            .client
+            .rows("select u.id from postroad.message_queue as q, unnest(q.message_id || q.more_ids) with ordinality as u (id, nth) order by q.seq, u.nth")
+            .await?;
+        db.client.batch_execute("begin").await?;
+        let claimed = claim(100).await?;
+        assert_eq!(db.client.row(opened).await?, days, "{case}");
+        db.client.batch_execute("commit").await?;
+        let ids: Vec<_> = claimed
+            .iter()
+            .map(|row| row.split('|').next().unwrap_or_default())
+            .collect();
+        assert_eq!(ids, waiting, "{case}");
+        db.client
+            .batch_execute("delete from postroad.messages where recipient = 'later@x.org'")
+            .await?;
+    }
+    Ok(())
+}
+
 /// A vacuum by night leaves a day that has not begun yet as one that holds nothing, by which statements are planned until somebody analyses it.
 #[tokio::test]
 async fn a_day_that_is_thought_to_be_empty_is_not_read_through_for_each_message()
