@@ -1022,8 +1022,6 @@ CREATE FUNCTION postroad.claim(priority smallint, lease_id uuid, worker_id bigin
     SET jit TO 'off'
     SET enable_seqscan TO 'off'
     SET enable_bitmapscan TO 'off'
-    SET enable_hashjoin TO 'off'
-    SET enable_mergejoin TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 declare
@@ -1750,10 +1748,10 @@ begin
     case when k.channel not in ('email', 'sms', 'voice') then k.data end,
     case when k.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(k.options, k.tenant_id) else k.options end, k.source_type
   from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
-  left join postroad.messages_kept as k on k.message_id = p.message_id
+  left join lateral (select x.* from postroad.messages_kept as x where x.message_id = p.message_id offset 0) as k on true
   left join lateral (select postroad.pause_of(k.channel, k.source_type, k.source_id, k.tenant_id, k.recipient) as pause_id) as x on true
   where l.lease_id = claim.lease_id
-    and not exists (select from postroad.messages as m where m.message_id = p.message_id);
+    and not exists (select from postroad.messages as m where m.message_id = p.message_id offset 0);
 end;
 $$;
 

@@ -150,8 +150,6 @@ set search_path = pg_catalog, pg_temp
 set jit = off                   -- it would take longer than the claim
 set enable_seqscan = off        -- the statements are planned once a session, perhaps when the tables were small or never analysed
 set enable_bitmapscan = off        -- nor ever the rest of the queue for its first rows
-set enable_hashjoin = off
-set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
 as $body$
 declare
@@ -243,10 +241,10 @@ begin
     case when k.channel not in ('email', 'sms', 'voice') then k.data end,
     case when k.options ?| '{cc,bcc}' then postroad.without_suppressed_copies(k.options, k.tenant_id) else k.options end, k.source_type
   from postroad.leases as l, unnest(l.message_ids, l.attempts) as p (message_id, attempt)
-  left join postroad.messages_kept as k on k.message_id = p.message_id
+  left join lateral (select x.* from postroad.messages_kept as x where x.message_id = p.message_id offset 0) as k on true
   left join lateral (select postroad.pause_of(k.channel, k.source_type, k.source_id, k.tenant_id, k.recipient) as pause_id) as x on true
   where l.lease_id = claim.lease_id
-    and not exists (select from postroad.messages as m where m.message_id = p.message_id);
+    and not exists (select from postroad.messages as m where m.message_id = p.message_id offset 0);
 end;
 $body$;
 $function$, branches);
