@@ -232,6 +232,10 @@ async fn private_addresses_are_refused_unless_allowed() -> anyhow::Result<()> {
         .await?;
     assert_eq!(receiver.connections(), 0);
     strict.kill();
+    // A claim that it sent before is under way still, and would take them for a minute.
+    site.db
+        .wait_until("count(*) = 0 from pg_stat_activity where datname = current_database() and application_name = 'postroad'")
+        .await?;
     site.hurry().await?;
     let _open = site.start("open", LOCAL)?;
     site.db
