@@ -328,7 +328,7 @@ COMMENT ON FUNCTION postroad.advance_floors(candidates bigint[], enqueuers text[
 --
 
 CREATE FUNCTION postroad.alarms() RETURNS SETOF text
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
@@ -652,7 +652,8 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.cancel(message_id uuid) IS 'Withdraws a message that still waits, in the queue, for its time, for its next attempt or in a pause. False when it does not: it is being sent, or has ended,
-or is not known. Until the transaction ends, the up to fifteen messages of the same bulk send that share its row of the queue wait too.';
+or is not known. Until the transaction ends, the up to fifteen messages of the same bulk send that share its row of the queue wait too:
+who cancels several in one transaction does so in the order of their ids, and repeats it after 40P01 (deadlock) or, in repeatable read, 40001.';
 
 --
 -- Name: check_api_key(bytea); Type: FUNCTION; Schema: postroad; Owner: -
@@ -1029,6 +1030,7 @@ declare
   some_paused boolean;
   from_seq bigint;
   row_messages integer;
+  row_count integer;
   taken postroad.message_queue[];
   taken_count integer;
   first_ids uuid[];
@@ -1123,12 +1125,20 @@ begin
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      select ceil(claim.max_count / avg(h.messages)) into row_count
+      from (
+        select 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p0 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit 16
+      ) as h;
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p0 as c
         where c.seq >= from_seq
         order by c.seq
-        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        limit row_count + 3                      -- should the others have as many as the first ones
         for update skip locked
       ), chosen as materialized (
         select u.place, t.taken
@@ -1250,12 +1260,20 @@ begin
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      select ceil(claim.max_count / avg(h.messages)) into row_count
+      from (
+        select 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p1 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit 16
+      ) as h;
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p1 as c
         where c.seq >= from_seq
         order by c.seq
-        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        limit row_count + 3                      -- should the others have as many as the first ones
         for update skip locked
       ), chosen as materialized (
         select u.place, t.taken
@@ -1377,12 +1395,20 @@ begin
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      select ceil(claim.max_count / avg(h.messages)) into row_count
+      from (
+        select 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p2 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit 16
+      ) as h;
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p2 as c
         where c.seq >= from_seq
         order by c.seq
-        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        limit row_count + 3                      -- should the others have as many as the first ones
         for update skip locked
       ), chosen as materialized (
         select u.place, t.taken
@@ -1504,12 +1530,20 @@ begin
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      select ceil(claim.max_count / avg(h.messages)) into row_count
+      from (
+        select 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p3 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit 16
+      ) as h;
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p3 as c
         where c.seq >= from_seq
         order by c.seq
-        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        limit row_count + 3                      -- should the others have as many as the first ones
         for update skip locked
       ), chosen as materialized (
         select u.place, t.taken
@@ -1631,12 +1665,20 @@ begin
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      select ceil(claim.max_count / avg(h.messages)) into row_count
+      from (
+        select 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p4 as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit 16
+      ) as h;
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p4 as c
         where c.seq >= from_seq
         order by c.seq
-        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        limit row_count + 3                      -- should the others have as many as the first ones
         for update skip locked
       ), chosen as materialized (
         select u.place, t.taken
@@ -1764,7 +1806,8 @@ A message that was rescued from a dead worker is claimed alone. Each row is a me
 record_gone mean that its outcome must be completed without a send. content_id names the shared content of a bulk send; see fetch_contents. data is left out for channels that carry
 none (email, sms, voice).
 Of a row of several messages (message_queue.more_ids) those that are not taken keep their place; behind single messages such a row is taken whole or left, so that up to 15
-fewer may come than wait.
+fewer may come than wait, and more where rows of few
+messages follow rows of many.
 Raises PR010 when worker_id is not registered. On any error the caller calls release(lease_id): the claim may have been committed.';
 
 --
@@ -4163,12 +4206,9 @@ begin
       from unnest(lease_ids, message_ids) as u (lease_id, message_id)
       where u.lease_id = lease.lease_id
     );
-    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-    select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues, u.size_kb
+    select postroad.queue_again(array_agg(u.message_id), lease.priority, array_agg(u.attempt), array_agg(lease.rescues)) into queued
     from postroad.unsent_of(lease) as u
-    where u.message_id = any (given)
-    on conflict do nothing;
-    get diagnostics queued = row_count;
+    where u.message_id = any (given);
     handed_back := handed_back + queued;
     update postroad.leases as l
     set message_ids = coalesce(k.message_ids, '{}'), attempts = coalesce(k.attempts, '{}')
@@ -6528,27 +6568,41 @@ COMMENT ON FUNCTION postroad.message_schema() IS 'What POST /messages takes, as 
 --
 
 CREATE FUNCTION postroad.misheld_keys() RETURNS SETOF text
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
+declare
+  holders text[];
+  now_held text[];
 begin
+  -- Whoever enqueues holds keys of pools too, shared and for a moment: who holds one in each of three looks does not.
+  for look in 1..3 loop
+    now_held := array(
+      select l.pid || ' ' || l.objid
+      from pg_locks as l
+      join pg_stat_activity as a using (pid)
+      where l.locktype = 'advisory'
+        and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+        and l.classid = 1886351220
+        and l.objsubid = 2
+        and l.granted
+        and (l.objid = 1 or l.objid between 10 and 24)
+        and (not has_function_privilege(a.usesysid, 'postroad.misheld_keys()', 'execute') or a.usename is null or a.application_name = 'psql')
+      order by l.objid, l.pid
+    );
+    holders := case when look = 1 then now_held else array(select unnest(holders) intersect select unnest(now_held) order by 1) end;
+    exit when holders = '{}';
+    perform pg_sleep(0.01);
+  end loop;
   return query
   select format('session %s of user %s holds the advisory lock (1886351220, %s), which is for workers: %s. See who it is, and end it: select pg_terminate_backend(%1$s)',
-    a.pid, a.usename, l.objid,
+    h.pid, coalesce((select a.usename from pg_stat_activity as a where a.pid = h.pid), '(dropped)'), h.key,
     case
-      when l.objid = 1 then 'nobody is elected for upkeep, so that the queue gets slower and no partitions are made'
-      else format('P%s is not woken when something is enqueued, and polls', l.objid::integer % 10)
+      when h.key = 1 then 'nobody is elected for upkeep, so that the queue gets slower and no partitions are made'
+      else format('P%s is not woken when something is enqueued, and polls', h.key % 10)
     end)
-  from pg_locks as l
-  join pg_stat_activity as a using (pid)
-  where l.locktype = 'advisory'
-    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
-    and l.classid = 1886351220
-    and l.objsubid = 2
-    and l.granted
-    and (l.objid = 1 or l.objid between 10 and 24 and l.mode = 'ExclusiveLock')        -- enqueue tries those in shared mode
-    and not has_function_privilege(a.usesysid, 'postroad.misheld_keys()', 'execute')
-  order by l.objid, a.pid;
+  from (select split_part(u.holder, ' ', 1)::integer as pid, split_part(u.holder, ' ', 2)::integer as key from unnest(holders) as u (holder)) as h
+  order by h.key, h.pid;
 end;
 $_$;
 
@@ -6556,7 +6610,7 @@ $_$;
 -- Name: FUNCTION misheld_keys(); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.misheld_keys() IS 'Who holds an advisory lock of ours and is no worker, a sentence each: Postgres lets any session take any. Logged once a minute by every process that waits to be elected for
+COMMENT ON FUNCTION postroad.misheld_keys() IS 'Who holds an advisory lock of ours and is no worker (or is in psql), a sentence each: Postgres lets any session take any. Logged once a minute by every process that waits to be elected for
 upkeep, and by the one that is.';
 
 --
@@ -7454,52 +7508,70 @@ Each new or changed entry is a system event suppression_added, unless is_told is
 -- Name: queue_again(uuid[], smallint, smallint[], smallint[]); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]) RETURNS void
+CREATE FUNCTION postroad.queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]) RETURNS integer
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
     SET plan_cache_mode TO 'force_generic_plan'
     SET jit TO 'off'
     AS $$
 declare
-  ids uuid[];
-  tried smallint[];
-  died smallint[];
+  ids uuid[] := message_ids;
+  tried smallint[] := attempts;
+  died smallint[] := rescues;
+  added integer;
+  queued integer := 0;
 begin
-  with waiting as (
-    select unnest(message_ids) as message_id, unnest(attempts) as attempt, unnest(rescues) as rescues, generate_subscripts(message_ids, 1) as nth
-  ), sixteen as materialized (                   -- what enqueue_rows gave to one row: see queue_row_of
-    select array_agg(w.message_id order by w.message_id) as ids, w.attempt, w.rescues, min(w.nth) as nth
-    from waiting as w
-    group by left(w.message_id::text, 29), w.attempt, w.rescues, case when w.rescues > 0 then w.message_id end        -- claimed alone
-  ), queued as (
-    insert into postroad.message_queue as q (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
-    select p.seq, s.ids[1], queue_again.priority, s.attempt, s.rescues, postroad.size_kb(coalesce(m.bytes, k.bytes)), nullif(s.ids[2:], '{}')
-    from (select x.* from sixteen as x order by x.nth) as s,
-    lateral (                                    -- a place for each; the row has that of the last
-      select max(n.seq) as seq
-      from (select postroad.next_seq(queue_again.priority) as seq from generate_series(1, cardinality(s.ids)) offset 0) as n
-    ) as p,
-    lateral (
-      select max(pg_column_size(m.*)) as bytes
-      from postroad.messages as m
-      where m.message_id between s.ids[1] and s.ids[cardinality(s.ids)]
-        and m.message_id = any (s.ids)
-    ) as m,
-    lateral (
-      select max(pg_column_size(k.*)) as bytes
-      from postroad.messages_kept as k
-      where m.bytes is null
-        and k.message_id = any (s.ids)
-    ) as k
-    on conflict do nothing
-    returning q.message_id
-  )
-  select array_agg(u.id), array_agg(s.attempt), array_agg(s.rescues) into ids, tried, died
-  from sixteen as s, unnest(s.ids[2:]) as u (id)
-  where s.ids[1] not in (select q.message_id from queued as q);
-  if ids is not null then                        -- the first of them waits already: that says nothing of the others
-    perform postroad.queue_again(ids, priority, tried, died);
-  end if;
+  loop
+    with waiting as (
+      select unnest(ids) as message_id, unnest(tried) as attempt, unnest(died) as rescues, generate_subscripts(ids, 1) as nth
+    ), sixteen as (                              -- what enqueue_rows gave to one row: see queue_row_of
+      select array_agg(w.message_id order by w.message_id) as ids, w.attempt, w.rescues, min(w.nth) as nth
+      from waiting as w
+      group by left(w.message_id::text, 29), w.attempt, w.rescues, case when w.rescues > 0 then w.message_id end        -- claimed alone
+    ), missing as materialized (                 -- in the queue: the index knows the first one of each row only
+      select case when t.ids is null then s.ids else array(select unnest(s.ids) except select unnest(t.ids) order by 1) end as ids, s.attempt, s.rescues, s.nth
+      from sixteen as s,
+      lateral (
+        select array_agg(u.id) as ids
+        from postroad.message_queue as q, unnest(q.message_id || q.more_ids) as u (id)
+        where q.priority = queue_again.priority
+          and q.message_id between (left(s.ids[1]::text, 29) || '0000000')::uuid and s.ids[cardinality(s.ids)]
+      ) as t
+    ), queued as (
+      insert into postroad.message_queue as q (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+      select p.seq, s.ids[1], queue_again.priority, s.attempt, s.rescues, postroad.size_kb(coalesce(m.bytes, k.bytes)), nullif(s.ids[2:], '{}')
+      from (select x.* from missing as x where x.ids <> '{}' order by x.nth) as s,
+      lateral (                                  -- a place for each; the row has that of the last
+        select max(n.seq) as seq
+        from (select postroad.next_seq(queue_again.priority) as seq from generate_series(1, cardinality(s.ids)) offset 0) as n
+      ) as p,
+      lateral (
+        select max(pg_column_size(m.*)) as bytes
+        from postroad.messages as m
+        where m.message_id between s.ids[1] and s.ids[cardinality(s.ids)]
+          and m.message_id = any (s.ids)
+      ) as m,
+      lateral (
+        select max(pg_column_size(k.*)) as bytes
+        from postroad.messages_kept as k
+        where m.bytes is null
+          and k.message_id = any (s.ids)
+      ) as k
+      on conflict do nothing
+      returning q.message_id, 1 + coalesce(cardinality(q.more_ids), 0) as messages
+    ), left_out as (
+      select u.id, s.attempt, s.rescues
+      from missing as s, unnest(s.ids) as u (id)
+      where s.ids[1] not in (select q.message_id from queued as q)
+      order by s.nth
+    )
+    select (select sum(q.messages) from queued as q), array_agg(l.id), array_agg(l.attempt), array_agg(l.rescues) into added, ids, tried, died
+    from left_out as l;
+    queued := queued + coalesce(added, 0);
+    -- Somebody queued one of them meanwhile, or the places that the sequence gives are taken, as after a restore.
+    exit when ids is null;
+  end loop;
+  return queued;
 end;
 $$;
 
@@ -7507,8 +7579,8 @@ $$;
 -- Name: FUNCTION queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]) IS 'Puts messages back at the end of their queue, in the order in which they are given; messages of a bulk send as they were queued first, up to sixteen a row. One that is there already
-stays where it is.';
+COMMENT ON FUNCTION postroad.queue_again(message_ids uuid[], priority smallint, attempts smallint[], rescues smallint[]) IS 'Puts messages back at the end of their queue, in the order in which they are given: all ways back lead here. Messages of a bulk send share rows as they did first, up to sixteen each. One that is there
+already stays where it is. Returns how many were queued.';
 
 --
 -- Name: queue_depth(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -8394,17 +8466,15 @@ begin
     return 0;
   end if;
   if delay = '0' then
-    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-    select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues, u.size_kb
-    from postroad.unsent_of(lease) as u
-    on conflict do nothing;
+    select postroad.queue_again(array_agg(u.message_id), lease.priority, array_agg(u.attempt), array_agg(lease.rescues)) into released
+    from postroad.unsent_of(lease) as u;
   else
     insert into postroad.scheduled (message_id, due_at, priority, attempt, rescues)
     select u.message_id, clock_timestamp() + delay, lease.priority, u.attempt, lease.rescues
     from postroad.unsent_of(lease) as u
     on conflict do nothing;
+    get diagnostics released = row_count;
   end if;
-  get diagnostics released = row_count;
   delete from postroad.leases as l where l.lease_id = release.lease_id;
   delete from postroad.intents as i where i.lease_id = release.lease_id;
   if released > 0 and delay = '0' then
@@ -8695,28 +8765,6 @@ $_$;
 COMMENT ON FUNCTION postroad.request_problem(method text, path text, call jsonb) IS 'What is wrong with a call by the schemas of its route, as a problem, or null.';
 
 --
--- Name: requeue(uuid, smallint, smallint, smallint); Type: FUNCTION; Schema: postroad; Owner: -
---
-
-CREATE FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint DEFAULT 0) RETURNS boolean
-    LANGUAGE plpgsql
-    AS $$
-begin
-  insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-  select postroad.next_seq(requeue.priority), requeue.message_id, requeue.priority, requeue.attempt, requeue.rescues,
-    postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(requeue.message_id) as m), 0))
-  on conflict do nothing;
-  return found;
-end;
-$$;
-
---
--- Name: FUNCTION requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint); Type: COMMENT; Schema: postroad; Owner: -
---
-
-COMMENT ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) IS 'Puts a message back at the end of its queue; false when it is there already.';
-
---
 -- Name: rescue(bigint, timestamp with time zone); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -8795,7 +8843,7 @@ begin
   );
   -- What follows runs under a new snapshot: it sees the events of every completion that held the lease.
   with unsent as materialized (
-    select u.message_id, u.attempt, u.size_kb,
+    select u.message_id, u.attempt,
       u.message_id = any (intended) as held,
       lease.rescues + 1 >= 3 and apart is null as hopeless,
       lease.rescues + 1 >= 3 and apart is not null as suspected
@@ -8813,14 +8861,12 @@ begin
     where not u.held and u.suspected
     on conflict do nothing
   ), requeued as (
-    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-    select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues + 1, u.size_kb
+    select postroad.queue_again(array_agg(u.message_id), lease.priority, array_agg(u.attempt), array_agg((lease.rescues + 1)::smallint))
     from unsent as u
     where not u.held and not u.hopeless and not u.suspected
-    on conflict do nothing
   )
   select count(*) into rescued
-  from unsent as u;
+  from unsent as u, (select count(*) from requeued) as q;
   delete from postroad.intents as i where i.lease_id = lease.lease_id;
   delete from postroad.leases as l where l.lease_id = lease.lease_id;
   perform postroad.wake(lease.priority);
@@ -9037,7 +9083,7 @@ begin
   if not found or known.status <> all (statuses) then
     return null;
   end if;
-  if not postroad.requeue(message_id, right(known.priority, 1)::smallint, 0::smallint) then
+  if postroad.queue_again(array[message_id], right(known.priority, 1)::smallint, '{0}', '{0}') = 0 then
     return null;
   end if;
   perform postroad.wake(right(known.priority, 1)::smallint);
@@ -9589,6 +9635,14 @@ begin
   from postroad.delivery_events as e
   where e.message_id = status_of.message_id
     and e.lease_id is not null
+    -- Whatever the clocks said: what was put off and then ended did end, and what failed and then went out did go out.
+    and not exists (
+      select from postroad.delivery_events as x
+      where x.message_id = e.message_id
+        and x.lease_id is not null
+        and x.xid > e.xid
+        and (e.event_type = 'deferred' and x.event_type <> 'deferred' or e.event_type = 'failed' and x.event_type = 'sent')
+    )
   order by postroad.created_at(e.lease_id) desc, e.lease_id,
     case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
   limit 1;
@@ -10287,11 +10341,10 @@ COMMENT ON COLUMN postroad.leases.rescues IS 'Rescues of its message: a rescued 
 -- Name: unsent_of(postroad.leases); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.unsent_of(lease postroad.leases) RETURNS TABLE(message_id uuid, attempt smallint, size_kb smallint)
+CREATE FUNCTION postroad.unsent_of(lease postroad.leases) RETURNS TABLE(message_id uuid, attempt smallint)
     LANGUAGE sql
     AS $$
-  select u.message_id, u.attempt,
-    postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(u.message_id) as m), 0))
+  select u.message_id, u.attempt
   from unnest(lease.message_ids, lease.attempts) as u (message_id, attempt)
   where not exists (
     select from postroad.delivery_events as e
@@ -15012,13 +15065,6 @@ GRANT ALL ON FUNCTION postroad.report_throttled(throttled jsonb) TO postroad_wor
 
 REVOKE ALL ON FUNCTION postroad.request_problem(method text, path text, call jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.request_problem(method text, path text, call jsonb) TO postroad_bound_functions;
-
---
--- Name: FUNCTION requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint); Type: ACL; Schema: postroad; Owner: -
---
-
-REVOKE ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.requeue(message_id uuid, priority smallint, attempt smallint, rescues smallint) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION rescue(worker_id bigint, heartbeat_at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -

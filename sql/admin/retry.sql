@@ -15,7 +15,7 @@ begin
   if not found or known.status <> all (statuses) then
     return null;
   end if;
-  if not postroad.requeue(message_id, right(known.priority, 1)::smallint, 0::smallint) then
+  if postroad.queue_again(array[message_id], right(known.priority, 1)::smallint, '{0}', '{0}') = 0 then
     return null;
   end if;
   perform postroad.wake(right(known.priority, 1)::smallint);

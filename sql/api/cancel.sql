@@ -16,7 +16,8 @@ $$;
 
 comment on function postroad.cancel is
 $$Withdraws a message that still waits, in the queue, for its time, for its next attempt or in a pause. False when it does not: it is being sent, or has ended,
-or is not known. Until the transaction ends, the up to fifteen messages of the same bulk send that share its row of the queue wait too.$$;
+or is not known. Until the transaction ends, the up to fifteen messages of the same bulk send that share its row of the queue wait too:
+who cancels several in one transaction does so in the order of their ids, and repeats it after 40P01 (deadlock) or, in repeatable read, 40001.$$;
 
 revoke all on function postroad.cancel from public;
 grant execute on function postroad.cancel to postroad_sender, postroad_admin;

@@ -90,6 +90,14 @@ begin
   from postroad.delivery_events as e
   where e.message_id = status_of.message_id
     and e.lease_id is not null
+    -- Whatever the clocks said: what was put off and then ended did end, and what failed and then went out did go out.
+    and not exists (
+      select from postroad.delivery_events as x
+      where x.message_id = e.message_id
+        and x.lease_id is not null
+        and x.xid > e.xid
+        and (e.event_type = 'deferred' and x.event_type <> 'deferred' or e.event_type = 'failed' and x.event_type = 'sent')
+    )
   order by postroad.created_at(e.lease_id) desc, e.lease_id,
     case e.event_type when 'sent' then 1 when 'unknown' then 3 when 'deferred' then 4 else 2 end, e.occurred_at desc
   limit 1;

@@ -72,34 +72,13 @@ $$;
 comment on function postroad.queue_row_of is
 $$The row of the queue that a message waits in, or none. Its first message is among the sixteen that have all but the last digit of the count in common: see enqueue_rows.$$;
 
-create or replace function postroad.requeue(
-  message_id uuid,
-  priority   smallint,
-  attempt    smallint,
-  rescues    smallint default 0
-)
-returns boolean
-language plpgsql
-volatile
-as $$
-begin
-  insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-  select postroad.next_seq(requeue.priority), requeue.message_id, requeue.priority, requeue.attempt, requeue.rescues,
-    postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(requeue.message_id) as m), 0))
-  on conflict do nothing;
-  return found;
-end;
-$$;
-
-comment on function postroad.requeue is 'Puts a message back at the end of its queue; false when it is there already.';
-
 create or replace function postroad.queue_again(
   message_ids uuid[],
   priority    smallint,
   attempts    smallint[],
   rescues     smallint[]
 )
-returns void
+returns integer
 language plpgsql
 volatile
 set enable_seqscan = off
@@ -107,51 +86,69 @@ set plan_cache_mode = force_generic_plan
 set jit = off
 as $$
 declare
-  ids uuid[];
-  tried smallint[];
-  died smallint[];
+  ids uuid[] := message_ids;
+  tried smallint[] := attempts;
+  died smallint[] := rescues;
+  added integer;
+  queued integer := 0;
 begin
-  with waiting as (
-    select unnest(message_ids) as message_id, unnest(attempts) as attempt, unnest(rescues) as rescues, generate_subscripts(message_ids, 1) as nth
-  ), sixteen as materialized (                   -- what enqueue_rows gave to one row: see queue_row_of
-    select array_agg(w.message_id order by w.message_id) as ids, w.attempt, w.rescues, min(w.nth) as nth
-    from waiting as w
-    group by left(w.message_id::text, 29), w.attempt, w.rescues, case when w.rescues > 0 then w.message_id end        -- claimed alone
-  ), queued as (
-    insert into postroad.message_queue as q (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
-    select p.seq, s.ids[1], queue_again.priority, s.attempt, s.rescues, postroad.size_kb(coalesce(m.bytes, k.bytes)), nullif(s.ids[2:], '{}')
-    from (select x.* from sixteen as x order by x.nth) as s,
-    lateral (                                    -- a place for each; the row has that of the last
-      select max(n.seq) as seq
-      from (select postroad.next_seq(queue_again.priority) as seq from generate_series(1, cardinality(s.ids)) offset 0) as n
-    ) as p,
-    lateral (
-      select max(pg_column_size(m.*)) as bytes
-      from postroad.messages as m
-      where m.message_id between s.ids[1] and s.ids[cardinality(s.ids)]
-        and m.message_id = any (s.ids)
-    ) as m,
-    lateral (
-      select max(pg_column_size(k.*)) as bytes
-      from postroad.messages_kept as k
-      where m.bytes is null
-        and k.message_id = any (s.ids)
-    ) as k
-    on conflict do nothing
-    returning q.message_id
-  )
-  select array_agg(u.id), array_agg(s.attempt), array_agg(s.rescues) into ids, tried, died
-  from sixteen as s, unnest(s.ids[2:]) as u (id)
-  where s.ids[1] not in (select q.message_id from queued as q);
-  if ids is not null then                        -- the first of them waits already: that says nothing of the others
-    perform postroad.queue_again(ids, priority, tried, died);
-  end if;
+  loop
+    with waiting as (
+      select unnest(ids) as message_id, unnest(tried) as attempt, unnest(died) as rescues, generate_subscripts(ids, 1) as nth
+    ), sixteen as (                              -- what enqueue_rows gave to one row: see queue_row_of
+      select array_agg(w.message_id order by w.message_id) as ids, w.attempt, w.rescues, min(w.nth) as nth
+      from waiting as w
+      group by left(w.message_id::text, 29), w.attempt, w.rescues, case when w.rescues > 0 then w.message_id end        -- claimed alone
+    ), missing as materialized (                 -- in the queue: the index knows the first one of each row only
+      select case when t.ids is null then s.ids else array(select unnest(s.ids) except select unnest(t.ids) order by 1) end as ids, s.attempt, s.rescues, s.nth
+      from sixteen as s,
+      lateral (
+        select array_agg(u.id) as ids
+        from postroad.message_queue as q, unnest(q.message_id || q.more_ids) as u (id)
+        where q.priority = queue_again.priority
+          and q.message_id between (left(s.ids[1]::text, 29) || '0000000')::uuid and s.ids[cardinality(s.ids)]
+      ) as t
+    ), queued as (
+      insert into postroad.message_queue as q (seq, message_id, priority, attempt, rescues, size_kb, more_ids)
+      select p.seq, s.ids[1], queue_again.priority, s.attempt, s.rescues, postroad.size_kb(coalesce(m.bytes, k.bytes)), nullif(s.ids[2:], '{}')
+      from (select x.* from missing as x where x.ids <> '{}' order by x.nth) as s,
+      lateral (                                  -- a place for each; the row has that of the last
+        select max(n.seq) as seq
+        from (select postroad.next_seq(queue_again.priority) as seq from generate_series(1, cardinality(s.ids)) offset 0) as n
+      ) as p,
+      lateral (
+        select max(pg_column_size(m.*)) as bytes
+        from postroad.messages as m
+        where m.message_id between s.ids[1] and s.ids[cardinality(s.ids)]
+          and m.message_id = any (s.ids)
+      ) as m,
+      lateral (
+        select max(pg_column_size(k.*)) as bytes
+        from postroad.messages_kept as k
+        where m.bytes is null
+          and k.message_id = any (s.ids)
+      ) as k
+      on conflict do nothing
+      returning q.message_id, 1 + coalesce(cardinality(q.more_ids), 0) as messages
+    ), left_out as (
+      select u.id, s.attempt, s.rescues
+      from missing as s, unnest(s.ids) as u (id)
+      where s.ids[1] not in (select q.message_id from queued as q)
+      order by s.nth
+    )
+    select (select sum(q.messages) from queued as q), array_agg(l.id), array_agg(l.attempt), array_agg(l.rescues) into added, ids, tried, died
+    from left_out as l;
+    queued := queued + coalesce(added, 0);
+    -- Somebody queued one of them meanwhile, or the places that the sequence gives are taken, as after a restore.
+    exit when ids is null;
+  end loop;
+  return queued;
 end;
 $$;
 
 comment on function postroad.queue_again is
-$$Puts messages back at the end of their queue, in the order in which they are given; messages of a bulk send as they were queued first, up to sixteen a row. One that is there already
-stays where it is.$$;
+$$Puts messages back at the end of their queue, in the order in which they are given: all ways back lead here. Messages of a bulk send share rows as they did first, up to sixteen each. One that is there
+already stays where it is. Returns how many were queued.$$;
 
 create or replace function postroad.need_read_committed()
 returns void

@@ -128,7 +128,7 @@ begin
   );
   -- What follows runs under a new snapshot: it sees the events of every completion that held the lease.
   with unsent as materialized (
-    select u.message_id, u.attempt, u.size_kb,
+    select u.message_id, u.attempt,
       u.message_id = any (intended) as held,
       lease.rescues + 1 >= 3 and apart is null as hopeless,
       lease.rescues + 1 >= 3 and apart is not null as suspected
@@ -146,14 +146,12 @@ begin
     where not u.held and u.suspected
     on conflict do nothing
   ), requeued as (
-    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-    select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues + 1, u.size_kb
+    select postroad.queue_again(array_agg(u.message_id), lease.priority, array_agg(u.attempt), array_agg((lease.rescues + 1)::smallint))
     from unsent as u
     where not u.held and not u.hopeless and not u.suspected
-    on conflict do nothing
   )
   select count(*) into rescued
-  from unsent as u;
+  from unsent as u, (select count(*) from requeued) as q;
   delete from postroad.intents as i where i.lease_id = lease.lease_id;
   delete from postroad.leases as l where l.lease_id = lease.lease_id;
   perform postroad.wake(lease.priority);

@@ -53,12 +53,20 @@ declare
       end if;
     end if;
     if row_messages > 1 then                         -- messages of bulk sends: of the last row, as many as are wanted
+      select ceil(claim.max_count / avg(h.messages)) into row_count
+      from (
+        select 1 + coalesce(cardinality(c.more_ids), 0) as messages
+        from postroad.message_queue_p{p} as c
+        where c.seq >= from_seq
+        order by c.seq
+        limit 16
+      ) as h;
       with candidate as materialized (
         select c.ctid as place, c.rescues, c.size_kb, 1 + coalesce(cardinality(c.more_ids), 0) as messages
         from postroad.message_queue_p{p} as c
         where c.seq >= from_seq
         order by c.seq
-        limit claim.max_count / row_messages + 3                         -- should most have as many as the first ones
+        limit row_count + 3                      -- should the others have as many as the first ones
         for update skip locked
       ), chosen as materialized (
         select u.place, t.taken
@@ -157,6 +165,7 @@ declare
   some_paused boolean;
   from_seq bigint;
   row_messages integer;
+  row_count integer;
   taken postroad.message_queue[];
   taken_count integer;
   first_ids uuid[];
@@ -257,7 +266,8 @@ A message that was rescued from a dead worker is claimed alone. Each row is a me
 record_gone mean that its outcome must be completed without a send. content_id names the shared content of a bulk send; see fetch_contents. data is left out for channels that carry
 none (email, sms, voice).
 Of a row of several messages (message_queue.more_ids) those that are not taken keep their place; behind single messages such a row is taken whole or left, so that up to 15
-fewer may come than wait.
+fewer may come than wait, and more where rows of few
+messages follow rows of many.
 Raises PR010 when worker_id is not registered. On any error the caller calls release(lease_id): the claim may have been committed.$$;
 
 revoke all on function postroad.claim from public;

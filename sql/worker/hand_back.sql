@@ -24,12 +24,9 @@ begin
       from unnest(lease_ids, message_ids) as u (lease_id, message_id)
       where u.lease_id = lease.lease_id
     );
-    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-    select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues, u.size_kb
+    select postroad.queue_again(array_agg(u.message_id), lease.priority, array_agg(u.attempt), array_agg(lease.rescues)) into queued
     from postroad.unsent_of(lease) as u
-    where u.message_id = any (given)
-    on conflict do nothing;
-    get diagnostics queued = row_count;
+    where u.message_id = any (given);
     handed_back := handed_back + queued;
     update postroad.leases as l
     set message_ids = coalesce(k.message_ids, '{}'), attempts = coalesce(k.attempts, '{}')

@@ -27,17 +27,15 @@ begin
     return 0;
   end if;
   if delay = '0' then
-    insert into postroad.message_queue (seq, message_id, priority, attempt, rescues, size_kb)
-    select postroad.next_seq(lease.priority), u.message_id, lease.priority, u.attempt, lease.rescues, u.size_kb
-    from postroad.unsent_of(lease) as u
-    on conflict do nothing;
+    select postroad.queue_again(array_agg(u.message_id), lease.priority, array_agg(u.attempt), array_agg(lease.rescues)) into released
+    from postroad.unsent_of(lease) as u;
   else
     insert into postroad.scheduled (message_id, due_at, priority, attempt, rescues)
     select u.message_id, clock_timestamp() + delay, lease.priority, u.attempt, lease.rescues
     from postroad.unsent_of(lease) as u
     on conflict do nothing;
+    get diagnostics released = row_count;
   end if;
-  get diagnostics released = row_count;
   delete from postroad.leases as l where l.lease_id = release.lease_id;
   delete from postroad.intents as i where i.lease_id = release.lease_id;
   if released > 0 and delay = '0' then
@@ -55,12 +53,11 @@ revoke all on function postroad.release from public;
 grant execute on function postroad.release to postroad_worker;
 
 create or replace function postroad.unsent_of(lease postroad.leases)
-returns table (message_id uuid, attempt smallint, size_kb smallint)
+returns table (message_id uuid, attempt smallint)
 language sql
 volatile
 as $$
-  select u.message_id, u.attempt,
-    postroad.size_kb(coalesce((select pg_column_size(m.*) from postroad.record_of(u.message_id) as m), 0))
+  select u.message_id, u.attempt
   from unnest(lease.message_ids, lease.attempts) as u (message_id, attempt)
   where not exists (
     select from postroad.delivery_events as e

@@ -51,8 +51,10 @@ async fn term(
         if looked_at.is_none_or(|at| at.elapsed() > ALARMS) {
             looked_at = Some(Instant::now());
             // Any session can take the lock, and then nobody is elected who would say so.
-            for alarm in calls::misheld_keys(&client).await? {
-                tracing::warn!("{alarm}");
+            match calls::misheld_keys(&client).await {
+                Ok(alarms) => alarms.iter().for_each(|alarm| tracing::warn!("{alarm}")),
+                Err(error) if client.is_closed() => return Err(error),
+                Err(error) => tracing::debug!(%error, "who holds the lock could not be read"),
             }
         }
         if !wait(ASK, shutdown).await {

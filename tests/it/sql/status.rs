@@ -1,7 +1,7 @@
 //! `status`, `timeline` and `explain`: everything is visible in psql.
 
 use crate::support::db::TestDb;
-use crate::support::sql::{Outcome, Sql as _};
+use crate::support::sql::{Outcome, Sql as _, WORKER, claim_query};
 
 /// Status is derived, so each way to it must lead there.
 #[tokio::test]
@@ -173,6 +173,39 @@ async fn a_late_word_of_an_older_lease_does_not_change_the_status() -> anyhow::R
         let kept =
             format!("select count(*) from postroad.timeline('{id}') where event_type = '{late}'");
         assert_eq!(db.client.row(&kept).await?, "1");
+    }
+    Ok(())
+}
+
+/// Leases are of the database's time, which may be put back: what was put off, or failed, and then went out did go out.
+#[tokio::test]
+async fn a_send_counts_although_the_lease_before_it_is_of_a_later_time() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let ahead = "left(postroad.uuid_at(clock_timestamp() + interval '10 minutes')::text, 14) || right(gen_random_uuid()::text, 22)";
+    for before in ["deferred", "failed"] {
+        let id = db.enqueue_to("a@x.org", "").await?;
+        let lease = db.client.row(&format!("select {ahead}")).await?;
+        db.register(WORKER).await?;
+        let claimed = db.client.rows(&claim_query(&lease, WORKER, 4, 1)).await?;
+        assert_eq!(claimed.len(), 1);
+        match before {
+            "deferred" => {
+                db.complete(&Outcome::deferred(&lease, &id, "0")).await?;
+                db.client
+                    .batch_execute("select postroad.promote_due(4::smallint)")
+                    .await?;
+            }
+            _ => {
+                db.complete(&Outcome::new(&lease, &id, before)).await?;
+                assert_eq!(db.status(&id).await?, "failed");
+                let retry = format!("select postroad.retry('{id}')");
+                assert_eq!(db.client.row(&retry).await?, "t");
+            }
+        }
+        let (lease, claimed) = db.claim(4, 1).await?;
+        assert_eq!(claimed.len(), 1, "{before}");
+        db.complete(&Outcome::new(&lease, &id, "sent")).await?;
+        assert_eq!(db.status(&id).await?, "sent", "{before}");
     }
     Ok(())
 }

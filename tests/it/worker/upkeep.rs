@@ -39,14 +39,14 @@ async fn a_session_that_is_no_worker_and_holds_the_lock_of_the_maintainer_is_an_
     let url = format!("{}&user={user}", site.db.url);
     let intruder = Database::new(&url, "test")?.connect().await?;
     intruder
-        .batch_execute("select pg_advisory_lock(1886351220, 1), pg_advisory_lock(1886351220, 13), pg_advisory_lock_shared(1886351220, 14), pg_advisory_lock(1886351220, 42)")
+        .batch_execute("select pg_advisory_lock(1886351220, 1), pg_advisory_lock(1886351220, 13), pg_advisory_lock_shared(1886351220, 24), pg_advisory_lock(1886351220, 42)")
         .await?;
     let maintain = site.maintain()?;
     for said in ["nobody is elected for upkeep", "P3 is not woken"] {
         until(said, async || Ok(maintain.log().contains(said))).await?;
     }
     let alarms = "select count(*) from postroad.alarms()";
-    assert_eq!(site.db.value::<i64>(alarms).await?, 2, "and nothing else");
+    assert_eq!(site.db.value::<i64>(alarms).await?, 3, "and nothing else");
     assert!(maintain.log().contains(&user), "{}", maintain.log());
     drop(intruder);
     let elected = "elected for upkeep\"";
