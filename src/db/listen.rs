@@ -248,7 +248,7 @@ impl Keeper {
             match kept {
                 Ok(()) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the worker's connection to postgres is lost; it connects again")
+                    tracing::warn!(%error, "the worker's session with postgres ended or could not be begun; it is tried again")
                 }
             }
             self.live.send_replace(None);

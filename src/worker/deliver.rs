@@ -178,7 +178,7 @@ pub async fn deliver(
                 message.attempt,
             );
             outcome.reason = Some("no_gateway");
-            outcome.retry_after = Some(snooze(message.message_id, ready.lease_id, policy));
+            outcome.retry_after = Some(snooze(message, ready.lease_id, policy));
             outcome.counted = false;
             outcome
         }
@@ -296,7 +296,7 @@ pub(super) fn judge(
                 .min(Duration::from_secs(3600));
             (
                 EventType::Deferred,
-                Some(snooze(message.message_id, ready.lease_id, policy).max(asked)),
+                Some(snooze(message, ready.lease_id, policy).max(asked)),
                 false,
             )
         }
@@ -318,19 +318,25 @@ pub(super) fn judge(
 }
 
 /// How long a message waits that no gateway could take: a quarter of its age, so that a long outage costs each
-/// message few events, from half the shortest backoff up to five minutes, with jitter. Its id and that of its lease say
-/// how old it is, both by the clock of the database.
-fn snooze(message_id: Uuid, lease_id: Uuid, policy: &PoolPolicy) -> Duration {
+/// message few events, from half the shortest backoff up to five minutes, with jitter; an emergency no longer than five
+/// seconds, an alert half a minute: by then a gateway that is back has it. Its id and that of its lease say how old it
+/// is, both by the clock of the database.
+fn snooze(message: &Rendered, lease_id: Uuid, policy: &PoolPolicy) -> Duration {
     let made = |id: Uuid| {
         let (seconds, nanos) = id.get_timestamp()?.to_unix();
         Some(Duration::new(seconds, nanos))
     };
     let age = made(lease_id)
-        .zip(made(message_id))
+        .zip(made(message.message_id))
         .map_or(Duration::ZERO, |(leased, made)| leased.saturating_sub(made));
     let least =
         (policy.backoff.ceiling(1) / 2).clamp(Duration::from_millis(100), Duration::from_secs(15));
-    let wait = (age / 4).clamp(least, Duration::from_secs(300));
+    let most = Duration::from_secs(match message.priority {
+        Priority::P0 => 5,
+        Priority::P1 => 30,
+        _ => 300,
+    });
+    let wait = (age / 4).clamp(least.min(most), most);
     wait.mul_f64(0.5 + 0.5 * fastrand::f64())
 }
 
@@ -396,6 +402,37 @@ mod tests {
         let outcome = judge(&ready, "x", error, &policy);
         assert!(!outcome.counted);
         outcome.retry_after.expect("another attempt")
+    }
+
+    /// A long outage costs each message few events, but what cannot wait has a gateway that is back within seconds.
+    #[test]
+    fn what_no_gateway_can_take_waits_longer_the_older_it_is_and_emergencies_do_not() {
+        let policy = PoolPolicy {
+            send_timeout: SECOND,
+            max_attempts: 1,
+            backoff: Backoff::List(vec![60 * SECOND]),
+            rules: Arc::default(),
+        };
+        let at = |seconds| Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
+        for (priority, age, longest) in [
+            (Priority::P0, 1, 5),
+            (Priority::P0, 3600, 5),
+            (Priority::P1, 1, 15),
+            (Priority::P1, 80, 20),
+            (Priority::P1, 3600, 30),
+            (Priority::P4, 400, 100),
+            (Priority::P4, 86_400, 300),
+        ] {
+            let mut message = message(MessageType::Transactional);
+            message.priority = priority;
+            message.message_id = at(1_000_000_000);
+            let wait = snooze(&message, at(1_000_000_000 + age), &policy);
+            let longest = longest * SECOND;
+            assert!(
+                wait <= longest && wait >= longest / 2,
+                "{priority} after {age} s: {wait:?}"
+            );
+        }
     }
 
     /// Beside faults of the gateway: what is wrong only here, and for what cannot wait, what may pass.
