@@ -2449,6 +2449,9 @@ begin
         -- Rows come at the end and go with the day. What a vacuum finds free within would be filled later: by xid, the day could then be read as a whole only.
         execute format('alter table postroad.%I set (autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_threshold = 2147483647)', part);
       end if;
+      if parent = 'delivery_events' then         -- not of the parent: days that were full when it came have none
+        execute format('create index on postroad.%I (occurred_at) where event_type = ''unknown''', part);
+      end if;
       execute format('comment on table postroad.%I is %L', part, 'One day of ' || parent || '.');
       -- What landed in the default partition moves to its day: the default is taken off, so that nothing comes in between, and put back.
       execute format('alter table postroad.%I detach partition postroad.%I', parent, fallback);
@@ -3012,6 +3015,9 @@ begin
     case
       when columns ->> 'id' in ('smallint', 'integer', 'bigint') or not columns ? 'id' then 'true'
       else 'postroad.is_bigint(t.id::text)'
+    end || case
+      when columns ->> 'data' = 'jsonb' or not columns ? 'data' then ''
+      else ' and postroad.is_jsonb(t.data::text)'
     end,
     case
       when not columns ? 'id' then 'null::bigint'
@@ -3020,7 +3026,11 @@ begin
     end,
     case when columns ? 'type' then 't.type::text' else 'null::text' end,
     case when columns ? 'locale' then 't.locale::text' else 'null::text' end,
-    case when columns ? 'data' then 't.data::jsonb' else 'null::jsonb' end)
+    case
+      when not columns ? 'data' then 'null::jsonb'
+      when columns ->> 'data' = 'jsonb' then 't.data'
+      else 'case when postroad.is_jsonb(t.data::text) then t.data::text::jsonb end'
+    end)
   into queued, suppressed, invalid, duplicate
   using slice_pages, (parts.pages - 1) / slice_pages, channel, batch_id, message_type, p, scheduled_for, expires_at, source_type, source_id, tenant_id,
     ip_pool, gateway, locale;
@@ -3033,7 +3043,7 @@ $_$;
 
 COMMENT ON FUNCTION postroad.enqueue_bulk_from(channel text, recipients regclass, subject text, body text, html text, template text, data jsonb, locale text, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, source_type text, source_id bigint, tenant_id bigint, ip_pool text, gateway text, options jsonb, OUT batch_id uuid, OUT queued integer, OUT suppressed integer, OUT invalid integer, OUT duplicate integer, OUT reason text) IS 'postroad.enqueue_bulk with the recipients in a table (temporary ones too) of the caller''s, of any size: columns address, and if wanted id, type, data, locale.
 The fastest way in, and the one beyond the 256 MB that jsonb holds. An idempotency key stands for the call and the table''s name, not for its rows.
-It is read in slices of some 1 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
+A row whose data is text and no JSON is invalid. It is read in slices of some 1 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.';
 
 --
 -- Name: enqueue_rows(uuid, text, text[], bigint[], text[], text[], jsonb[], text, smallint, timestamp with time zone, timestamp with time zone, text, bigint, bigint, text, text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -3535,7 +3545,7 @@ begin
       limit 1;
     end if;
     verdict := case when last_event.event_type in ('sent', 'delivered', 'opened', 'clicked', 'converted') then 'done' else 'stop' end;
-    reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), last_event.reason);
+    reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), nullif(last_event.reason, last_event.event_type));
     if last_event.event_type = 'unknown' then
       reason := reason || '; it may have gone out: settle(message_id, ''sent'' | ''failed'' | ''resend'')';
     end if;
@@ -3545,7 +3555,7 @@ begin
   verdict := 'pass';
   reason := case
     when last_event.event_id is null then 'no attempt yet'
-    else format('attempt %s: %s%s%s', last_event.attempt, last_event.event_type, coalesce(', ' || last_event.reason, ''),
+    else format('%s: %s%s%s', coalesce('attempt ' || last_event.attempt, 'last, not counted as an attempt'), last_event.event_type, coalesce(', ' || last_event.reason, ''),
       coalesce(' by ' || last_event.gateway, ''))
   end;
   return next;
@@ -3606,7 +3616,7 @@ begin
       when ahead >= 10000 and not exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then 'wait'
       else 'pass'
     end;
-    reason := format('%s P1 messages can be sent now; P2 and P3 wait while they are 10000 or more (a setting of the workers)', ahead);
+    reason := format('%s P1 messages can be sent now; P2 and P3 wait while those of P1 are 10000 or more (a setting of the workers)', ahead);
     return next;
   end if;
 
@@ -5897,6 +5907,28 @@ $_$;
 COMMENT ON FUNCTION postroad.is_bigint(number text) IS 'Whether an id that came as text is a whole number of 64 bits, or null.';
 
 --
+-- Name: is_jsonb(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.is_jsonb(document text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return document::jsonb is not null or document is null;
+exception
+  when others then
+    return false;
+end;
+$$;
+
+--
+-- Name: FUNCTION is_jsonb(document text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.is_jsonb(document text) IS 'Whether data that came as text is JSON that Postgres can store, or null.';
+
+--
 -- Name: is_push_subscription(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -6991,7 +7023,7 @@ COMMENT ON FUNCTION postroad.overdue_after(priority smallint) IS 'The age past w
 CREATE FUNCTION postroad.pause(scope text, key text, reason text) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 declare
   paused bigint;
   named constant text := case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end;
@@ -7013,6 +7045,21 @@ begin
     raise exception 'unknown channel %', quote_literal(key)
       using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
   end if;
+  -- A key that nothing can have would pause nothing, and say nothing.
+  if scope = 'tenant' and not (key ~ '^-?[0-9]+$' and postroad.is_bigint(key)) then
+    raise exception 'a tenant is a whole number, not %', quote_literal(key)
+      using errcode = 'PR001', hint = 'The tenant_id of its messages, such as pause(''tenant'', ''7'', …).';
+  end if;
+  if scope = 'domain' and (key ~ '[@[:space:]]' or key !~ '[.]' and key <> 'localhost') then
+    raise exception '% is no domain', quote_literal(key)
+      using errcode = 'PR001', hint = 'What stands behind the @ of its addresses, such as pause(''domain'', ''example.org'', …).';
+  end if;
+  if scope = 'gateway' and not exists (select from postroad.channel_health as h where h.gateway = named)
+    and exists (select from postroad.channel_health)
+  then
+    raise exception 'no worker has a gateway %', quote_literal(key)
+      using errcode = 'PR002', hint = 'Gateways: ' || (select string_agg(distinct h.gateway, ', ' order by h.gateway) from postroad.channel_health as h) || '.';
+  end if;
   select jsonb_build_object('reason', x.reason, 'paused_by', x.paused_by) into before
   from postroad.pauses as x
   where x.scope = pause.scope
@@ -7025,7 +7072,7 @@ begin
   perform postroad.audit('pause', scope || ' ' || named, before, jsonb_build_object('reason', reason));
   return paused;
 end;
-$$;
+$_$;
 
 --
 -- Name: FUNCTION pause(scope text, key text, reason text); Type: COMMENT; Schema: postroad; Owner: -
@@ -7033,7 +7080,7 @@ $$;
 
 COMMENT ON FUNCTION postroad.pause(scope text, key text, reason text) IS 'Pauses a scope: priority (P0 … P4: not claimed), channel, source (a source_type, or source_type:source_id), tenant, domain (of email addresses): their messages are parked;
 gateway: not used; messages that have no other one wait. Messages already handed to a gateway are not held. Returns the id of the pause; paused again, its reason is replaced.
-Raises PR001 (no key or reason) and PR002 (unknown scope, priority or channel).';
+Raises PR001 (no key or reason, or a key that no tenant or domain can have) and PR002 (unknown scope, priority, channel or gateway).';
 
 --
 -- Name: pause_of(text, text, bigint, bigint, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -10986,7 +11033,7 @@ CREATE VIEW postroad.channel_stats AS
             (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = 'queued'::text)), (0)::numeric))::bigint AS queued,
             (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = 'sent'::text)), (0)::numeric))::bigint AS sent,
             (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = ANY (ARRAY['failed'::text, 'bounced'::text]))), (0)::numeric))::bigint AS failed,
-            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = ANY (ARRAY['suppressed'::text, 'expired'::text, 'cancelled'::text]))), (0)::numeric))::bigint AS not_sent
+            (COALESCE(sum(c.events) FILTER (WHERE (c.event_type = ANY (ARRAY['suppressed'::text, 'expired'::text, 'cancelled'::text, 'unknown'::text]))), (0)::numeric))::bigint AS not_sent
            FROM postroad.event_minutes c
           WHERE ((c.minute > (clock_timestamp() - '01:00:00'::interval)) AND (c.channel <> ''::text))
           GROUP BY c.channel) s;
@@ -10995,7 +11042,7 @@ CREATE VIEW postroad.channel_stats AS
 -- Name: VIEW channel_stats; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON VIEW postroad.channel_stats IS 'Each channel: how many messages were enqueued, sent, failed (or bounced), and not sent for another reason in the last hour; waiting_1h: how many more came than ended.
+COMMENT ON VIEW postroad.channel_stats IS 'Each channel: how many messages were enqueued, sent, failed (or bounced), and not sent for another reason (suppressed, expired, cancelled, unknown) in the last hour; waiting_1h: how many more came than ended.
 Counted every second. By day, message type, source and tenant: message_stats.';
 
 --
@@ -11180,7 +11227,7 @@ CREATE VIEW postroad.failed_messages AS
 -- Name: VIEW failed_messages; Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON VIEW postroad.failed_messages IS 'What failed or bounced; ask with failed_at >= … order by failed_at. See retry and retry_failed.';
+COMMENT ON VIEW postroad.failed_messages IS 'Each time that a message failed or bounced, also where it was retried and sent since: see status. Ask with failed_at >= … order by failed_at. See retry and retry_failed.';
 
 --
 -- Name: gateway_minutes; Type: TABLE; Schema: postroad; Owner: -
@@ -12390,6 +12437,34 @@ CREATE VIEW postroad.system_log AS
 COMMENT ON VIEW postroad.system_log IS 'System events, without addresses; ask with occurred_at >= ….';
 
 --
+-- Name: unknown_messages; Type: VIEW; Schema: postroad; Owner: -
+--
+
+CREATE VIEW postroad.unknown_messages AS
+ SELECT e.message_id,
+    e.occurred_at AS unknown_since,
+    m.channel,
+    ('P'::text || m.priority) AS priority,
+    m.message_type,
+    m.tenant_id,
+    m.source_type,
+    m.source_id,
+    e.gateway,
+    e.attempt,
+    e.reason
+   FROM (postroad.delivery_events e
+     LEFT JOIN postroad.messages m ON ((m.message_id = e.message_id)))
+  WHERE ((e.event_type = 'unknown'::text) AND (( SELECT s.status
+           FROM postroad.status(e.message_id) s(id, status, channel, priority, message_type, attempts, created_at, due_at, sent_at, delivered_at, updated_at, gateway, external_id, reason, error)) = 'unknown'::text));
+
+--
+-- Name: VIEW unknown_messages; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON VIEW postroad.unknown_messages IS 'Messages that may have gone out or not, and are held until an event of their gateway or settle says more: select postroad.settle(message_id, ''failed'') from postroad.unknown_messages
+where reason = ''worker_crashed''.';
+
+--
 -- Name: unplaced_events_count_id_seq; Type: SEQUENCE; Schema: postroad; Owner: -
 --
 
@@ -13172,6 +13247,12 @@ COMMENT ON INDEX postroad.late_events_occurred_at IS 'purge_events';
 --
 
 CREATE INDEX late_events_occurred_at_idx ON postroad.late_events USING btree (occurred_at) WHERE (event_type = ANY (ARRAY['failed'::text, 'bounced'::text]));
+
+--
+-- Name: late_events_occurred_at_idx1; Type: INDEX; Schema: postroad; Owner: -
+--
+
+CREATE INDEX late_events_occurred_at_idx1 ON postroad.late_events USING btree (occurred_at) WHERE (event_type = 'unknown'::text);
 
 --
 -- Name: late_events_xid_idx; Type: INDEX; Schema: postroad; Owner: -
@@ -14550,6 +14631,14 @@ GRANT ALL ON FUNCTION postroad.is_bigint(number text) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.is_bigint(number text) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION is_jsonb(document text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.is_jsonb(document text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.is_jsonb(document text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.is_jsonb(document text) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION is_push_subscription(subscription text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -15919,6 +16008,14 @@ GRANT INSERT ON TABLE postroad.system_events TO postroad_bound_functions;
 GRANT SELECT ON TABLE postroad.system_log TO postroad_reader;
 GRANT SELECT ON TABLE postroad.system_log TO postroad_admin;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.system_log TO postroad_functions;
+
+--
+-- Name: TABLE unknown_messages; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT ON TABLE postroad.unknown_messages TO postroad_reader;
+GRANT SELECT ON TABLE postroad.unknown_messages TO postroad_admin;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.unknown_messages TO postroad_functions;
 
 --
 -- Name: SEQUENCE unplaced_events_count_id_seq; Type: ACL; Schema: postroad; Owner: -

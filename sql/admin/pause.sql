@@ -29,6 +29,21 @@ begin
     raise exception 'unknown channel %', quote_literal(key)
       using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
   end if;
+  -- A key that nothing can have would pause nothing, and say nothing.
+  if scope = 'tenant' and not (key ~ '^-?[0-9]+$' and postroad.is_bigint(key)) then
+    raise exception 'a tenant is a whole number, not %', quote_literal(key)
+      using errcode = 'PR001', hint = 'The tenant_id of its messages, such as pause(''tenant'', ''7'', …).';
+  end if;
+  if scope = 'domain' and (key ~ '[@[:space:]]' or key !~ '[.]' and key <> 'localhost') then
+    raise exception '% is no domain', quote_literal(key)
+      using errcode = 'PR001', hint = 'What stands behind the @ of its addresses, such as pause(''domain'', ''example.org'', …).';
+  end if;
+  if scope = 'gateway' and not exists (select from postroad.channel_health as h where h.gateway = named)
+    and exists (select from postroad.channel_health)
+  then
+    raise exception 'no worker has a gateway %', quote_literal(key)
+      using errcode = 'PR002', hint = 'Gateways: ' || (select string_agg(distinct h.gateway, ', ' order by h.gateway) from postroad.channel_health as h) || '.';
+  end if;
   select jsonb_build_object('reason', x.reason, 'paused_by', x.paused_by) into before
   from postroad.pauses as x
   where x.scope = pause.scope
@@ -46,7 +61,7 @@ $$;
 comment on function postroad.pause is
 $$Pauses a scope: priority (P0 … P4: not claimed), channel, source (a source_type, or source_type:source_id), tenant, domain (of email addresses): their messages are parked;
 gateway: not used; messages that have no other one wait. Messages already handed to a gateway are not held. Returns the id of the pause; paused again, its reason is replaced.
-Raises PR001 (no key or reason) and PR002 (unknown scope, priority or channel).$$;
+Raises PR001 (no key or reason, or a key that no tenant or domain can have) and PR002 (unknown scope, priority, channel or gateway).$$;
 
 revoke all on function postroad.pause from public;
 grant execute on function postroad.pause to postroad_admin;

@@ -126,6 +126,9 @@ begin
     case
       when columns ->> 'id' in ('smallint', 'integer', 'bigint') or not columns ? 'id' then 'true'
       else 'postroad.is_bigint(t.id::text)'
+    end || case
+      when columns ->> 'data' = 'jsonb' or not columns ? 'data' then ''
+      else ' and postroad.is_jsonb(t.data::text)'
     end,
     case
       when not columns ? 'id' then 'null::bigint'
@@ -134,7 +137,11 @@ begin
     end,
     case when columns ? 'type' then 't.type::text' else 'null::text' end,
     case when columns ? 'locale' then 't.locale::text' else 'null::text' end,
-    case when columns ? 'data' then 't.data::jsonb' else 'null::jsonb' end)
+    case
+      when not columns ? 'data' then 'null::jsonb'
+      when columns ->> 'data' = 'jsonb' then 't.data'
+      else 'case when postroad.is_jsonb(t.data::text) then t.data::text::jsonb end'
+    end)
   into queued, suppressed, invalid, duplicate
   using slice_pages, (parts.pages - 1) / slice_pages, channel, batch_id, message_type, p, scheduled_for, expires_at, source_type, source_id, tenant_id,
     ip_pool, gateway, locale;
@@ -144,7 +151,7 @@ $$;
 comment on function postroad.enqueue_bulk_from is
 $$postroad.enqueue_bulk with the recipients in a table (temporary ones too) of the caller's, of any size: columns address, and if wanted id, type, data, locale.
 The fastest way in, and the one beyond the 256 MB that jsonb holds. An idempotency key stands for the call and the table's name, not for its rows.
-It is read in slices of some 1 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.$$;
+A row whose data is text and no JSON is invalid. It is read in slices of some 1 MiB, so that memory does not grow with it. Raises PR001 when it is not a table or has no column address, and what enqueue raises.$$;
 
 revoke all on function postroad.enqueue_bulk_from from public;
 grant execute on function postroad.enqueue_bulk_from to postroad_sender;

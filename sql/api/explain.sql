@@ -53,7 +53,7 @@ begin
       limit 1;
     end if;
     verdict := case when last_event.event_type in ('sent', 'delivered', 'opened', 'clicked', 'converted') then 'done' else 'stop' end;
-    reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), last_event.reason);
+    reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), nullif(last_event.reason, last_event.event_type));
     if last_event.event_type = 'unknown' then
       reason := reason || '; it may have gone out: settle(message_id, ''sent'' | ''failed'' | ''resend'')';
     end if;
@@ -63,7 +63,7 @@ begin
   verdict := 'pass';
   reason := case
     when last_event.event_id is null then 'no attempt yet'
-    else format('attempt %s: %s%s%s', last_event.attempt, last_event.event_type, coalesce(', ' || last_event.reason, ''),
+    else format('%s: %s%s%s', coalesce('attempt ' || last_event.attempt, 'last, not counted as an attempt'), last_event.event_type, coalesce(', ' || last_event.reason, ''),
       coalesce(' by ' || last_event.gateway, ''))
   end;
   return next;
@@ -124,7 +124,7 @@ begin
       when ahead >= 10000 and not exists (select from postroad.pauses as x where x.scope = 'priority' and x.key = 'P1') then 'wait'
       else 'pass'
     end;
-    reason := format('%s P1 messages can be sent now; P2 and P3 wait while they are 10000 or more (a setting of the workers)', ahead);
+    reason := format('%s P1 messages can be sent now; P2 and P3 wait while those of P1 are 10000 or more (a setting of the workers)', ahead);
     return next;
   end if;
 

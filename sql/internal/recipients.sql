@@ -106,3 +106,19 @@ as $$
 $$;
 
 comment on function postroad.is_bigint is 'Whether an id that came as text is a whole number of 64 bits, or null.';
+
+create or replace function postroad.is_jsonb(document text)
+returns boolean
+language plpgsql
+immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  return document::jsonb is not null or document is null;
+exception
+  when others then
+    return false;
+end;
+$$;
+
+comment on function postroad.is_jsonb is 'Whether data that came as text is JSON that Postgres can store, or null.';

@@ -51,6 +51,9 @@ begin
         -- Rows come at the end and go with the day. What a vacuum finds free within would be filled later: by xid, the day could then be read as a whole only.
         execute format('alter table postroad.%I set (autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_threshold = 2147483647)', part);
       end if;
+      if parent = 'delivery_events' then         -- not of the parent: days that were full when it came have none
+        execute format('create index on postroad.%I (occurred_at) where event_type = ''unknown''', part);
+      end if;
       execute format('comment on table postroad.%I is %L', part, 'One day of ' || parent || '.');
       -- What landed in the default partition moves to its day: the default is taken off, so that nothing comes in between, and put back.
       execute format('alter table postroad.%I detach partition postroad.%I', parent, fallback);

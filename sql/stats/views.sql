@@ -95,7 +95,18 @@ from postroad.delivery_events as e
 left join postroad.messages as m on m.message_id = e.message_id
 where e.event_type in ('failed', 'bounced');
 comment on view postroad.failed_messages is
-'What failed or bounced; ask with failed_at >= … order by failed_at. See retry and retry_failed.';
+'Each time that a message failed or bounced, also where it was retried and sent since: see status. Ask with failed_at >= … order by failed_at. See retry and retry_failed.';
+
+create or replace view postroad.unknown_messages as
+select e.message_id, e.occurred_at as unknown_since, m.channel, 'P' || m.priority as priority, m.message_type, m.tenant_id, m.source_type, m.source_id,
+  e.gateway, e.attempt, e.reason
+from postroad.delivery_events as e
+left join postroad.messages as m on m.message_id = e.message_id
+where e.event_type = 'unknown'
+  and (select s.status from postroad.status(e.message_id) as s) = 'unknown';
+comment on view postroad.unknown_messages is
+$$Messages that may have gone out or not, and are held until an event of their gateway or settle says more: select postroad.settle(message_id, 'failed') from postroad.unknown_messages
+where reason = 'worker_crashed'.$$;
 
 create or replace view postroad.delivery_rates as
 select c.minute, c.gateway, c.event_type, sum(c.events)::bigint as events
@@ -128,14 +139,14 @@ from (
     coalesce(sum(c.events) filter (where c.event_type = 'queued'), 0)::bigint as queued,
     coalesce(sum(c.events) filter (where c.event_type = 'sent'), 0)::bigint as sent,
     coalesce(sum(c.events) filter (where c.event_type in ('failed', 'bounced')), 0)::bigint as failed,
-    coalesce(sum(c.events) filter (where c.event_type in ('suppressed', 'expired', 'cancelled')), 0)::bigint as not_sent
+    coalesce(sum(c.events) filter (where c.event_type in ('suppressed', 'expired', 'cancelled', 'unknown')), 0)::bigint as not_sent
   from postroad.event_minutes as c
   where c.minute > clock_timestamp() - interval '1 hour'
     and c.channel <> ''
   group by c.channel
 ) as s;
 comment on view postroad.channel_stats is
-$$Each channel: how many messages were enqueued, sent, failed (or bounced), and not sent for another reason in the last hour; waiting_1h: how many more came than ended.
+$$Each channel: how many messages were enqueued, sent, failed (or bounced), and not sent for another reason (suppressed, expired, cancelled, unknown) in the last hour; waiting_1h: how many more came than ended.
 Counted every second. By day, message type, source and tenant: message_stats.$$;
 
 create or replace view postroad.message_stats as
@@ -185,6 +196,6 @@ from postroad.webhook_endpoints as e;
 comment on view postroad.outbound_stats is
 'Each endpoint (without the query of its URL), how it does, and how many events wait for it: exact below 10,000, which stands for that many or more. oldest_at: the oldest of the 100 that are due first.';
 
-grant select on postroad.queue_stats, postroad.in_flight, postroad.workers, postroad.failed_messages, postroad.delivery_rates, postroad.gateway_stats,
+grant select on postroad.queue_stats, postroad.in_flight, postroad.workers, postroad.failed_messages, postroad.unknown_messages, postroad.delivery_rates, postroad.gateway_stats,
   postroad.channel_stats, postroad.message_stats, postroad.event_consumers, postroad.system_log, postroad.webhook_deliveries, postroad.outbound_stats
   to postroad_reader, postroad_admin;

@@ -266,3 +266,28 @@ async fn spellings_of_one_number_are_one_recipient() -> anyhow::Result<()> {
     assert_eq!(sender.row(query).await?, "2|0|2|2");
     Ok(())
 }
+
+/// One row of many is no reason to send none; and who exported the table may have made its data text.
+#[tokio::test]
+async fn data_that_is_no_json_is_an_invalid_recipient_of_many() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for (kind, bad) in [("text", "not json"), ("json", r#"{"a": "\u0000"}"#)] {
+        db.client
+            .batch_execute(&format!(
+                r#"truncate postroad.messages, postroad.message_queue;
+                   drop table if exists public.people;
+                   create table public.people (address text, data {kind});
+                   insert into public.people values ('a@x.org', '{{"n": 1}}'), ('b@x.org', '{bad}'), ('c@x.org', null)"#
+            ))
+            .await?;
+        let send = "select queued, invalid from postroad.enqueue_bulk_from('email', 'public.people', body => 'x')";
+        assert_eq!(db.client.row(send).await?, "2|1", "{kind}");
+        let stored = "select recipient, data from postroad.messages order by 1";
+        assert_eq!(
+            db.client.rows(stored).await?,
+            [r#"a@x.org|{"n": 1}"#, "c@x.org|null"],
+            "{kind}"
+        );
+    }
+    Ok(())
+}

@@ -415,3 +415,42 @@ async fn what_waits_for_workers_needs_a_transaction_that_is_read_committed() -> 
     }
     Ok(())
 }
+
+/// A key that nothing can have would pause nothing, in the middle of an outage.
+#[tokio::test]
+async fn a_key_that_nothing_can_have_is_refused_with_what_would_be_right() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let pause =
+        |scope: &str, key: &str| format!("select postroad.pause('{scope}', '{key}', 'x') > 0");
+    // Before a worker came nobody knows which gateways there are.
+    assert_eq!(db.client.row(&pause("gateway", "smpt")).await?, "t");
+    db.client
+        .batch_execute(
+            "select postroad.register_gateways('{smtp,ses,ses}', '{email,email,sms}', '{1,2,1}')",
+        )
+        .await?;
+    for (scope, key, code, says) in [
+        ("gateway", "smpt2", "PR002", "Gateways: ses, smtp."),
+        ("tenant", "abc", "PR001", "tenant_id"),
+        ("tenant", "99999999999999999999", "PR001", "tenant_id"),
+        ("domain", "ada@example.org", "PR001", "behind the @"),
+        ("domain", "example", "PR001", "behind the @"),
+    ] {
+        let raised = db.client.raised(&pause(scope, key)).await?;
+        assert_eq!(raised.code, code, "{scope} {key}");
+        assert!(raised.hint.contains(says), "{}", raised.hint);
+    }
+    for (scope, key) in [
+        ("gateway", "ses"),
+        ("tenant", "-7"),
+        ("domain", "localhost"),
+        ("domain", "Example.org"),
+    ] {
+        assert_eq!(
+            db.client.row(&pause(scope, key)).await?,
+            "t",
+            "{scope} {key}"
+        );
+    }
+    Ok(())
+}

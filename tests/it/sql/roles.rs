@@ -77,12 +77,13 @@ const EXCEPTIONS: [(&str, &str); 34] = [
 ];
 
 /// What `enqueue_bulk_from` calls, which runs with the rights of its caller.
-const FOR_SENDERS: [&str; 5] = [
+const FOR_SENDERS: [&str; 6] = [
     "normalize_recipient",
     "normalize_email",
     "normalize_phone",
     "is_push_subscription",
     "is_bigint",
+    "is_jsonb",
 ];
 
 /// Called by functions of their folder only.

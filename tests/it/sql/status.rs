@@ -246,3 +246,29 @@ async fn the_timeline_tells_the_story_in_order() -> anyhow::Result<()> {
     );
     Ok(())
 }
+
+/// Somebody has to settle what is unknown, and must find it first.
+#[tokio::test]
+async fn what_is_unknown_can_be_found_until_it_is_settled() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let (held, sent) = (
+        db.enqueue_to("a@x.org", "").await?,
+        db.enqueue_to("b@x.org", "").await?,
+    );
+    for (id, event) in [(&held, "unknown"), (&sent, "sent")] {
+        let (lease, _) = db.claim(4, 1).await?;
+        db.complete(&Outcome::new(&lease, id, event)).await?;
+    }
+    let unknown = "select message_id, channel, priority from postroad.unknown_messages";
+    assert_eq!(db.client.rows(unknown).await?, [format!("{held}|email|P4")]);
+    let settle =
+        "select bool_and(postroad.settle(message_id, 'failed')) from postroad.unknown_messages";
+    assert_eq!(db.client.row(settle).await?, "t");
+    assert_eq!(db.client.rows(unknown).await?, [""; 0]);
+    assert_eq!(db.status(&held).await?, "failed");
+    // Each day has its index.
+    let without = "select i.inhrelid::regclass from pg_inherits as i where i.inhparent = 'postroad.delivery_events'::regclass
+        and not exists (select from pg_index as x where x.indrelid = i.inhrelid and pg_get_expr(x.indpred, x.indrelid) ~ 'unknown')";
+    assert_eq!(db.client.rows(without).await?, [""; 0]);
+    Ok(())
+}
