@@ -517,6 +517,24 @@ $$;
 COMMENT ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) IS 'Who changed what since a time (default: the last day), the latest first, at most max_count: pauses, retries, replays, suppressions, weights, limits, keys. It holds no address: see audit_target.';
 
 --
+-- Name: batch_of(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.batch_of(message_id uuid) RETURNS uuid
+    LANGUAGE sql STABLE
+    AS $$
+  select coalesce(
+    (select m.batch_id from postroad.messages as m where m.message_id = batch_of.message_id),
+    (select k.batch_id from postroad.messages_kept as k where k.message_id = batch_of.message_id))
+$$;
+
+--
+-- Name: FUNCTION batch_of(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.batch_of(message_id uuid) IS 'The bulk send that a message is of, or null.';
+
+--
 -- Name: begin_bulk(text, text, text, text, text, jsonb, text, text, timestamp with time zone, timestamp with time zone, text, bigint, jsonb, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -654,6 +672,66 @@ $$;
 COMMENT ON FUNCTION postroad.cancel(message_id uuid) IS 'Withdraws a message that still waits, in the queue, for its time, for its next attempt or in a pause. False when it does not: it is being sent, or has ended,
 or is not known. Until the transaction ends, the up to fifteen messages of the same bulk send that share its row of the queue wait too:
 who cancels several in one transaction does so in the order of their ids, and repeats it after 40P01 (deadlock) or, in repeatable read, 40001.';
+
+--
+-- Name: cancel_bulk(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.cancel_bulk(batch_id uuid) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET jit TO 'off'
+    AS $$
+declare
+  since constant uuid := postroad.uuid_at(postroad.created_at(batch_id));        -- its messages were made after it
+  withdrawn integer;
+  cancelled integer := 0;
+begin
+  perform postroad.need_read_committed();
+  loop
+    -- The messages of a row are of one call, and so of one batch.
+    with gone as (
+      delete from postroad.message_queue as q
+      where q.message_id >= since
+        and postroad.batch_of(q.message_id) = cancel_bulk.batch_id
+      returning q.message_id, q.more_ids
+    )
+    insert into postroad.delivery_events (message_id, event_type, reason)
+    select unnest(g.message_id || g.more_ids), 'cancelled', 'cancelled'
+    from gone as g;
+    get diagnostics withdrawn = row_count;
+    cancelled := cancelled + withdrawn;
+    with gone as (
+      delete from postroad.scheduled as s
+      where s.message_id >= since
+        and postroad.batch_of(s.message_id) = cancel_bulk.batch_id
+      returning s.message_id
+    )
+    insert into postroad.delivery_events (message_id, event_type, reason)
+    select g.message_id, 'cancelled', 'cancelled'
+    from gone as g;
+    get diagnostics withdrawn = row_count;
+    cancelled := cancelled + withdrawn;
+    -- What a claim left of a row, and what was promoted or given back meanwhile, is another row.
+    exit when not exists (
+      select from postroad.message_queue as q where q.message_id >= since and postroad.batch_of(q.message_id) = cancel_bulk.batch_id
+    ) and not exists (
+      select from postroad.scheduled as s where s.message_id >= since and postroad.batch_of(s.message_id) = cancel_bulk.batch_id
+    );
+  end loop;
+  return cancelled;
+end;
+$$;
+
+--
+-- Name: FUNCTION cancel_bulk(batch_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.cancel_bulk(batch_id uuid) IS 'Withdraws all messages of a bulk send (the batch_id that enqueue_bulk and enqueue_bulk_from return) that still wait: in the queue, for their time, for their next attempt or in a pause. Returns how many;
+those that are being sent, or have ended, are not among them. It looks through all that waits and was enqueued since, some microseconds each. Until the transaction ends, claims pass over what it
+withdrew: let it be a transaction of its own. Raises PR001 in one that is not read committed.';
 
 --
 -- Name: check_api_key(bytea); Type: FUNCTION; Schema: postroad; Owner: -
@@ -13918,6 +13996,13 @@ GRANT ALL ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_c
 GRANT ALL ON FUNCTION postroad.audit_trail(since timestamp with time zone, max_count integer) TO postroad_functions;
 
 --
+-- Name: FUNCTION batch_of(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.batch_of(message_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.batch_of(message_id uuid) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION begin_bulk(channel text, subject text, body text, html text, template text, data jsonb, message_type text, priority text, scheduled_for timestamp with time zone, expires_at timestamp with time zone, idempotency_key text, tenant_id bigint, options jsonb, rest jsonb, OUT batch_id uuid, OUT priority_number smallint, OUT verdict text, OUT reason text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -13956,6 +14041,15 @@ REVOKE ALL ON FUNCTION postroad.cancel(message_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_functions;
+
+--
+-- Name: FUNCTION cancel_bulk(batch_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.cancel_bulk(batch_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.cancel_bulk(batch_id uuid) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.cancel_bulk(batch_id uuid) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.cancel_bulk(batch_id uuid) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION check_api_key(hash bytea, OUT key_id bigint, OUT tenant_id bigint, OUT roles text[], OUT requests_per_second integer, OUT refusal text, OUT seconds_left double precision); Type: ACL; Schema: postroad; Owner: -

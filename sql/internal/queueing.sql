@@ -72,6 +72,18 @@ $$;
 comment on function postroad.queue_row_of is
 $$The row of the queue that a message waits in, or none. Its first message is among the sixteen that have all but the last digit of the count in common: see enqueue_rows.$$;
 
+create or replace function postroad.batch_of(message_id uuid)
+returns uuid
+language sql
+stable
+as $$
+  select coalesce(
+    (select m.batch_id from postroad.messages as m where m.message_id = batch_of.message_id),
+    (select k.batch_id from postroad.messages_kept as k where k.message_id = batch_of.message_id))
+$$;
+
+comment on function postroad.batch_of is 'The bulk send that a message is of, or null.';
+
 create or replace function postroad.queue_again(
   message_ids uuid[],
   priority    smallint,
