@@ -171,7 +171,9 @@ async fn losing_all_connections_again_and_again_loses_and_doubles_nothing() -> a
     site.check(&held, &resent, &recorded).await?;
     site.registered(1).await?;
     assert!(
-        worker.log().contains("it connects again"),
+        worker
+            .log()
+            .contains("could not be begun; it is tried again"),
         "{}",
         worker.log()
     );
