@@ -15,6 +15,7 @@ mod operate;
 mod partitions;
 mod pauses;
 mod purge;
+mod put_back;
 mod recipients;
 mod refusals;
 mod reports;
