@@ -172,8 +172,8 @@ impl Claimer {
                 }
                 Ok(count) => {
                     empty_looks = 0;
-                    let pace = settings::pace(self.priority);
-                    if count < wanted.min(settings::PACED_BELOW) && !pace.is_zero() {
+                    let pace = settings::claim_pace(self.priority);
+                    if count < wanted.min(settings::LARGE_CLAIM) && !pace.is_zero() {
                         self.pause(pace, &shutdown).await;
                     }
                 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::claim::release;
 use super::figures;
-use super::settings::{PACED_BELOW, pace};
+use super::settings::{MANY_OUTCOMES, write_pace};
 use crate::db::DbError;
 use crate::db::calls::{self, Outcome};
 use crate::db::clock::Clock;
@@ -54,12 +54,12 @@ pub async fn run(
     priority: Priority,
     written: impl Fn(usize),
 ) {
-    let pace = pace(priority);
+    let pace = write_pace(priority);
     let mut left: HashMap<Uuid, usize> = HashMap::new();
     let mut received = Vec::new();
     let mut releases = JoinSet::new();
     while notes.recv_many(&mut received, FLUSH_MAX).await > 0 {
-        if received.len() < PACED_BELOW && !pace.is_zero() && !notes.is_closed() {
+        if received.len() < MANY_OUTCOMES && !pace.is_zero() && !notes.is_closed() {
             sleep(pace).await;
             while received.len() < FLUSH_MAX
                 && let Ok(note) = notes.try_recv()

@@ -64,9 +64,22 @@ pub struct PoolPolicy {
     pub rules: Arc<Rules>,
 }
 
-/// How long a pool that keeps up waits for more, before it claims or writes a few messages: without it, a steady trickle
-/// costs the database a claim and a commit each. P0 never waits.
-pub const fn pace(priority: Priority) -> Duration {
+/// How long a pool that keeps up waits for more between two claims: without it, a steady trickle costs the database a claim
+/// for a few messages each time. What it sleeps for is claimed at once. P0 never waits.
+pub const fn claim_pace(priority: Priority) -> Duration {
+    match priority {
+        Priority::P0 => Duration::ZERO,
+        Priority::P1 | Priority::P4 => Duration::from_millis(3),
+        Priority::P2 | Priority::P3 => Duration::from_millis(40),
+    }
+}
+
+/// A claim of so many is followed by the next one at once.
+pub const LARGE_CLAIM: usize = 900;
+
+/// How long a few outcomes wait for more before they are written. What is not written when a process is killed is in doubt, so
+/// it is less than a claim waits.
+pub const fn write_pace(priority: Priority) -> Duration {
     match priority {
         Priority::P0 => Duration::ZERO,
         Priority::P1 | Priority::P4 => Duration::from_millis(3),
@@ -74,5 +87,5 @@ pub const fn pace(priority: Priority) -> Duration {
     }
 }
 
-/// Messages from which on nothing is waited for.
-pub const PACED_BELOW: usize = 200;
+/// So many outcomes wait for nothing.
+pub const MANY_OUTCOMES: usize = 200;
