@@ -2813,8 +2813,11 @@ CREATE FUNCTION postroad.enqueue(channel text, recipient text, subject text DEFA
     AS $_$
 declare
   p smallint;
+  waits boolean;
 begin
-  -- Each call is a transaction of its own, most often, and each expression is set up anew in it, by the size of it: so the plain case is told by one,
+  message_id := postroad.uuid_v7();
+
+  -- Each call is a transaction of its own, most often, and each expression and statement is set up anew in it, by the size of it: so the plain case is told by one,
   -- and few follow.
   p := case
     when num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
@@ -2836,57 +2839,55 @@ begin
       recipient := postroad.normalize_recipient(channel, recipient);
     end if;
     if recipient is null or reason not in ('invalid_recipient', 'recipient_missing') then
+      message_id := null;
       status := 'invalid';
       return;
     end if;
     reason := null;
-  end if;
-
-  message_id := postroad.uuid_v7();
-  if idempotency_key is not null then
-    select k.message_id, k.verdict, k.reason into message_id, status, reason
-    from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
-      channel, recipient, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
-      recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
-    if status is not null then
-      return;
+    if idempotency_key is not null then
+      select k.message_id, k.verdict, k.reason into message_id, status, reason
+      from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
+        channel, recipient, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
+        recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
+      if status is not null then
+        return;
+      end if;
     end if;
+    waits := scheduled_for > clock_timestamp();
   end if;
 
-  insert into postroad.messages (
-    message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, priority, channel, message_type,
-    recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
-  values (
-    message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
-    recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options);
-
-  -- A statement of its own, the cheapest of probes: few addresses are on the list at all.
-  perform
-  from postroad.suppression_list as s
-  where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end;
-  if found then
+  with recorded as (
+    insert into postroad.messages (
+      message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, priority, channel, message_type,
+      recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
+    values (
+      message_id, tenant_id, recipient_id, source_id, scheduled_for, expires_at, p, channel, message_type,
+      recipient, recipient_type, source_type, ip_pool, gateway, locale, subject, body, html, data, options)
+  )
+  insert into postroad.message_queue (seq, message_id, priority, size_kb)
+  select postroad.next_seq(p), message_id, p, least(pg_column_size((body, html, data, options)) / 1024, 32767)
+  where waits is not true
+    and not exists (                             -- the cheapest of probes: few addresses are on the list at all
+      select
+      from postroad.suppression_list as s
+      where s.address = case enqueue.channel when 'email' then lower(recipient collate "C") else recipient end
+    );
+  if not found then
     reason := postroad.suppressed_by(channel, recipient, tenant_id);
     if reason is not null then
       insert into postroad.delivery_events (message_id, event_type, reason)
       values (message_id, 'suppressed', reason);
       status := 'suppressed';
       return;
-    end if;
-  end if;
-
-  if scheduled_for is not null then
-    if scheduled_for > clock_timestamp() then
+    elsif waits then
       insert into postroad.scheduled (message_id, due_at, priority)
       values (message_id, scheduled_for, p);
       status := 'scheduled';
       return;
     end if;
+    insert into postroad.message_queue (seq, message_id, priority, size_kb)        -- on the list for others: another channel, another tenant, a time that is over
+    values (postroad.next_seq(p), message_id, p, least(pg_column_size((body, html, data, options)) / 1024, 32767));
   end if;
-  insert into postroad.message_queue (seq, message_id, priority, size_kb)
-  values (
-    postroad.next_seq(p),
-    message_id, p,
-    least(pg_column_size((body, html, data, options)) / 1024, 32767));
   status := 'queued';
 
   -- As postroad.wake, without the call.
@@ -10612,8 +10613,7 @@ COMMENT ON FUNCTION postroad.uuid_at(at timestamp with time zone) IS 'The lowest
 CREATE FUNCTION postroad.uuid_v7() RETURNS uuid
     LANGUAGE sql PARALLEL SAFE
     AS $$
-  select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
-    placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6), 52, 1), 53, 1), 'hex')::uuid
+  select (lpad(to_hex((date_part('epoch', clock_timestamp()) * 1000)::bigint * 16 + 7), 13, '0') || right(gen_random_uuid()::text, 21))::uuid
 $$;
 
 --

@@ -3,8 +3,7 @@ returns uuid
 language sql
 volatile parallel safe
 as $$
-  select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
-    placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6), 52, 1), 53, 1), 'hex')::uuid
+  select (lpad(to_hex((date_part('epoch', clock_timestamp()) * 1000)::bigint * 16 + 7), 13, '0') || right(gen_random_uuid()::text, 21))::uuid
 $$;
 
 comment on function postroad.uuid_v7 is 'A new UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then random bits.';
