@@ -547,6 +547,7 @@ begin
   from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
     scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
   if reason is not null then
+    raise warning 'nobody was enqueued: what all recipients would get is invalid (%)', reason;
     verdict := 'invalid';
     return;
   end if;
@@ -815,7 +816,7 @@ begin
       using errcode = 'PR003', hint = 'Only email carries html; give body => ''…'' as plain text.';
   end if;
   if options is not null then
-    wrong := postroad.check_options(options);
+    wrong := postroad.check_options(channel, options);
     if wrong is not null then
       raise exception 'options: %', wrong
         using errcode = 'PR005',
@@ -828,9 +829,13 @@ begin
     reason := 'subject_too_long';
   elsif position(E'\n' in subject) > 0 or position(E'\r' in subject) > 0 then
     reason := 'subject_has_line_break';
+  elsif channel = 'email' and subject ~ E'[\\u0001-\\u0008\\u000b\\u000c\\u000e-\\u001f\\u007f-\\u009f]' then
+    reason := 'subject_has_control_character';
   elsif coalesce(octet_length(body), 0)::bigint + coalesce(octet_length(html), 0) + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(options), 0)
       > 50 * 1024 * 1024 then
     reason := 'content_too_large';
+  elsif postroad.options_reason(channel, options) is not null then
+    reason := postroad.options_reason(channel, options);
   elsif length(idempotency_key) not between 1 and 255 then
     reason := 'idempotency_key_too_long';
   elsif scheduled_for is not null or expires_at is not null then
@@ -853,7 +858,7 @@ $$;
 
 COMMENT ON FUNCTION postroad.check_call(channel text, message_type text, priority text, subject text, body text, html text, template text, data jsonb, scheduled_for timestamp with time zone, expires_at timestamp with time zone, tenant_id bigint, idempotency_key text, options jsonb, OUT priority_number smallint, OUT reason text) IS 'What enqueue and enqueue_bulk check alike. Raises PR002 (unknown channel, message type, priority), PR003 (content), PR004 (template) and PR005
 (options) for what is a bug of the caller; returns a reason for what is bad data: subject_too_long (998 characters, RFC 5322, section 2.1.1),
-subject_has_line_break, content_too_large (50 MiB), idempotency_key_too_long (1 to 255 characters), scheduled_for_out_of_range (10 years either way),
+subject_has_line_break, subject_has_control_character (of a mail; a tab is none), content_too_large (50 MiB), what options_reason says, idempotency_key_too_long (1 to 255 characters), scheduled_for_out_of_range (10 years either way),
 expires_at_out_of_range, already_expired, expires_before_scheduled.';
 
 --
@@ -933,10 +938,39 @@ $_$;
 COMMENT ON FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) IS 'Raises PR001 or PR002 when an endpoint cannot be as it is asked for.';
 
 --
--- Name: check_options(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+-- Name: check_header_names(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
-CREATE FUNCTION postroad.check_options(options jsonb) RETURNS text
+CREATE FUNCTION postroad.check_header_names(channel text, headers jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+  select case
+      when h.name !~ '^[!-9;-~]{1,76}$' then format('the header %L has a name that cannot be: 1 to 76 printable ASCII characters, no space, no colon', left(h.name, 40))
+      else format('the header %L is not the caller''s to set', left(h.name, 40))
+    end
+  from jsonb_object_keys(headers) as h (name)
+  where h.name !~ '^[!-9;-~]{1,76}$'
+    or h.name ~* case check_header_names.channel
+      when 'email' then
+        '^((from|sender|to|cc|bcc|subject|date|message-id|mime-version|return-path|received|dkim-signature|x-tags|x-smtpapi)$|content-|resent-)'
+      else '^((connection|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade)$|content-|proxy-|webhook-)'
+    end
+  order by h.name
+  limit 1
+$_$;
+
+--
+-- Name: FUNCTION check_header_names(channel text, headers jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.check_header_names(channel text, headers jsonb) IS 'What is wrong with the names of a mail''s or a webhook''s headers, or null: RFC 5322, section 2.2; those that say where it ends and to whom it goes are written by Postroad or the
+relay (RFC 5322, sections 3.6.2 to 3.6.7; RFC 9110, section 7.2). The gateways look once more.';
+
+--
+-- Name: check_options(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.check_options(channel text, options jsonb) RETURNS text
     LANGUAGE plpgsql IMMUTABLE
     AS $_$
 declare
@@ -960,13 +994,18 @@ begin
         if jsonb_typeof(given) <> 'object' or jsonb_path_exists(given, '$.* ? (@.type() != "string")') then
           return 'headers must be an object of strings';
         end if;
+        if channel in ('email', 'webhook') and postroad.check_header_names(channel, given) is not null then
+          return postroad.check_header_names(channel, given);
+        end if;
       when 'attachments' then
         if jsonb_typeof(given) <> 'array' or exists (
           select from jsonb_path_query(given, 'strict $[*]') as a (attachment)
           where jsonb_typeof(a.attachment -> 'filename') is distinct from 'string'
             or jsonb_typeof(a.attachment -> 'content') is distinct from 'string'
+            or coalesce(jsonb_typeof(a.attachment -> 'content_type'), 'null') not in ('string', 'null')
+            or coalesce(jsonb_typeof(a.attachment -> 'content_id'), 'null') not in ('string', 'null')
         ) then
-          return 'attachments must be an array of objects with filename and content (base64)';
+          return 'attachments must be an array of objects with filename and content (base64), and content_type and content_id where they have them (strings)';
         end if;
       when 'on_unknown' then
         if given not in ('"resend"', '"hold"') then
@@ -1008,10 +1047,10 @@ end;
 $_$;
 
 --
--- Name: FUNCTION check_options(options jsonb); Type: COMMENT; Schema: postroad; Owner: -
+-- Name: FUNCTION check_options(channel text, options jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.check_options(options jsonb) IS 'What is wrong with the options of a message, or null.';
+COMMENT ON FUNCTION postroad.check_options(channel text, options jsonb) IS 'What is wrong with the options of a message, or null.';
 
 --
 -- Name: check_push(jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2822,7 +2861,7 @@ begin
   p := case
     when num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
       and octet_length(body) < 100000 and (html is null or channel = 'email' and octet_length(html) < 100000)
-      and (subject is null or octet_length(subject) <= 998 and subject !~ E'[\r\n]')
+      and (subject is null or octet_length(subject) <= 998 and subject !~ E'[\\u0001-\\u001f\\u007f-\\u009f]')
       and case channel                           -- as normalize_recipient spells it already
         when 'email' then octet_length(recipient) <= 64
           and recipient ~ '^[A-Za-z0-9_+-]+([.][A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
@@ -5966,6 +6005,34 @@ COMMENT ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapsh
 through. Without that a transaction open for an hour would make each interval an hour wide.';
 
 --
+-- Name: is_base64(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.is_base64(content text) RETURNS boolean
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+  return decode(content, 'base64') is not null;
+exception
+  when others then
+    content := rtrim(regexp_replace(content, '\s', '', 'g'), '=');        -- without its padding, perhaps
+    begin
+      return length(content) % 4 <> 1 and decode(rpad(content, (length(content) + 3) / 4 * 4, '='), 'base64') is not null;
+    exception
+      when others then
+        return false;
+    end;
+end;
+$$;
+
+--
+-- Name: FUNCTION is_base64(content text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.is_base64(content text) IS 'Whether a text is base64 (RFC 4648, section 4), with or without line breaks and padding.';
+
+--
 -- Name: is_bigint(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -6006,6 +6073,24 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.is_jsonb(document text) IS 'Whether data that came as text is JSON that Postgres can store, or null.';
+
+--
+-- Name: is_mailbox(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.is_mailbox(mailbox text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+  select mailbox !~ E'[\\u0001-\\u001f\\u007f-\\u009f]'
+    and case when btrim(mailbox) like '%>' then coalesce(substring(btrim(mailbox) from '<([^<>]*)>$'), '') else btrim(mailbox) end
+      ~ '^([^]\s<>@,;:".\\()[]+([.][^]\s<>@,;:".\\()[]+)*|"[^\s<>"]+")@([^]\s<>@,;"().[]+([.][^]\s<>@,;"().[]+)*|\[[0-9A-Za-z.:]+\])$'
+$_$;
+
+--
+-- Name: FUNCTION is_mailbox(mailbox text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.is_mailbox(mailbox text) IS 'Whether a text may be one address, or Name <address> (RFC 5322, section 3.4).';
 
 --
 -- Name: is_push_subscription(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7072,6 +7157,64 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.open_interval(INOUT reader postroad.consumers) IS 'What a reader reads next ends with what can be seen now, unless it is at an interval that is not read to its end. Raises PR011 when its position is of another server.';
+
+--
+-- Name: options_reason(text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.options_reason(channel text, options jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+declare
+  wrong text;
+begin
+  if channel not in ('email', 'webhook') or options is null then
+    return null;
+  end if;
+  if exists (
+    select
+    from jsonb_each_text(options -> 'headers') as h
+    where h.value ~ E'[\\u0001-\\u0008\\u000a-\\u001f\\u007f-\\u009f]' or channel = 'webhook' and h.value !~ E'^[\t -~]*$'
+  ) then
+    return 'invalid_header';
+  elsif channel = 'webhook' then
+    return null;
+  end if;
+  select 'invalid_' || k.name into wrong
+  from unnest('{from,reply_to,cc,bcc}'::text[]) with ordinality as k (name, nth),
+    jsonb_path_query(options -> k.name, '$[*]') as a (mailbox)
+  where not postroad.is_mailbox(a.mailbox #>> '{}')
+  order by k.nth
+  limit 1;
+  if wrong is not null then
+    return wrong;
+  elsif exists (
+    select
+    from jsonb_array_elements_text(options -> 'tags') as t (tag)
+    where t.tag ~ E'[\\u0001-\\u0008\\u000a-\\u001f\\u007f-\\u009f]'
+  ) then
+    return 'invalid_tag';
+  elsif exists (
+    select
+    from jsonb_array_elements(options -> 'attachments') as a (attachment)
+    where a.attachment ->> 'filename' ~ E'[\\u0001-\\u001f\\u007f-\\u009f]'
+      or a.attachment ->> 'content_type' !~ '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+ *(;[ -~]*)?$'
+      or a.attachment ->> 'content_id' !~ '^[]!#-;=?-[^-~]{1,200}$'
+      or not postroad.is_base64(a.attachment ->> 'content')
+  ) then
+    return 'invalid_attachment';
+  end if;
+  return null;
+end;
+$_$;
+
+--
+-- Name: FUNCTION options_reason(channel text, options jsonb); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.options_reason(channel text, options jsonb) IS 'Which of the options of a mail or a webhook holds what can never go out, or null: invalid_header (a control character in a value; for a webhook anything but ASCII), invalid_from,
+invalid_reply_to, invalid_cc, invalid_bcc (not one address, or Name <address>), invalid_tag (a control character), invalid_attachment (a content that is no base64, a content_type that is no media
+type, a content_id of other than 1 to 200 characters that fit between angle brackets, a control character in a filename). It accepts more than the gateways do, which look once more.';
 
 --
 -- Name: overdue_after(smallint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -14080,11 +14223,18 @@ REVOKE ALL ON FUNCTION postroad.check_endpoint(url text, event_types text[], cha
 GRANT ALL ON FUNCTION postroad.check_endpoint(url text, event_types text[], channels text[]) TO postroad_bound_functions;
 
 --
--- Name: FUNCTION check_options(options jsonb); Type: ACL; Schema: postroad; Owner: -
+-- Name: FUNCTION check_header_names(channel text, headers jsonb); Type: ACL; Schema: postroad; Owner: -
 --
 
-REVOKE ALL ON FUNCTION postroad.check_options(options jsonb) FROM PUBLIC;
-GRANT ALL ON FUNCTION postroad.check_options(options jsonb) TO postroad_bound_functions;
+REVOKE ALL ON FUNCTION postroad.check_header_names(channel text, headers jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.check_header_names(channel text, headers jsonb) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION check_options(channel text, options jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.check_options(channel text, options jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.check_options(channel text, options jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION check_push(push jsonb); Type: ACL; Schema: postroad; Owner: -
@@ -14717,6 +14867,13 @@ REVOKE ALL ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_sna
 GRANT ALL ON FUNCTION postroad.interval_start(seen txid_snapshot, upto txid_snapshot, OUT early bigint[], OUT first bigint) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION is_base64(content text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.is_base64(content text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.is_base64(content text) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION is_bigint(number text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -14731,6 +14888,13 @@ GRANT ALL ON FUNCTION postroad.is_bigint(number text) TO postroad_bound_function
 REVOKE ALL ON FUNCTION postroad.is_jsonb(document text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.is_jsonb(document text) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.is_jsonb(document text) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION is_mailbox(mailbox text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.is_mailbox(mailbox text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.is_mailbox(mailbox text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION is_push_subscription(subscription text); Type: ACL; Schema: postroad; Owner: -
@@ -14940,6 +15104,13 @@ GRANT ALL ON FUNCTION postroad.open_batch(consumer text, max_count integer, OUT 
 
 REVOKE ALL ON FUNCTION postroad.open_interval(INOUT reader postroad.consumers) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.open_interval(INOUT reader postroad.consumers) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION options_reason(channel text, options jsonb); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.options_reason(channel text, options jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.options_reason(channel text, options jsonb) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION overdue_after(priority smallint); Type: ACL; Schema: postroad; Owner: -

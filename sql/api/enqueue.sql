@@ -41,7 +41,7 @@ begin
   p := case
     when num_nulls(priority, template, data, options, idempotency_key, scheduled_for, expires_at) = 7
       and octet_length(body) < 100000 and (html is null or channel = 'email' and octet_length(html) < 100000)
-      and (subject is null or octet_length(subject) <= 998 and subject !~ E'[\r\n]')
+      and (subject is null or octet_length(subject) <= 998 and subject !~ E'[\\u0001-\\u001f\\u007f-\\u009f]')
       and case channel                           -- as normalize_recipient spells it already
         when 'email' then octet_length(recipient) <= 64
           and recipient ~ '^[A-Za-z0-9_+-]+([.][A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'

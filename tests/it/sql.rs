@@ -13,6 +13,7 @@ mod floors;
 mod idempotency;
 mod leases;
 mod operate;
+mod options;
 mod partitions;
 mod pauses;
 mod purge;

@@ -10,7 +10,7 @@ use crate::support::db::TestDb;
 async fn enqueue_accepts_the_push_options_that_a_worker_can_read() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
     let wrong = async |push: &Value| -> anyhow::Result<Option<String>> {
-        let query = "select postroad.check_options(jsonb_build_object('push', $1::jsonb))";
+        let query = "select postroad.check_options('push', jsonb_build_object('push', $1::jsonb))";
         Ok(db.client.query_one(query, &[push]).await?.get(0))
     };
     for good in [
