@@ -105,6 +105,7 @@ impl Claimer {
         let mut is_deep = false;
         let mut empty_looks = 0;
         let mut is_woken = false;
+        let mut was_one = false;
         let mut failures = 0;
         let mut gate_at: Option<Instant> = None;
         while let Some(live) = self.ready(&mut keys, &shutdown).await {
@@ -153,10 +154,13 @@ impl Claimer {
                     .set_p0_busy(matches!(claimed, Ok(count) if count >= wanted));
             }
             let was_woken = std::mem::take(&mut is_woken);
+            let pace = settings::claim_pace(self.priority);
+            let was_one_before = std::mem::take(&mut was_one);
             match claimed {
                 // What it was woken for is taken already: by its own look just before, or by another node. To linger for
                 // more would leave the next message without a notification.
                 Ok(0) if was_woken => empty_looks = LINGER.len(),
+                Ok(0) if was_one_before => self.pause(pace, &shutdown).await,
                 Ok(0) if lingers => {
                     self.pause(LINGER[empty_looks], &shutdown).await;
                     empty_looks += 1;
@@ -172,8 +176,9 @@ impl Claimer {
                 }
                 Ok(count) => {
                     empty_looks = 0;
-                    let pace = settings::claim_pace(self.priority);
-                    if count < wanted.min(settings::LARGE_CLAIM) && !pace.is_zero() {
+                    // A message that was rescued comes alone, and many may wait behind it: the next look tells.
+                    was_one = count == 1 && !pace.is_zero();
+                    if !was_one && count < wanted.min(settings::LARGE_CLAIM) && !pace.is_zero() {
                         self.pause(pace, &shutdown).await;
                     }
                 }
