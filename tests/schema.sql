@@ -3666,6 +3666,8 @@ begin
     reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), nullif(last_event.reason, last_event.event_type));
     if last_event.event_type = 'unknown' then
       reason := reason || '; it may have gone out: settle(message_id, ''sent'' | ''failed'' | ''resend'')';
+    elsif last_event.event_type in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(m.message_id) then
+      reason := reason || '; an earlier attempt may have gone out';
     end if;
     return next;
     return;
@@ -6604,6 +6606,28 @@ out of look_count entries of an index, with at most check_count further looks. l
 index is there for it: messages by their id or by tenant, the queue, scheduled, and events by theirs.';
 
 --
+-- Name: may_have_gone_out(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.may_have_gone_out(message_id uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+  select exists (
+    select from postroad.delivery_events as e
+    where e.message_id = may_have_gone_out.message_id
+      and e.lease_id is not null
+      and e.event_type = 'deferred'
+      and e.detail ? 'in_doubt'
+  )
+$$;
+
+--
+-- Name: FUNCTION may_have_gone_out(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.may_have_gone_out(message_id uuid) IS 'Whether an attempt of a message ended without an answer, or with the process that made it, and was made again: the first one may have gone out.';
+
+--
 -- Name: message_fits(jsonb, text, text, smallint, text, bigint, uuid); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -9123,6 +9147,17 @@ begin
     from unsent as u
     where u.held or u.hopeless
     on conflict do nothing
+  ), told as (
+    insert into postroad.delivery_events (message_id, lease_id, event_type, reason, detail)
+    select u.message_id, lease.lease_id, 'deferred', 'worker_crashed',
+      case
+        -- Of what may not go out twice there would be an intent.
+        when postroad.on_unknown(m.message_type, m.options, m.content_id) = 'resend' then '{"in_doubt": true}'::jsonb
+      end
+    from unsent as u
+    left join lateral (select x.* from postroad.record_of(u.message_id) as x) as m on true
+    where not u.held and not u.hopeless
+    on conflict do nothing
   ), put_off as (
     insert into postroad.scheduled (message_id, due_at, priority, attempt, rescues)
     select u.message_id, clock_timestamp() + apart, lease.priority, u.attempt, lease.rescues + 1
@@ -9147,8 +9182,8 @@ $$;
 -- Name: FUNCTION rescue_lease(lease_id uuid, apart interval); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) IS 'Requeues the messages of a lease that have no event of it, each with one rescue more; those with an intent become unknown, those rescued for the third time
-failed, reason worker_crashed. But where several were rescued so often at once, one of them is to blame and the others were beside it: given an interval, they are due
+COMMENT ON FUNCTION postroad.rescue_lease(lease_id uuid, apart interval) IS 'Requeues the messages of a lease that have no event of it, each with one rescue more and an event that says so (deferred, reason worker_crashed; in_doubt in its detail where it may have
+gone out); those with an intent become unknown, those rescued for the third time failed, reason worker_crashed. But where several were rescued so often at once, one of them is to blame and the others were beside it: given an interval, they are due
 after it, so that they are sent apart. Returns how many had none; 0 when somebody else is at it.';
 
 --
@@ -9867,7 +9902,7 @@ $$;
 
 COMMENT ON FUNCTION postroad.status(message_id uuid, OUT id uuid, OUT status text, OUT channel text, OUT priority text, OUT message_type text, OUT attempts integer, OUT created_at timestamp with time zone, OUT due_at timestamp with time zone, OUT sent_at timestamp with time zone, OUT delivered_at timestamp with time zone, OUT updated_at timestamp with time zone, OUT gateway text, OUT external_id text, OUT reason text, OUT error text) IS 'Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
 expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
-error: the provider''s own words. sent means that the gateway took it, delivered that the recipient''s side did.';
+error: the provider''s own words, and whether an earlier attempt of what was not sent may have gone out. sent means that the gateway took it, delivered that the recipient''s side did.';
 
 --
 -- Name: status_of(uuid, uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -9966,6 +10001,9 @@ begin
     when outcome.event_type = 'deferred' then 'unknown'               -- a late word of a worker that was taken for dead
     else coalesce(outcome.event_type, 'unknown')
   end;
+  if status in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(message.message_id) then
+    error := concat_ws('; ', error, 'an earlier attempt may have gone out');
+  end if;
   return next;
 end;
 $$;
@@ -10479,7 +10517,7 @@ $$;
 -- Name: FUNCTION timeline(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.timeline(message_id uuid) IS 'What happened to a message, oldest first; queued is the row in messages. detail: the provider''s own code and words.';
+COMMENT ON FUNCTION postroad.timeline(message_id uuid) IS 'What happened to a message, oldest first; queued is the row in messages. detail: the provider''s own code and words; in_doubt: true, where an attempt that is made again may have gone out.';
 
 --
 -- Name: to_time(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -14980,6 +15018,13 @@ GRANT ALL ON FUNCTION postroad.look_at_workers() TO postroad_worker;
 
 REVOKE ALL ON FUNCTION postroad.look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.look_through_messages(wanted jsonb, tenant_id bigint, before uuid, look_count integer, check_count integer, OUT message_ids uuid[], OUT looked integer, OUT checked integer, OUT looked_to uuid, OUT is_end boolean) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION may_have_gone_out(message_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.may_have_gone_out(message_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.may_have_gone_out(message_id uuid) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION message_fits(wanted jsonb, channel text, message_type text, priority smallint, source_type text, source_id bigint, batch_id uuid); Type: ACL; Schema: postroad; Owner: -

@@ -56,6 +56,8 @@ begin
     reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), nullif(last_event.reason, last_event.event_type));
     if last_event.event_type = 'unknown' then
       reason := reason || '; it may have gone out: settle(message_id, ''sent'' | ''failed'' | ''resend'')';
+    elsif last_event.event_type in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(m.message_id) then
+      reason := reason || '; an earlier attempt may have gone out';
     end if;
     return next;
     return;

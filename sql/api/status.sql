@@ -33,7 +33,7 @@ $$;
 comment on function postroad.status is
 $$Where a message is: one row, or none when it is not known. status: scheduled (see due_at; infinity: paused), queued, processing, sent, delivered, bounced, failed, cancelled,
 expired, suppressed, unknown (it may have gone out, and is held until an event or settle says more). attempts: delivery attempts made. reason: why it was deferred or not sent;
-error: the provider's own words. sent means that the gateway took it, delivered that the recipient's side did.$$;
+error: the provider's own words, and whether an earlier attempt of what was not sent may have gone out. sent means that the gateway took it, delivered that the recipient's side did.$$;
 
 revoke all on function postroad.status from public;
 grant execute on function postroad.status to postroad_sender, postroad_admin, postroad_reader;
@@ -152,6 +152,9 @@ begin
     when outcome.event_type = 'deferred' then 'unknown'               -- a late word of a worker that was taken for dead
     else coalesce(outcome.event_type, 'unknown')
   end;
+  if status in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(message.message_id) then
+    error := concat_ws('; ', error, 'an earlier attempt may have gone out');
+  end if;
   return next;
 end;
 $$;

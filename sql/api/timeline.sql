@@ -32,7 +32,7 @@ end;
 $$;
 
 comment on function postroad.timeline is
-'What happened to a message, oldest first; queued is the row in messages. detail: the provider''s own code and words.';
+'What happened to a message, oldest first; queued is the row in messages. detail: the provider''s own code and words; in_doubt: true, where an attempt that is made again may have gone out.';
 
 revoke all on function postroad.timeline from public;
 grant execute on function postroad.timeline to postroad_sender, postroad_admin, postroad_reader;

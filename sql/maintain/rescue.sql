@@ -139,6 +139,17 @@ begin
     from unsent as u
     where u.held or u.hopeless
     on conflict do nothing
+  ), told as (
+    insert into postroad.delivery_events (message_id, lease_id, event_type, reason, detail)
+    select u.message_id, lease.lease_id, 'deferred', 'worker_crashed',
+      case
+        -- Of what may not go out twice there would be an intent.
+        when postroad.on_unknown(m.message_type, m.options, m.content_id) = 'resend' then '{"in_doubt": true}'::jsonb
+      end
+    from unsent as u
+    left join lateral (select x.* from postroad.record_of(u.message_id) as x) as m on true
+    where not u.held and not u.hopeless
+    on conflict do nothing
   ), put_off as (
     insert into postroad.scheduled (message_id, due_at, priority, attempt, rescues)
     select u.message_id, clock_timestamp() + apart, lease.priority, u.attempt, lease.rescues + 1
@@ -160,6 +171,6 @@ end;
 $$;
 
 comment on function postroad.rescue_lease is
-$$Requeues the messages of a lease that have no event of it, each with one rescue more; those with an intent become unknown, those rescued for the third time
-failed, reason worker_crashed. But where several were rescued so often at once, one of them is to blame and the others were beside it: given an interval, they are due
+$$Requeues the messages of a lease that have no event of it, each with one rescue more and an event that says so (deferred, reason worker_crashed; in_doubt in its detail where it may have
+gone out); those with an intent become unknown, those rescued for the third time failed, reason worker_crashed. But where several were rescued so often at once, one of them is to blame and the others were beside it: given an interval, they are due
 after it, so that they are sent apart. Returns how many had none; 0 when somebody else is at it.$$;

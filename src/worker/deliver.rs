@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::claim::Claimed;
@@ -203,9 +204,16 @@ pub(super) fn sent(
     outcome.external_id = accepted.external_id;
     let cost = price(message, gateway, policy).map(|price| {
         let parts = sms::segments(message.body.as_deref().unwrap_or_default()).count;
-        (parts, price * parts as f64)
+        [
+            ("parts", parts.into()),
+            ("cost", (price * parts as f64).into()),
+        ]
     });
-    outcome.detail = detail(None, accepted.provider_text.as_deref(), cost);
+    outcome.detail = detail(
+        None,
+        accepted.provider_text.as_deref(),
+        cost.into_iter().flatten(),
+    );
     outcome
 }
 
@@ -301,6 +309,7 @@ pub(super) fn judge(
             )
         }
     };
+    let (code, text) = (error.code.as_deref(), error.provider_text.as_deref());
     Outcome {
         lease_id: ready.lease_id,
         message_id: message.message_id,
@@ -310,7 +319,13 @@ pub(super) fn judge(
         gateway: Some(gateway.to_owned()),
         external_id: None,
         reason: Some(error.reason),
-        detail: detail(error.code.as_deref(), error.provider_text.as_deref(), None),
+        detail: match (error.fault, event_type) {
+            // It is tried again, and may end otherwise then; that this attempt may have gone out stays true.
+            (Fault::Unknown, EventType::Deferred) => {
+                detail(code, text, [("in_doubt", true.into())])
+            }
+            _ => detail(code, text, []),
+        },
         retry_after,
         counted,
         pause_id: None,
@@ -340,19 +355,21 @@ fn snooze(message: &Rendered, lease_id: Uuid, policy: &PoolPolicy) -> Duration {
     wait.mul_f64(0.5 + 0.5 * fastrand::f64())
 }
 
-/// What a provider said, and what it took: parts and their price, as an event's detail.
-fn detail(code: Option<&str>, text: Option<&str>, cost: Option<(usize, f64)>) -> Option<JsonText> {
-    let mut object = serde_json::Map::new();
-    for (key, value) in [("code", code), ("text", text)] {
-        if let Some(value) = value {
-            object.insert(key.to_owned(), value.into());
-        }
-    }
-    if let Some((parts, cost)) = cost {
-        object.insert("parts".to_owned(), parts.into());
-        object.insert("cost".to_owned(), cost.into());
-    }
-    (!object.is_empty()).then(|| JsonText(serde_json::Value::Object(object).to_string()))
+/// What a provider said, and more, as an event's detail.
+fn detail(
+    code: Option<&str>,
+    text: Option<&str>,
+    more: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Option<JsonText> {
+    let said = [("code", code), ("text", text)];
+    let said = said
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?.into())));
+    let object: Map<_, _> = said
+        .chain(more)
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    (!object.is_empty()).then(|| JsonText(Value::Object(object).to_string()))
 }
 
 #[cfg(test)]

@@ -110,6 +110,61 @@ async fn a_late_completion_of_a_rescued_lease_is_recorded_and_withdraws_the_copy
     Ok(())
 }
 
+/// A cancelled message that is in somebody's mailbox all the same is a question to the operator, who must find the answer.
+#[tokio::test]
+async fn what_a_dead_worker_may_have_sent_is_in_doubt_however_it_ends() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let resent = db.enqueue_to("a@x.org", "").await?;
+    // Of one that is held there would be an intent: it did not go out.
+    let held = db
+        .enqueue_to("b@x.org", r#"options => '{"on_unknown": "hold"}'"#)
+        .await?;
+    db.claim(4, 2).await?;
+    assert_eq!(db.client.row("select postroad.rescue(7)").await?, "2");
+    for (id, doubt, error, explained) in [
+        (
+            resent,
+            r#"{"in_doubt": true}"#,
+            "an earlier attempt may have gone out",
+            "cancelled; an earlier attempt may have gone out",
+        ),
+        (held, "null", "null", "cancelled"),
+    ] {
+        let timeline = format!(
+            "select event_type, attempt, reason, detail from postroad.timeline('{id}') where event_type <> 'queued'"
+        );
+        assert_eq!(
+            db.client.row(&timeline).await?,
+            format!("deferred|null|worker_crashed|{doubt}")
+        );
+        let status = format!("select status, attempts, error from postroad.status('{id}')");
+        assert_eq!(db.client.row(&status).await?, "queued|0|null");
+        let cancel = format!("select postroad.cancel('{id}')");
+        assert_eq!(db.client.row(&cancel).await?, "t");
+        assert_eq!(
+            db.client.row(&status).await?,
+            format!("cancelled|0|{error}")
+        );
+        let explain = format!("select reason from postroad.explain('{id}') where gate = 'outcome'");
+        assert_eq!(db.client.row(&explain).await?, explained);
+    }
+    // What a claim finds is there: it goes out, and nothing is in doubt any more.
+    let sent = db.enqueue_to("c@x.org", "").await?;
+    db.claim(4, 1).await?;
+    assert_eq!(db.client.row("select postroad.rescue(7)").await?, "1");
+    let (lease, _) = db.claim(4, 1).await?;
+    db.complete(&Outcome::new(&lease, &sent, "sent")).await?;
+    assert_eq!(
+        db.client
+            .row(&format!(
+                "select status, error from postroad.status('{sent}')"
+            ))
+            .await?,
+        "sent|null"
+    );
+    Ok(())
+}
+
 /// The other side: its retry is ignored, for the message waits already.
 #[tokio::test]
 async fn a_late_retry_of_a_rescued_lease_is_ignored() -> anyhow::Result<()> {

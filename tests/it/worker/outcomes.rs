@@ -124,6 +124,11 @@ async fn an_unknown_end_is_resent_or_held_as_the_message_says() -> anyhow::Resul
         ]
     );
     assert_eq!(site.record.counts()[&resent], 3);
+    let in_doubt: Vec<i16> = site
+        .db
+        .value("select array_agg(attempt order by attempt) from postroad.delivery_events where detail ? 'in_doubt'")
+        .await?;
+    assert_eq!(in_doubt, [1, 2], "those after which it was sent again");
     Ok(())
 }
 
