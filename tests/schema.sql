@@ -547,7 +547,6 @@ begin
   from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
     scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
   if reason is not null then
-    raise warning 'nobody was enqueued: what all recipients would get is invalid (%)', reason;
     verdict := 'invalid';
     return;
   end if;
@@ -647,6 +646,112 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.bulk_problem(call jsonb) IS 'What is wrong with the call of a bulk send, beside its recipients.';
+
+--
+-- Name: bulk_status(uuid); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.bulk_status(batch_id uuid) RETURNS TABLE(status text, messages bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_nestloop TO 'off'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET work_mem TO '64MB'
+    SET jit TO 'off'
+    AS $$
+declare
+  since constant uuid := postroad.uuid_at(postroad.created_at(batch_id));        -- its messages were made after it
+  batch_xid bigint;
+  members uuid[];
+  low uuid;
+  high uuid;
+  in_flight uuid[];
+begin
+  -- All of them are of one transaction, by which there is an index. What others enqueued before its first message, or instead of one, is looked through.
+  select x.xid into batch_xid
+  from (
+    select m.xid, m.batch_id
+    from postroad.messages as m
+    where m.message_id >= since
+    order by m.message_id
+    limit 1000000
+  ) as x
+  where x.batch_id = bulk_status.batch_id
+  limit 1;
+  members := array(
+    select m.message_id
+    from postroad.messages as m
+    where m.xid = batch_xid
+      and m.message_id >= since
+      and m.batch_id = bulk_status.batch_id
+    union all
+    select k.message_id
+    from postroad.messages_kept as k
+    where k.batch_id = bulk_status.batch_id
+    order by 1
+  );
+  low := members[1];
+  high := members[cardinality(members)];
+  in_flight := postroad.in_flight_of(members);
+  return query
+  with place as (                                -- what waits for its next attempt may still be in the lease of the last one
+    select w.id, max(w.place) as place
+    from (
+      select u.id, 'queued' as place
+      from postroad.message_queue as q, unnest(q.message_id || q.more_ids) as u (id)
+      where q.message_id between low and high
+      union all
+      select s.message_id, 'scheduled'
+      from postroad.scheduled as s
+      where s.message_id between low and high
+      union all
+      select u.id, 'processing'
+      from unnest(in_flight) as u (id)
+    ) as w
+    group by w.id
+  ), told as (
+    select e.message_id,
+      bit_or(case e.event_type
+        when 'sent' then 1 when 'delivered' then 2 when 'opened' then 2 when 'clicked' then 2 when 'failed' then 4 when 'cancelled' then 8
+        when 'suppressed' then 16 when 'expired' then 32 when 'unknown' then 64
+        when 'bounced' then case when e.lease_id is not null then 256 when e.bounce_type = 'soft' then 0 else 128 end
+        else 0
+      end) as flags,
+      count(*) filter (where e.lease_id is not null and e.event_type <> 'deferred') as endings
+    from postroad.delivery_events as e
+    where e.message_id between low and high
+    group by e.message_id
+  ), plain as (                                  -- as postroad.status, which is asked about what is not told by this alone
+    select u.id,
+      case
+        when p.place in ('queued', 'scheduled') then p.place
+        when p.place is null and t.endings = 1 then case t.flags
+          when 1 then 'sent' when 3 then 'delivered' when 129 then 'bounced' when 131 then 'bounced' when 256 then 'bounced'
+          when 4 then 'failed' when 16 then 'suppressed' when 32 then 'expired' end
+        when p.place is null and t.endings = 0 then case t.flags
+          when 8 then 'cancelled' when 16 then 'suppressed' end
+      end as status
+    from unnest(members) as u (id)
+    left join place as p on p.id = u.id
+    left join told as t on t.message_id = u.id
+  )
+  select x.status, count(*)
+  from (
+    select coalesce(p.status, (select s.status from postroad.status_of(p.id, in_flight) as s)) as status
+    from plain as p
+  ) as x
+  group by x.status
+  order by array_position('{scheduled,queued,processing,sent,delivered,bounced,failed,unknown,suppressed,expired,cancelled}', x.status);
+end;
+$$;
+
+--
+-- Name: FUNCTION bulk_status(batch_id uuid); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.bulk_status(batch_id uuid) IS 'How far a bulk send is (the batch_id that enqueue_bulk and enqueue_bulk_from return): how many of its messages have each status that postroad.status gives, in the order in which a message passes through
+them; statuses that none has are left out. No row: it is not known, or its retention is over, or none of its recipients was enqueued. It reads each of its messages and their events, some microseconds each.';
 
 --
 -- Name: cancel(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -14213,6 +14318,16 @@ GRANT ALL ON FUNCTION postroad.bounded_scheduled(priority smallint, is_parked bo
 
 REVOKE ALL ON FUNCTION postroad.bulk_problem(call jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.bulk_problem(call jsonb) TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION bulk_status(batch_id uuid); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.bulk_status(batch_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.bulk_status(batch_id uuid) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.bulk_status(batch_id uuid) TO postroad_admin;
+GRANT ALL ON FUNCTION postroad.bulk_status(batch_id uuid) TO postroad_reader;
+GRANT ALL ON FUNCTION postroad.bulk_status(batch_id uuid) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION cancel(message_id uuid); Type: ACL; Schema: postroad; Owner: -

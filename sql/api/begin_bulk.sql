@@ -27,7 +27,6 @@ begin
   from postroad.check_call(channel, message_type, priority, subject, body, html, template, data,
     scheduled_for, expires_at, tenant_id, idempotency_key, options) as c;
   if reason is not null then
-    raise warning 'nobody was enqueued: what all recipients would get is invalid (%)', reason;
     verdict := 'invalid';
     return;
   end if;

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod bulk_from;
+mod bulk_status;
 mod cancel_bulk;
 mod clock;
 mod conversions;

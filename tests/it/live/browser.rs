@@ -73,9 +73,10 @@ fn fill(directory: &Directory) -> anyhow::Result<()> {
         directory,
         "'email', 'later@example.org', body => 'x', scheduled_for => now() + interval '1 day'",
     )?;
+    // What only the gateway finds.
     enqueue(
         directory,
-        "'email', 'bad@example.org', body => 'x', options => '{\"headers\": {\"From\": \"x@y.org\"}}'",
+        "'email', 'bad@example.org', body => 'x', options => jsonb_build_object('reply_to', repeat('a', 65) || '@y.org')",
     )?;
     directory.psql("select postroad.pause('domain', 'slow.example', 'they asked us to wait')")?;
     Ok(())
