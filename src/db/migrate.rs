@@ -15,6 +15,13 @@ mod embedded {
 /// The files of `sql/` in the order in which they are applied, by name.
 pub const SQL_FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/sql_files.rs"));
 
+/// The owner of the schema, where the user is not one.
+const OTHER_OWNER: &str = "
+    select n.nspowner::regrole::text
+    from pg_namespace as n
+    where n.nspname = 'postroad'
+      and not pg_has_role(n.nspowner, 'usage')";
+
 const HAS_SCHEMA: &str = "select to_regnamespace('postroad') is not null";
 
 /// What a migration did.
@@ -82,6 +89,7 @@ pub async fn migrate_step_by_step(
             "the encoding of the database is {encoding}, and Postroad needs UTF8: create database … encoding 'UTF8' template template0"
         )));
     }
+    check_owner(&client).await?;
     client.batch_execute(MIGRATE_LOCK).await?;
     if !client.query_one(HAS_SCHEMA, &[]).await?.get::<_, bool>(0) {
         client.batch_execute("create schema postroad").await?;
@@ -113,6 +121,17 @@ pub async fn migrate_step_by_step(
     Ok(Report { applied, dropped })
 }
 
+/// A schema is changed by its owner.
+async fn check_owner(client: &Client) -> Result<(), DbError> {
+    let owner = client.query_opt(OTHER_OWNER, &[]).await?;
+    match owner.map(|row| row.get::<_, String>(0)) {
+        None => Ok(()),
+        Some(owner) => Err(DbError::Migration(format!(
+            "the schema postroad belongs to {owner}: migrate as {owner}, as a member of it, or as a superuser"
+        ))),
+    }
+}
+
 /// Waits for the next try, if the error is that a lock could not be had.
 async fn again(tries: &mut usize, error: DbError) -> Result<(), DbError> {
     if error.code() != Some(SqlState::LOCK_NOT_AVAILABLE.code()) {
@@ -140,6 +159,11 @@ fn of_refinery(error: &refinery::Error) -> DbError {
                 return DbError::Busy(format!("{text}: {said}"));
             }
             text = format!("{text}: {said}");
+            if *said.code() == SqlState::INSUFFICIENT_PRIVILEGE {
+                text = format!(
+                    "{text} (the first time, migrate needs a user who may create roles, or a superuser)"
+                );
+            }
         }
         cause = inner.source();
     }
@@ -292,9 +316,10 @@ fn in_file(name: &str, error: tokio_postgres::Error) -> DbError {
 ///
 /// # Errors
 ///
-/// [`DbError::Schema`] when it has not; says what to run.
+/// [`DbError::Schema`] when it has not, or when the user may not work there; says what to run.
 pub async fn check_schema(database: &Database) -> Result<(), DbError> {
     let client = database.connect().await?;
+    check_rights(&client).await?;
     let wanted = embedded::migrations::runner()
         .get_migrations()
         .iter()
@@ -326,4 +351,25 @@ pub async fn check_schema(database: &Database) -> Result<(), DbError> {
         )));
     }
     Ok(())
+}
+
+/// Without this role every session of a worker would fail, again and again.
+async fn check_rights(client: &Client) -> Result<(), DbError> {
+    let row = client
+        .query_one(
+            "select current_user::text, coalesce(bool_and(has_function_privilege(p.oid, 'execute') and has_schema_privilege(p.pronamespace, 'usage')), true)
+             from pg_proc as p
+             join pg_namespace as n on n.oid = p.pronamespace
+             where n.nspname = 'postroad'
+               and p.proname = 'register_worker'",
+            &[],
+        )
+        .await?;
+    let (user, may_work): (String, bool) = (row.get(0), row.get(1));
+    if may_work {
+        return Ok(());
+    }
+    Err(DbError::Schema(format!(
+        "{user}, the user of database.url, may not do the work of a worker, of maintain or of outbound: grant postroad_worker to {user}"
+    )))
 }

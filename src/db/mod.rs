@@ -24,7 +24,7 @@ pub enum DbError {
     Url(String),
     /// Postgres refused, or the connection broke.
     #[error("postgres: {}", describe(.0))]
-    Postgres(#[from] tokio_postgres::Error),
+    Postgres(tokio_postgres::Error), // not its source: that says the same once more, with the values in `detail`
     /// No connection could be had.
     #[error("no connection to postgres: {0}")]
     Pool(String),
@@ -47,6 +47,12 @@ impl DbError {
             Self::Busy(_) => Some(tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE.code()),
             _ => None,
         }
+    }
+}
+
+impl From<tokio_postgres::Error> for DbError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
     }
 }
 

@@ -1,5 +1,8 @@
 //! The command line: what is wrong is said in one line, and told apart by the exit code.
 
+use uuid::Uuid;
+
+use crate::support::db::TestDb;
 use crate::support::process::{Directory, stderr};
 
 /// Asserts exit code 2 and one line on standard error that has all of `words`.
@@ -83,6 +86,45 @@ fn a_database_that_does_not_answer_is_exit_code_1_and_no_password() -> anyhow::R
         assert!(!stderr(&output).contains("hunter2"));
     }
     Ok(())
+}
+
+/// A user without the role would fail at each session, again and again, beside a server that says it is ready.
+#[tokio::test]
+async fn a_user_that_may_not_work_is_told_which_role_it_needs() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let user = format!("app_{}", Uuid::now_v7().simple());
+    let create = format!("create role {user} login; grant postroad_webhook to {user}");
+    db.client.batch_execute(&create).await?;
+    let directory = Directory::new()?;
+    for role in ["run", "worker", "maintain", "outbound"] {
+        let output = directory
+            .postroad(&[role])
+            .env("DATABASE_URL", format!("{}&user={user}", db.url))
+            .output()?;
+        assert_eq!(output.status.code(), Some(1), "{role}");
+        let error = stderr(&output);
+        assert_eq!(error.lines().count(), 1, "{error}");
+        let wanted = format!("grant postroad_worker to {user}");
+        assert!(error.trim().ends_with(&wanted), "{error}");
+    }
+    let output = directory
+        .postroad(&["migrate"])
+        .env("DATABASE_URL", format!("{}&user={user}", db.url))
+        .output()?;
+    let error = stderr(&output);
+    assert!(error.contains("the schema postroad belongs to "), "{error}");
+    // With it the start goes on, to what is wrong next.
+    let grant = format!("grant postroad_worker to {user}");
+    db.client.batch_execute(&grant).await?;
+    directory.write("taken.toml", "[server]\nlisten = '192.0.2.1:1'")?;
+    let output = directory
+        .postroad(&["--config", "taken.toml", "run"])
+        .env("DATABASE_URL", format!("{}&user={user}", db.url))
+        .output()?;
+    let error = stderr(&output);
+    assert!(error.contains("192.0.2.1:1"), "{error}");
+    let done = format!("drop owned by {user}; drop role {user}");
+    Ok(db.client.batch_execute(&done).await?)
 }
 
 /// `check-config` is what people paste when they ask for help.
