@@ -187,10 +187,10 @@ impl Embedded {
         url(&self.place.sockets, PORT, NAME)
     }
 
-    /// The line that connects a `psql` that knows nothing of Postroad.
+    /// The line that connects a `psql` that knows nothing of Postroad, whatever its environment says of another server.
     pub fn psql_line(&self) -> String {
         format!(
-            "psql -h {} -U {NAME} {NAME}",
+            "psql -h {} -p {PORT} -U {NAME} {NAME}",
             shell_quoted(&self.place.sockets.display().to_string())
         )
     }

@@ -20,6 +20,7 @@ fn up_comes_up_and_an_interrupt_stops_all_of_it() -> anyhow::Result<()> {
     );
     let printed = Command::new("sh")
         .args(["-c", &format!("{} -XAtc 'select 6 * 7'", up.psql_line)])
+        .envs([("PGPORT", "1"), ("PGDATABASE", "elsewhere")])
         .output()?;
     assert_eq!(
         String::from_utf8(printed.stdout)?.trim(),

@@ -235,7 +235,7 @@ async fn silence_after_a_call_leaves_each_of_its_messages_unknown() -> anyhow::R
     let double = HttpDouble::hanging().await;
     site.newsletter(30, "").await?;
     let config = format!(
-        "[worker]\nsend_timeout = '500ms'\n{}",
+        "[worker]\nsend_timeout = '500ms'\n[worker.pools.P2]\nconcurrency = [10, 10]\n{}",
         gateway("sendgrid", &double)
     );
     let _worker = site.worker("worker", &config)?;
