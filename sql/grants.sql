@@ -19,7 +19,7 @@ grant usage, select, update on all sequences in schema postroad to postroad_func
 
 -- What reads and changes on behalf of callers who may be bound to a tenant belongs to a role that row-level security binds, and that may touch no more than this:
 -- never a partition, where the policies of its table do not hold.
-grant select on postroad.messages, postroad.messages_kept, postroad.message_queue, postroad.scheduled, postroad.delivery_events, postroad.suppression_list,
+grant select on postroad.messages, postroad.messages_kept, postroad.bulk_transactions, postroad.message_queue, postroad.scheduled, postroad.delivery_events, postroad.suppression_list,
   postroad.api_keys, postroad.audit_log, postroad.api_routes, postroad.http_idempotency, postroad.pauses, postroad.channel_health, postroad.gateway_states,
   postroad.gateway_minutes, postroad.worker_sessions, postroad.gateway_routes, postroad.ip_pools, postroad.sms_prices, postroad.queue_stats, postroad.event_consumers, postroad.outbound_stats,
   postroad.message_queue_p0, postroad.message_queue_p1, postroad.message_queue_p2, postroad.message_queue_p3, postroad.message_queue_p4   -- ids alone: explain counts them
@@ -50,7 +50,7 @@ begin
     from pg_proc as p, lateral (
       select case
         when has_function_privilege('postroad_http', p.oid, 'execute')
-          or p.proname = any ('{status,timeline,explain,message_report,cancel,retry,retry_failed,settle,suppress,unsuppress,create_api_key,revoke_api_key,list_api_keys,audit_trail}')
+          or p.proname = any ('{status,timeline,explain,bulk_status,message_report,cancel,retry,retry_failed,settle,suppress,unsuppress,create_api_key,revoke_api_key,list_api_keys,audit_trail}')
           then 'postroad_bound_functions'
         else 'postroad_functions'
       end

@@ -662,27 +662,15 @@ CREATE FUNCTION postroad.bulk_status(batch_id uuid) RETURNS TABLE(status text, m
     AS $$
 declare
   since constant uuid := postroad.uuid_at(postroad.created_at(batch_id));        -- its messages were made after it
-  batch_xid bigint;
   members uuid[];
   low uuid;
   high uuid;
   in_flight uuid[];
 begin
-  -- All of them are of one transaction, by which there is an index. What others enqueued before its first message, or instead of one, is looked through.
-  select x.xid into batch_xid
-  from (
-    select m.xid, m.batch_id
-    from postroad.messages as m
-    where m.message_id >= since
-    order by m.message_id
-    limit 1000000
-  ) as x
-  where x.batch_id = bulk_status.batch_id
-  limit 1;
   members := array(
     select m.message_id
     from postroad.messages as m
-    where m.xid = batch_xid
+    where m.xid = any (array(select t.xid from postroad.bulk_transactions as t where t.batch_id = bulk_status.batch_id))        -- an index of some pages each
       and m.message_id >= since
       and m.batch_id = bulk_status.batch_id
     union all
@@ -1050,12 +1038,16 @@ CREATE FUNCTION postroad.check_header_names(channel text, headers jsonb) RETURNS
     LANGUAGE sql IMMUTABLE
     AS $_$
   select case
-      when h.name !~ '^[!-9;-~]{1,76}$' then format('the header %L has a name that cannot be: 1 to 76 printable ASCII characters, no space, no colon', left(h.name, 40))
-      else format('the header %L is not the caller''s to set', left(h.name, 40))
+      when h.is_name then format('the header %L is not the caller''s to set', left(h.name, 40))
+      else format('%L cannot be the name of a header%s', left(h.name, 40),
+        case channel when 'email' then ': 1 to 76 printable ASCII characters, no space, no colon' else '' end)
     end
-  from jsonb_object_keys(headers) as h (name)
-  where h.name !~ '^[!-9;-~]{1,76}$'
-    or h.name ~* case check_header_names.channel
+  from (
+    select k.name, k.name ~ case channel when 'email' then '^[!-9;-~]{1,76}$' else '^[A-Za-z0-9!#$%&''*+.^_`|~-]+$' end as is_name
+    from jsonb_object_keys(headers) as k (name)
+  ) as h
+  where not h.is_name
+    or h.name ~* case channel
       when 'email' then
         '^((from|sender|to|cc|bcc|subject|date|message-id|mime-version|return-path|received|dkim-signature|x-tags|x-smtpapi)$|content-|resent-)'
       else '^((connection|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade)$|content-|proxy-|webhook-)'
@@ -1068,7 +1060,7 @@ $_$;
 -- Name: FUNCTION check_header_names(channel text, headers jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.check_header_names(channel text, headers jsonb) IS 'What is wrong with the names of a mail''s or a webhook''s headers, or null: RFC 5322, section 2.2; those that say where it ends and to whom it goes are written by Postroad or the
+COMMENT ON FUNCTION postroad.check_header_names(channel text, headers jsonb) IS 'What is wrong with the names of a mail''s or a webhook''s headers, or null: RFC 5322, section 2.2; RFC 9110, section 5.6.2; those that say where it ends and to whom it goes are written by Postroad or the
 relay (RFC 5322, sections 3.6.2 to 3.6.7; RFC 9110, section 7.2). The gateways look once more.';
 
 --
@@ -1092,11 +1084,11 @@ begin
           return option || ' must be a string';
         end if;
       when 'cc', 'bcc', 'tags' then
-        if jsonb_typeof(given) <> 'array' or jsonb_path_exists(given, '$[*] ? (@.type() != "string")') then
+        if jsonb_typeof(given) <> 'array' or jsonb_path_exists(given, 'strict $[*] ? (@.type() != "string")') then
           return option || ' must be an array of strings';
         end if;
       when 'headers' then
-        if jsonb_typeof(given) <> 'object' or jsonb_path_exists(given, '$.* ? (@.type() != "string")') then
+        if jsonb_typeof(given) <> 'object' or jsonb_path_exists(given, 'strict $.* ? (@.type() != "string")') then
           return 'headers must be an object of strings';
         end if;
         if channel in ('email', 'webhook') and postroad.check_header_names(channel, given) is not null then
@@ -1134,13 +1126,13 @@ begin
         end if;
       when 'sms' then
         if jsonb_typeof(given) <> 'object' or given - '{media_urls,validity_seconds}'::text[] <> '{}'
-            or coalesce(jsonb_typeof(given -> 'media_urls') <> 'array', false) or jsonb_path_exists(given, '$.media_urls[*] ? (@.type() != "string")')
+            or coalesce(jsonb_typeof(given -> 'media_urls') <> 'array', false) or coalesce(jsonb_path_exists(given -> 'media_urls', 'strict $[*] ? (@.type() != "string")'), false)
             or coalesce((given ->> 'validity_seconds') !~ '^[0-9]{1,6}$' or jsonb_typeof(given -> 'validity_seconds') <> 'number'
               or (given ->> 'validity_seconds')::numeric not between 1 and 172800, false) then
           return 'sms must be an object with media_urls (an array of strings) and validity_seconds (1 to 172800)';
         end if;
       when 'voice' then
-        if jsonb_typeof(given) <> 'object' or given - '{language,voice}'::text[] <> '{}' or jsonb_path_exists(given, '$.* ? (@.type() != "string")') then
+        if jsonb_typeof(given) <> 'object' or given - '{language,voice}'::text[] <> '{}' or jsonb_path_exists(given, 'strict $.* ? (@.type() != "string")') then
           return 'voice must be an object with language and voice (strings)';
         end if;
       else
@@ -2876,6 +2868,7 @@ begin
     loop
       execute format('drop table postroad.%I', part);
     end loop;
+    delete from postroad.bulk_transactions as t where t.batch_id < bound;
     dropped := dropped + 1;
     exit;                                        -- one day a call: the locks are held as shortly as can be
   end loop;
@@ -3356,6 +3349,10 @@ begin
       unnest(enqueue_rows.data) as data
   ) as u
   where u.address is not null;
+
+  insert into postroad.bulk_transactions (batch_id)
+  values (enqueue_rows.batch_id)
+  on conflict do nothing;
 
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
@@ -6189,8 +6186,10 @@ CREATE FUNCTION postroad.is_mailbox(mailbox text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $_$
   select mailbox !~ E'[\\u0001-\\u001f\\u007f-\\u009f]'
-    and case when btrim(mailbox) like '%>' then coalesce(substring(btrim(mailbox) from '<([^<>]*)>$'), '') else btrim(mailbox) end
-      ~ '^([^]\s<>@,;:".\\()[]+([.][^]\s<>@,;:".\\()[]+)*|"[^\s<>"]+")@([^]\s<>@,;"().[]+([.][^]\s<>@,;"().[]+)*|\[[0-9A-Za-z.:]+\])$'
+    and mailbox ~ (E'^(.*<)?[\\s\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*'
+      || '([^]\s<>@,;:".\\()[]+([.][^]\s<>@,;:".\\()[]+)*|"([^\s<>"\\]|\\[^\s<>])*")@([^]\s<>@,;"().[]+([.][^]\s<>@,;"().[]+)*|\[[0-9A-Za-z.:]+\])'
+      || E'>?[\\s\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*$')
+    and (position('<' in mailbox) > 0) = (position('>' in mailbox) > 0)
 $_$;
 
 --
@@ -6721,8 +6720,19 @@ CREATE FUNCTION postroad.may_have_gone_out(message_id uuid) RETURNS boolean
     select from postroad.delivery_events as e
     where e.message_id = may_have_gone_out.message_id
       and e.lease_id is not null
-      and e.event_type = 'deferred'
-      and e.detail ? 'in_doubt'
+      and (e.event_type = 'unknown' or e.event_type = 'deferred' and e.detail ? 'in_doubt')
+      and not exists (                           -- its worker, taken for dead, told the end of it after all
+        select from postroad.delivery_events as x
+        where x.message_id = e.message_id
+          and x.lease_id = e.lease_id
+          and x.event_type not in ('unknown', 'deferred')
+      )
+  ) and not exists (
+    select from postroad.delivery_events as e
+    where e.message_id = may_have_gone_out.message_id
+      and e.event_type = 'failed'
+      and e.reason = 'settled'                   -- somebody knows that it did not
+      and e.lease_id is null
   )
 $$;
 
@@ -6730,7 +6740,7 @@ $$;
 -- Name: FUNCTION may_have_gone_out(message_id uuid); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.may_have_gone_out(message_id uuid) IS 'Whether an attempt of a message ended without an answer, or with the process that made it, and was made again: the first one may have gone out.';
+COMMENT ON FUNCTION postroad.may_have_gone_out(message_id uuid) IS 'Whether an attempt of a message ended without an answer, or with the process that made it: it may have gone out, whatever became of the next one.';
 
 --
 -- Name: message_fits(jsonb, text, text, smallint, text, bigint, uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7303,7 +7313,7 @@ begin
   if exists (
     select
     from jsonb_each_text(options -> 'headers') as h
-    where h.value ~ E'[\\u0001-\\u0008\\u000a-\\u001f\\u007f-\\u009f]' or channel = 'webhook' and h.value !~ E'^[\t -~]*$'
+    where h.value ~ case channel when 'email' then E'[\\u0001-\\u0008\\u000a-\\u001f\\u007f-\\u009f]' else E'[\\u0001-\\u0008\\u000a-\\u001f\\u007f]' end
   ) then
     return 'invalid_header';
   elsif channel = 'webhook' then
@@ -7327,7 +7337,7 @@ begin
     select
     from jsonb_array_elements(options -> 'attachments') as a (attachment)
     where a.attachment ->> 'filename' ~ E'[\\u0001-\\u001f\\u007f-\\u009f]'
-      or a.attachment ->> 'content_type' !~ '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+ *(;[ -~]*)?$'
+      or a.attachment ->> 'content_type' !~ '^([A-Za-z0-9!#$%&''*+.^_`|~-]+/[A-Za-z0-9!#$%&''*+.^_`|~-]* *(;[ -~]*)?$|[Mm][Uu][Ll][Tt][Ii][Pp][Aa][Rr][Tt]/|[Mm][Ee][Ss][Ss][Aa][Gg][Ee]/)'
       or a.attachment ->> 'content_id' !~ '^[]!#-;=?-[^-~]{1,200}$'
       or not postroad.is_base64(a.attachment ->> 'content')
   ) then
@@ -7341,7 +7351,7 @@ $_$;
 -- Name: FUNCTION options_reason(channel text, options jsonb); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.options_reason(channel text, options jsonb) IS 'Which of the options of a mail or a webhook holds what can never go out, or null: invalid_header (a control character in a value; for a webhook anything but ASCII), invalid_from,
+COMMENT ON FUNCTION postroad.options_reason(channel text, options jsonb) IS 'Which of the options of a mail or a webhook holds what can never go out, or null: invalid_header (a control character in a value), invalid_from,
 invalid_reply_to, invalid_cc, invalid_bcc (not one address, or Name <address>), invalid_tag (a control character), invalid_attachment (a content that is no base64, a content_type that is no media
 type, a content_id of other than 1 to 200 characters that fit between angle brackets, a control character in a filename). It accepts more than the gateways do, which look once more.';
 
@@ -11302,6 +11312,27 @@ ALTER TABLE postroad.audit_log ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDE
 );
 
 --
+-- Name: bulk_transactions; Type: TABLE; Schema: postroad; Owner: -
+--
+
+CREATE TABLE postroad.bulk_transactions (
+    batch_id uuid NOT NULL,
+    xid bigint DEFAULT txid_current() NOT NULL
+);
+
+--
+-- Name: TABLE bulk_transactions; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON TABLE postroad.bulk_transactions IS 'The transactions that enqueued recipients of a bulk send, one most often: see bulk_status. Written by enqueue_rows; dropped with the contents of their day.';
+
+--
+-- Name: COLUMN bulk_transactions.xid; Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON COLUMN postroad.bulk_transactions.xid IS 'As messages.xid.';
+
+--
 -- Name: channel_health; Type: TABLE; Schema: postroad; Owner: -
 --
 
@@ -13189,6 +13220,13 @@ ALTER TABLE ONLY postroad.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (audit_id);
 
 --
+-- Name: bulk_transactions bulk_transactions_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
+--
+
+ALTER TABLE ONLY postroad.bulk_transactions
+    ADD CONSTRAINT bulk_transactions_pkey PRIMARY KEY (batch_id, xid);
+
+--
 -- Name: channel_health channel_health_pkey; Type: CONSTRAINT; Schema: postroad; Owner: -
 --
 
@@ -14327,7 +14365,7 @@ REVOKE ALL ON FUNCTION postroad.bulk_status(batch_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.bulk_status(batch_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.bulk_status(batch_id uuid) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.bulk_status(batch_id uuid) TO postroad_reader;
-GRANT ALL ON FUNCTION postroad.bulk_status(batch_id uuid) TO postroad_bound_functions;
+GRANT ALL ON FUNCTION postroad.bulk_status(batch_id uuid) TO postroad_functions;
 
 --
 -- Name: FUNCTION cancel(message_id uuid); Type: ACL; Schema: postroad; Owner: -
@@ -16013,6 +16051,13 @@ GRANT SELECT,INSERT ON TABLE postroad.audit_log TO postroad_bound_functions;
 --
 
 GRANT ALL ON SEQUENCE postroad.audit_log_audit_id_seq TO postroad_functions;
+
+--
+-- Name: TABLE bulk_transactions; Type: ACL; Schema: postroad; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.bulk_transactions TO postroad_functions;
+GRANT SELECT ON TABLE postroad.bulk_transactions TO postroad_bound_functions;
 
 --
 -- Name: TABLE channel_health; Type: ACL; Schema: postroad; Owner: -

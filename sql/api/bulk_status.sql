@@ -12,27 +12,15 @@ set jit = off
 as $$
 declare
   since constant uuid := postroad.uuid_at(postroad.created_at(batch_id));        -- its messages were made after it
-  batch_xid bigint;
   members uuid[];
   low uuid;
   high uuid;
   in_flight uuid[];
 begin
-  -- All of them are of one transaction, by which there is an index. What others enqueued before its first message, or instead of one, is looked through.
-  select x.xid into batch_xid
-  from (
-    select m.xid, m.batch_id
-    from postroad.messages as m
-    where m.message_id >= since
-    order by m.message_id
-    limit 1000000
-  ) as x
-  where x.batch_id = bulk_status.batch_id
-  limit 1;
   members := array(
     select m.message_id
     from postroad.messages as m
-    where m.xid = batch_xid
+    where m.xid = any (array(select t.xid from postroad.bulk_transactions as t where t.batch_id = bulk_status.batch_id))        -- an index of some pages each
       and m.message_id >= since
       and m.batch_id = bulk_status.batch_id
     union all

@@ -106,6 +106,10 @@ begin
   ) as u
   where u.address is not null;
 
+  insert into postroad.bulk_transactions (batch_id)
+  values (enqueue_rows.batch_id)
+  on conflict do nothing;
+
   if suppressed > 0 then
     insert into postroad.delivery_events (message_id, event_type, reason)
     select u.message_id, 'suppressed', u.reason

@@ -17,11 +17,11 @@ begin
           return option || ' must be a string';
         end if;
       when 'cc', 'bcc', 'tags' then
-        if jsonb_typeof(given) <> 'array' or jsonb_path_exists(given, '$[*] ? (@.type() != "string")') then
+        if jsonb_typeof(given) <> 'array' or jsonb_path_exists(given, 'strict $[*] ? (@.type() != "string")') then
           return option || ' must be an array of strings';
         end if;
       when 'headers' then
-        if jsonb_typeof(given) <> 'object' or jsonb_path_exists(given, '$.* ? (@.type() != "string")') then
+        if jsonb_typeof(given) <> 'object' or jsonb_path_exists(given, 'strict $.* ? (@.type() != "string")') then
           return 'headers must be an object of strings';
         end if;
         if channel in ('email', 'webhook') and postroad.check_header_names(channel, given) is not null then
@@ -59,13 +59,13 @@ begin
         end if;
       when 'sms' then
         if jsonb_typeof(given) <> 'object' or given - '{media_urls,validity_seconds}'::text[] <> '{}'
-            or coalesce(jsonb_typeof(given -> 'media_urls') <> 'array', false) or jsonb_path_exists(given, '$.media_urls[*] ? (@.type() != "string")')
+            or coalesce(jsonb_typeof(given -> 'media_urls') <> 'array', false) or coalesce(jsonb_path_exists(given -> 'media_urls', 'strict $[*] ? (@.type() != "string")'), false)
             or coalesce((given ->> 'validity_seconds') !~ '^[0-9]{1,6}$' or jsonb_typeof(given -> 'validity_seconds') <> 'number'
               or (given ->> 'validity_seconds')::numeric not between 1 and 172800, false) then
           return 'sms must be an object with media_urls (an array of strings) and validity_seconds (1 to 172800)';
         end if;
       when 'voice' then
-        if jsonb_typeof(given) <> 'object' or given - '{language,voice}'::text[] <> '{}' or jsonb_path_exists(given, '$.* ? (@.type() != "string")') then
+        if jsonb_typeof(given) <> 'object' or given - '{language,voice}'::text[] <> '{}' or jsonb_path_exists(given, 'strict $.* ? (@.type() != "string")') then
           return 'voice must be an object with language and voice (strings)';
         end if;
       else
@@ -84,12 +84,16 @@ language sql
 immutable
 as $$
   select case
-      when h.name !~ '^[!-9;-~]{1,76}$' then format('the header %L has a name that cannot be: 1 to 76 printable ASCII characters, no space, no colon', left(h.name, 40))
-      else format('the header %L is not the caller''s to set', left(h.name, 40))
+      when h.is_name then format('the header %L is not the caller''s to set', left(h.name, 40))
+      else format('%L cannot be the name of a header%s', left(h.name, 40),
+        case channel when 'email' then ': 1 to 76 printable ASCII characters, no space, no colon' else '' end)
     end
-  from jsonb_object_keys(headers) as h (name)
-  where h.name !~ '^[!-9;-~]{1,76}$'
-    or h.name ~* case check_header_names.channel
+  from (
+    select k.name, k.name ~ case channel when 'email' then '^[!-9;-~]{1,76}$' else '^[A-Za-z0-9!#$%&''*+.^_`|~-]+$' end as is_name
+    from jsonb_object_keys(headers) as k (name)
+  ) as h
+  where not h.is_name
+    or h.name ~* case channel
       when 'email' then
         '^((from|sender|to|cc|bcc|subject|date|message-id|mime-version|return-path|received|dkim-signature|x-tags|x-smtpapi)$|content-|resent-)'
       else '^((connection|expect|host|keep-alive|te|trailer|transfer-encoding|upgrade)$|content-|proxy-|webhook-)'
@@ -99,7 +103,7 @@ as $$
 $$;
 
 comment on function postroad.check_header_names is
-$$What is wrong with the names of a mail's or a webhook's headers, or null: RFC 5322, section 2.2; those that say where it ends and to whom it goes are written by Postroad or the
+$$What is wrong with the names of a mail's or a webhook's headers, or null: RFC 5322, section 2.2; RFC 9110, section 5.6.2; those that say where it ends and to whom it goes are written by Postroad or the
 relay (RFC 5322, sections 3.6.2 to 3.6.7; RFC 9110, section 7.2). The gateways look once more.$$;
 
 create or replace function postroad.options_reason(channel text, options jsonb)
@@ -116,7 +120,7 @@ begin
   if exists (
     select
     from jsonb_each_text(options -> 'headers') as h
-    where h.value ~ E'[\\u0001-\\u0008\\u000a-\\u001f\\u007f-\\u009f]' or channel = 'webhook' and h.value !~ E'^[\t -~]*$'
+    where h.value ~ case channel when 'email' then E'[\\u0001-\\u0008\\u000a-\\u001f\\u007f-\\u009f]' else E'[\\u0001-\\u0008\\u000a-\\u001f\\u007f]' end
   ) then
     return 'invalid_header';
   elsif channel = 'webhook' then
@@ -140,7 +144,7 @@ begin
     select
     from jsonb_array_elements(options -> 'attachments') as a (attachment)
     where a.attachment ->> 'filename' ~ E'[\\u0001-\\u001f\\u007f-\\u009f]'
-      or a.attachment ->> 'content_type' !~ '^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+*-]+ *(;[ -~]*)?$'
+      or a.attachment ->> 'content_type' !~ '^([A-Za-z0-9!#$%&''*+.^_`|~-]+/[A-Za-z0-9!#$%&''*+.^_`|~-]* *(;[ -~]*)?$|[Mm][Uu][Ll][Tt][Ii][Pp][Aa][Rr][Tt]/|[Mm][Ee][Ss][Ss][Aa][Gg][Ee]/)'
       or a.attachment ->> 'content_id' !~ '^[]!#-;=?-[^-~]{1,200}$'
       or not postroad.is_base64(a.attachment ->> 'content')
   ) then
@@ -151,7 +155,7 @@ end;
 $$;
 
 comment on function postroad.options_reason is
-$$Which of the options of a mail or a webhook holds what can never go out, or null: invalid_header (a control character in a value; for a webhook anything but ASCII), invalid_from,
+$$Which of the options of a mail or a webhook holds what can never go out, or null: invalid_header (a control character in a value), invalid_from,
 invalid_reply_to, invalid_cc, invalid_bcc (not one address, or Name <address>), invalid_tag (a control character), invalid_attachment (a content that is no base64, a content_type that is no media
 type, a content_id of other than 1 to 200 characters that fit between angle brackets, a control character in a filename). It accepts more than the gateways do, which look once more.$$;
 
@@ -161,8 +165,10 @@ language sql
 immutable parallel safe
 as $$
   select mailbox !~ E'[\\u0001-\\u001f\\u007f-\\u009f]'
-    and case when btrim(mailbox) like '%>' then coalesce(substring(btrim(mailbox) from '<([^<>]*)>$'), '') else btrim(mailbox) end
-      ~ '^([^]\s<>@,;:".\\()[]+([.][^]\s<>@,;:".\\()[]+)*|"[^\s<>"]+")@([^]\s<>@,;"().[]+([.][^]\s<>@,;"().[]+)*|\[[0-9A-Za-z.:]+\])$'
+    and mailbox ~ (E'^(.*<)?[\\s\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*'
+      || '([^]\s<>@,;:".\\()[]+([.][^]\s<>@,;:".\\()[]+)*|"([^\s<>"\\]|\\[^\s<>])*")@([^]\s<>@,;"().[]+([.][^]\s<>@,;"().[]+)*|\[[0-9A-Za-z.:]+\])'
+      || E'>?[\\s\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]*$')
+    and (position('<' in mailbox) > 0) = (position('>' in mailbox) > 0)
 $$;
 
 comment on function postroad.is_mailbox is 'Whether a text may be one address, or Name <address> (RFC 5322, section 3.4).';

@@ -144,6 +144,7 @@ begin
     loop
       execute format('drop table postroad.%I', part);
     end loop;
+    delete from postroad.bulk_transactions as t where t.batch_id < bound;
     dropped := dropped + 1;
     exit;                                        -- one day a call: the locks are held as shortly as can be
   end loop;

@@ -165,3 +165,62 @@ async fn a_bulk_send_that_nobody_knows_has_no_figures() -> anyhow::Result<()> {
     assert_eq!(figures(&db, &later).await?.0, "scheduled 20");
     Ok(())
 }
+
+/// Who has the recipients in arrays may commit them slice by slice.
+#[tokio::test]
+async fn a_bulk_send_of_several_transactions_is_counted_whole() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let begin = "select batch_id from postroad.begin_bulk('email', null, 'x', null, null, null, 'campaign', null, null, null, null, null, null, null)";
+    let batch = db.client.row(begin).await?;
+    for count in [20, 30] {
+        let rows = format!(
+            "select queued from postroad.enqueue_rows('{batch}', 'email', array(select 'u' || n || '@x.org' from generate_series(1, {count}) as n),
+               array_fill(null::bigint, array[{count}]), array_fill(null::text, array[{count}]), array_fill(null::text, array[{count}]),
+               array_fill(null::jsonb, array[{count}]), 'campaign', 3::smallint, null, null, null, null, null, null, null, null)"
+        );
+        assert_eq!(db.client.row(&rows).await?, count.to_string());
+        send(&db, "other", 5, "").await?;
+    }
+    assert_eq!(figures(&db, &batch).await?.0, "queued 50");
+    Ok(())
+}
+
+/// As for `status`: the setting binds whoever calls.
+#[tokio::test]
+async fn a_bulk_send_of_another_tenant_is_not_known() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let batch = send(&db, "u", 2, ", tenant_id => 1").await?;
+    let reader = db.connect_as("postroad_reader").await?;
+    for (tenant, rows) in [("", "1"), ("1", "1"), ("2", "0")] {
+        reader
+            .batch_execute(&format!("set postroad.tenant = '{tenant}'"))
+            .await?;
+        let query = format!("select count(*) from postroad.bulk_status('{batch}')");
+        assert_eq!(reader.row(&query).await?, rows, "tenant {tenant}");
+    }
+    Ok(())
+}
+
+/// By what bulk sends are found goes with their contents, a day after their messages.
+#[tokio::test]
+async fn the_transactions_of_a_bulk_send_are_forgotten_with_its_day() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.client
+        .batch_execute(
+            "do $$ begin
+               for back in 39..41 loop
+                 execute format('create table postroad.messages_%s partition of postroad.messages for values from (%L) to (%L)', to_char(current_date - back, 'YYYYMMDD'),
+                   postroad.uuid_at(current_date - back), postroad.uuid_at(current_date - back + 1));
+                 insert into postroad.bulk_transactions (batch_id, xid) values (postroad.uuid_at(current_date - back), back);
+               end loop;
+             end $$",
+        )
+        .await?;
+    for left in ["39,40,41", "39,40", "39"] {
+        let dropped = "select postroad.drop_partitions('30 days')";
+        assert_eq!(db.client.row(dropped).await?, "1");
+        let kept = "select string_agg(xid::text, ',' order by xid) from postroad.bulk_transactions";
+        assert_eq!(db.client.row(kept).await?, left);
+    }
+    Ok(())
+}

@@ -148,6 +148,31 @@ async fn what_a_dead_worker_may_have_sent_is_in_doubt_however_it_ends() -> anyho
         let explain = format!("select reason from postroad.explain('{id}') where gate = 'outcome'");
         assert_eq!(db.client.row(&explain).await?, explained);
     }
+    // Somebody had it sent again without knowing: the first one is in doubt as before, unless they knew.
+    let (unknown, _) = db.ended("unknown").await?;
+    db.client
+        .row(&format!("select postroad.settle('{unknown}', 'resend')"))
+        .await?;
+    db.client
+        .row(&format!("select postroad.cancel('{unknown}')"))
+        .await?;
+    let (settled, _) = db.ended("unknown").await?;
+    db.client
+        .row(&format!("select postroad.settle('{settled}', 'failed')"))
+        .await?;
+    // Its worker was taken for dead, and told the end of it after all.
+    let late = db.enqueue_to("d@x.org", "").await?;
+    let (lease, _) = db.claim(4, 1).await?;
+    assert_eq!(db.client.row("select postroad.rescue(7)").await?, "1");
+    db.complete(&Outcome::new(&lease, &late, "failed")).await?;
+    for (id, expected) in [
+        (unknown, "cancelled|an earlier attempt may have gone out"),
+        (settled, "failed|null"),
+        (late, "failed|null"),
+    ] {
+        let status = format!("select status, error from postroad.status('{id}')");
+        assert_eq!(db.client.row(&status).await?, expected);
+    }
     // What a claim finds is there: it goes out, and nothing is in doubt any more.
     let sent = db.enqueue_to("c@x.org", "").await?;
     db.claim(4, 1).await?;

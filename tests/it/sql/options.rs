@@ -69,7 +69,8 @@ async fn an_option_that_can_never_go_out_is_answered_with_its_name() -> anyhow::
         let answer = enqueue(&sender, "email", &options).await?;
         assert_eq!(answer, format!("invalid {reason}"), "{options}");
     }
-    let answer = enqueue(&sender, "webhook", &json!({"headers": {"X-A": "é"}})).await?;
+    let header = json!({"headers": {"X-A": "1\r\nHost: x"}});
+    let answer = enqueue(&sender, "webhook", &header).await?;
     assert_eq!(answer, "invalid invalid_header");
     assert_eq!(
         sender
@@ -102,6 +103,9 @@ async fn an_option_that_can_go_out_is_accepted_in_each_spelling() -> anyhow::Res
         json!({"cc": [" a@x.org ", "<b@x.org>", "\"quoted\"@x.org", "c@[192.0.2.1]"], "bcc": []}),
         json!({"headers": {"List-Unsubscribe": "<https://x.org/u?a=1>", "X-Note": "Grüße\tan alle", "Reply-To": "a@x.org"}}),
         json!({"tags": ["a b", "ü"], "attachments": files}),
+        json!({"from": "Ada <ada@x.org>\u{a0}", "reply_to": "\u{3000}ada@x.org", "cc": [r#""a\"b"@x.org"#, "A < B <a@x.org>"]}),
+        json!({"attachments": [{"filename": "a", "content": "", "content_type": "multipart/mixed; name=\"é\""}]}),
+        json!({"attachments": [{"filename": "a", "content": "", "content_type": "application/vnd.o'x~y"}]}),
     ] {
         assert_eq!(
             enqueue(&sender, "email", &options).await?,
@@ -109,7 +113,8 @@ async fn an_option_that_can_go_out_is_accepted_in_each_spelling() -> anyhow::Res
             "{options}"
         );
     }
-    let token = json!({"headers": {"Authorization": "Bearer x", "From": "a"}});
+    let long = "X-".repeat(50);
+    let token = json!({"headers": {"Authorization": "Bearer é", "From": "a", long: "1"}});
     assert_eq!(enqueue(&sender, "webhook", &token).await?, "queued");
     let unused = json!({"reply_to": "ada", "headers": {"Host": "x"}});
     assert_eq!(enqueue(&sender, "sms", &unused).await?, "queued");
@@ -144,6 +149,52 @@ async fn a_header_that_is_not_the_callers_is_a_bug() -> anyhow::Result<()> {
             assert_eq!(error.code().code(), "PR005", "{channel} {name:?}");
             assert!(error.message().contains(&format!("'{name}'")), "{error}");
         }
+    }
+    Ok(())
+}
+
+/// What the worker could not even read must not be queued: a list in a list is not what the list is of.
+#[tokio::test]
+async fn an_option_of_another_shape_is_a_bug() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let sender = db.connect_as("postroad_sender").await?;
+    for (channel, options, words) in [
+        (
+            "email",
+            json!({"tags": [["a"]]}),
+            "tags must be an array of strings",
+        ),
+        (
+            "email",
+            json!({"bcc": [[]]}),
+            "bcc must be an array of strings",
+        ),
+        (
+            "email",
+            json!({"headers": {"X-A": ["a"]}}),
+            "headers must be an object of strings",
+        ),
+        (
+            "webhook",
+            json!({"headers": {"X-A": [["a"]]}}),
+            "headers must be an object of strings",
+        ),
+        (
+            "voice",
+            json!({"voice": {"language": ["en"]}}),
+            "voice must be an object",
+        ),
+        (
+            "sms",
+            json!({"sms": {"media_urls": [["https://x.org/a"]]}}),
+            "media_urls (an array of strings)",
+        ),
+    ] {
+        let error = enqueue(&sender, channel, &options).await;
+        let error = error.expect_err("it was accepted");
+        let error = error.as_db_error().expect("of the server");
+        assert_eq!(error.code().code(), "PR005", "{options}");
+        assert!(error.message().contains(words), "{error}");
     }
     Ok(())
 }

@@ -18,7 +18,8 @@ const ROLES: [&str; 7] = [
 ];
 
 /// Owned by the role that row-level security binds, beside the endpoints of the HTTP API.
-const BOUND: [&str; 14] = [
+const BOUND: [&str; 15] = [
+    "bulk_status",
     "status",
     "timeline",
     "explain",
