@@ -7,6 +7,7 @@ mod cancel_bulk;
 mod clock;
 mod conversions;
 mod counters;
+mod doubt;
 mod enqueue;
 mod events;
 mod explain;
