@@ -1,4 +1,4 @@
-//! f. P0 from the enqueue call to the gateway call: on an idle queue, and behind P3 at full speed.
+//! f. P0 from the enqueue call to the gateway call: on an idle queue, beside a plain insert at the same pace, and behind P3 at full speed.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,6 +26,10 @@ const ENQUEUE: &str = "
     select message_id from postroad.enqueue(channel => 'email', recipient => 'probe@example.org', subject => 'Probe',
       body => 'Probe', message_type => 'emergency')";
 
+/// The floor: what a committed row takes from the call to its reply.
+const INSERT: &str =
+    "insert into bench.equal_row (id, body) values (gen_random_uuid(), 'Probe') returning id";
+
 /// One message on its way.
 #[derive(Clone, Copy)]
 pub(crate) struct Probe {
@@ -38,6 +42,13 @@ pub(crate) struct Probe {
 pub(crate) struct Latencies(Vec<f64>);
 
 impl Latencies {
+    fn of(latencies: Vec<Duration>) -> Self {
+        let mut milliseconds: Vec<f64> =
+            latencies.iter().map(|l| l.as_secs_f64() * 1000.0).collect();
+        milliseconds.sort_by(f64::total_cmp);
+        Self(milliseconds)
+    }
+
     pub(crate) fn percentile(&self, percent: f64) -> f64 {
         percentile(&self.0, percent)
     }
@@ -51,14 +62,41 @@ impl Latencies {
 
 /// Enqueues so many P0 messages, 50 a second.
 pub(crate) async fn send_probes(db: &Db, count: usize) -> anyhow::Result<Vec<Probe>> {
+    let calls = call_at_pace(db, count, ENQUEUE).await?;
+    calls
+        .into_iter()
+        .map(|call| {
+            Ok(Probe {
+                message_id: call.id.context("a probe is invalid")?,
+                called_at: call.at,
+            })
+        })
+        .collect()
+}
+
+/// Inserts so many rows, 50 a second.
+async fn insert_rows(db: &Db, count: usize) -> anyhow::Result<Latencies> {
+    let calls = call_at_pace(db, count, INSERT).await?;
+    Ok(Latencies::of(calls.iter().map(|call| call.took).collect()))
+}
+
+/// One call of a statement that returns an id.
+struct Call {
+    id: Option<Uuid>,
+    /// Unix time just before it, in microseconds.
+    at: i64,
+    took: Duration,
+}
+
+async fn call_at_pace(db: &Db, count: usize, statement: &str) -> anyhow::Result<Vec<Call>> {
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         let client = db.connect().await?;
-        let statement = client.prepare(ENQUEUE).await?;
+        let statement = client.prepare(statement).await?;
         clients.push(std::sync::Arc::new((client, statement)));
     }
     for client in &clients {
-        probe(&client.0, &client.1).await?; // the first call of a session plans; it is not counted
+        call(&client.0, &client.1).await?; // the first call of a session plans; it is not counted
     }
     let start = tokio::time::Instant::now();
     let mut tasks = Vec::new();
@@ -66,24 +104,24 @@ pub(crate) async fn send_probes(db: &Db, count: usize) -> anyhow::Result<Vec<Pro
         sleep_until(start + APART * u32::try_from(nth)?).await;
         let client = std::sync::Arc::clone(&clients[nth % CONNECTIONS]);
         tasks.push(tokio::spawn(
-            async move { probe(&client.0, &client.1).await },
+            async move { call(&client.0, &client.1).await },
         ));
     }
-    let mut probes = Vec::with_capacity(count);
+    let mut calls = Vec::with_capacity(count);
     for task in tasks {
-        probes.push(task.await??);
+        calls.push(task.await??);
     }
-    Ok(probes)
+    Ok(calls)
 }
 
-async fn probe(client: &Client, statement: &tokio_postgres::Statement) -> anyhow::Result<Probe> {
-    let called_at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
+async fn call(client: &Client, statement: &tokio_postgres::Statement) -> anyhow::Result<Call> {
+    let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
+    let from = Instant::now();
     let row = client.query_one(statement, &[]).await?;
-    Ok(Probe {
-        message_id: row
-            .get::<_, Option<Uuid>>(0)
-            .context("a probe is invalid")?,
-        called_at: i64::try_from(called_at)?,
+    Ok(Call {
+        id: row.get(0),
+        at: i64::try_from(at)?,
+        took: from.elapsed(),
     })
 }
 
@@ -107,12 +145,11 @@ pub(crate) async fn latencies(db: &Db, probes: &[Probe]) -> anyhow::Result<Laten
         }
         sleep(Duration::from_millis(100)).await;
     };
-    let mut milliseconds: Vec<f64> = probes
-        .iter()
-        .map(|probe| (gateway_called_at[&probe.message_id] - probe.called_at) as f64 / 1000.0)
-        .collect();
-    milliseconds.sort_by(f64::total_cmp);
-    Ok(Latencies(milliseconds))
+    let took = |probe: &Probe| {
+        let microseconds = gateway_called_at[&probe.message_id] - probe.called_at;
+        Duration::from_micros(microseconds.try_into().unwrap_or_default())
+    };
+    Ok(Latencies::of(probes.iter().map(took).collect()))
 }
 
 /// Where the probes are.
@@ -128,23 +165,37 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Vec<Figure>> {
     let db = bench.cluster.fresh("latency").await?;
     let worker = Worker::start(&bench.cluster, &db, "0ms").await?;
     send_probes(&db, 50).await?;
-    let (mut p50, mut p99, mut most, mut notes) = (vec![], vec![], vec![], vec![]);
+    let (mut ours, mut floor) = (vec![], vec![]);
     for _ in 0..bench.options.rounds() {
+        let inserts = insert_rows(&db, count).await?;
         let probes = send_probes(&db, count).await?;
         let idle = latencies(&db, &probes).await?;
-        progress(format!("idle: {}", idle.describe()));
-        p50.push(idle.percentile(50.0));
-        p99.push(idle.percentile(99.0));
-        most.push(idle.percentile(100.0));
-        notes.push(idle.describe());
+        progress(format!(
+            "idle: {}; inserts: {}",
+            idle.describe(),
+            inserts.describe()
+        ));
+        ours.push(idle);
+        floor.push(inserts);
     }
     worker.stop().await?;
+    let figure = |name: &str, percent| {
+        let all = |of: &[Latencies]| of.iter().map(|l| l.percentile(percent)).collect::<Vec<_>>();
+        Figure::new(
+            format!("f. P0 latency, idle queue, {name}"),
+            "ms",
+            all(&ours),
+        )
+        .floor(&all(&floor))
+    };
+    let notes: Vec<_> = ours.iter().map(Latencies::describe).collect();
     let mut figures = vec![
-        Figure::new("f. P0 latency, idle queue, p50", "ms", p50).bar(Bar::AtMost(2.0)),
-        Figure::new("f. P0 latency, idle queue, p99", "ms", p99)
-            .bar(Bar::AtMost(6.0))
-            .note(notes.join("; ")),
-        Figure::new("f. P0 latency, idle queue, max", "ms", most),
+        figure("p50", 50.0).bar(Bar::AtMost(2.0)),
+        figure("p99", 99.0).bar(Bar::AtMost(6.0)).note(format!(
+            "floor: an insert of one row and its commit, at the same pace; ours: {}",
+            notes.join("; ")
+        )),
+        figure("max", 100.0),
     ];
     figures.extend(backlog::latency_figures(bench).await?);
     Ok(figures)
