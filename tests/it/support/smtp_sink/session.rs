@@ -157,6 +157,17 @@ impl Session<'_> {
 
     /// Answers as scripted, else with `usual`. Returns whether that was positive.
     async fn answer(&mut self, stage: Stage, argument: &str, usual: &str) -> io::Result<bool> {
+        self.answer_after(stage, argument, usual, || {}).await
+    }
+
+    /// The same; `first` is done before a positive answer is sent.
+    async fn answer_after(
+        &mut self,
+        stage: Stage,
+        argument: &str,
+        usual: &str,
+        first: impl FnOnce(),
+    ) -> io::Result<bool> {
         let reply = match self.shared.scripted(stage, argument) {
             None => usual,
             Some(Answer::Reply(reply)) => reply,
@@ -167,10 +178,14 @@ impl Session<'_> {
                 usual
             }
         };
+        let is_positive = reply.starts_with(if stage == Stage::Data { '3' } else { '2' });
+        if is_positive {
+            first();
+        }
         self.reply(reply).await?;
         match reply.starts_with("421") {
             true => Err(io::ErrorKind::ConnectionAborted.into()),
-            false => Ok(reply.starts_with(if stage == Stage::Data { '3' } else { '2' })),
+            false => Ok(is_positive),
         }
     }
 
@@ -269,12 +284,11 @@ impl Session<'_> {
         self.shared.change(|seen| {
             seen.commands.push((self.number, ".".into()));
         });
-        if self
-            .answer(Stage::Dot, "", "250 2.0.0 ok: queued as 4XYZ")
-            .await?
-        {
-            self.shared.change(|seen| seen.mails.extend(mail));
-        }
+        let shared = self.shared;
+        self.answer_after(Stage::Dot, "", "250 2.0.0 ok: queued as 4XYZ", || {
+            shared.change(|seen| seen.mails.extend(mail));
+        })
+        .await?;
         Ok(())
     }
 
