@@ -1331,7 +1331,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
       if taken is null then
@@ -1401,7 +1401,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
     end if;
@@ -1466,7 +1466,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
       if taken is null then
@@ -1536,7 +1536,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
     end if;
@@ -1601,7 +1601,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
       if taken is null then
@@ -1671,7 +1671,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
     end if;
@@ -1736,7 +1736,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
       if taken is null then
@@ -1806,7 +1806,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
     end if;
@@ -1871,7 +1871,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
       if taken is null then
@@ -1941,7 +1941,7 @@ begin
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p;
     end if;
@@ -3292,13 +3292,17 @@ declare
   distinct_valid integer;
   waiting uuid[];
 begin
-  select array_agg(n.address), array_agg(case when enqueue_rows.channel = 'email' then lower(n.address) else n.address end), count(n.address), count(distinct n.address)
-  into normalized, keys, valid, distinct_valid
+  select array_agg(n.address), array_agg(case when enqueue_rows.channel = 'email' then lower(n.address) else n.address end), count(n.address)
+  into normalized, keys, valid
   from (
     select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
     from (select unnest(addresses) as address) as u
     offset 0                                     -- normalised once
   ) as n;
+  -- Not beside the arrays: from Postgres 16 on, what must be sorted for one aggregate comes to all of them in that order.
+  select count(*) into distinct_valid
+  from (select distinct unnest(normalized) as address) as u
+  where u.address is not null;
   -- One look at the list for all of them, an index probe each, however long it is; and only what is found costs more.
   suppressed := 0;
   select array_agg(f.address), array_agg(f.reason) into found_addresses, found_reasons
@@ -10767,19 +10771,20 @@ CREATE FUNCTION postroad.unsent_of(lease postroad.leases) RETURNS TABLE(message_
     LANGUAGE sql
     AS $$
   select u.message_id, u.attempt
-  from unnest(lease.message_ids, lease.attempts) as u (message_id, attempt)
+  from unnest(lease.message_ids, lease.attempts) with ordinality as u (message_id, attempt, nth)
   where not exists (
     select from postroad.delivery_events as e
     where e.message_id = u.message_id
       and e.lease_id = lease.lease_id
   )
+  order by u.nth
 $$;
 
 --
 -- Name: FUNCTION unsent_of(lease postroad.leases); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.unsent_of(lease postroad.leases) IS 'The messages of a lease that have no event of it.';
+COMMENT ON FUNCTION postroad.unsent_of(lease postroad.leases) IS 'The messages of a lease that have no event of it, in its order.';
 
 --
 -- Name: unsuppress(text, text, bigint); Type: FUNCTION; Schema: postroad; Owner: -

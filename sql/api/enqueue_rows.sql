@@ -48,13 +48,17 @@ declare
   distinct_valid integer;
   waiting uuid[];
 begin
-  select array_agg(n.address), array_agg(case when enqueue_rows.channel = 'email' then lower(n.address) else n.address end), count(n.address), count(distinct n.address)
-  into normalized, keys, valid, distinct_valid
+  select array_agg(n.address), array_agg(case when enqueue_rows.channel = 'email' then lower(n.address) else n.address end), count(n.address)
+  into normalized, keys, valid
   from (
     select postroad.normalize_recipient(enqueue_rows.channel, u.address) collate "C" as address
     from (select unnest(addresses) as address) as u
     offset 0                                     -- normalised once
   ) as n;
+  -- Not beside the arrays: from Postgres 16 on, what must be sorted for one aggregate comes to all of them in that order.
+  select count(*) into distinct_valid
+  from (select distinct unnest(normalized) as address) as u
+  where u.address is not null;
   -- One look at the list for all of them, an index probe each, however long it is; and only what is found costs more.
   suppressed := 0;
   select array_agg(f.address), array_agg(f.reason) into found_addresses, found_reasons

@@ -118,7 +118,7 @@ $branch$;
       )
       select array_agg((p.seq, p.message_id, p.priority, p.attempt, p.rescues, p.size_kb, p.more_ids)::postroad.message_queue),
         sum(1 + coalesce(cardinality(p.more_ids), 0)),
-        array_agg(p.message_id order by p.message_id)
+        (select array_agg(f.message_id order by f.message_id) from picked as f)      -- beside the others it would put them in its order, from Postgres 16 on
       into taken, taken_count, first_ids
       from picked as p$lease$;
 begin

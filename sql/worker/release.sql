@@ -58,12 +58,13 @@ language sql
 volatile
 as $$
   select u.message_id, u.attempt
-  from unnest(lease.message_ids, lease.attempts) as u (message_id, attempt)
+  from unnest(lease.message_ids, lease.attempts) with ordinality as u (message_id, attempt, nth)
   where not exists (
     select from postroad.delivery_events as e
     where e.message_id = u.message_id
       and e.lease_id = lease.lease_id
   )
+  order by u.nth
 $$;
 
-comment on function postroad.unsent_of is 'The messages of a lease that have no event of it.';
+comment on function postroad.unsent_of is 'The messages of a lease that have no event of it, in its order.';

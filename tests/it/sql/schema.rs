@@ -5,6 +5,7 @@ use std::process::Command;
 
 use postroad::db::Database;
 use postroad::db::migrate::{check_schema, migrate};
+use postroad::embedded::OLDEST_MAJOR;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::db::{TestDb, empty_database};
@@ -51,21 +52,33 @@ async fn dump(url: &str) -> anyhow::Result<String> {
     Ok(lines.join("\n") + "\n")
 }
 
-/// A reviewer sees in one file what a change makes of the schema, grants included.
+/// A reviewer sees in one file what a change makes of the schema, grants included. The file is the oldest version's: newer ones write some views otherwise, and
+/// are compared by the names of all that there is.
 #[tokio::test]
 async fn the_dump_of_the_schema_is_what_the_files_build() -> anyhow::Result<()> {
-    let made = dump(&TestDb::new().await?.url).await?;
+    let db = TestDb::new().await?;
+    let made = dump(&db.url).await?;
+    let major = "select current_setting('server_version_num')::integer / 10000";
+    let is_oldest = db.client.row(major).await? == OLDEST_MAJOR.to_string();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schema.sql");
     if std::env::var_os("POSTROAD_DUMP_SCHEMA").is_some() {
+        anyhow::ensure!(
+            is_oldest,
+            "tests/schema.sql is written with Postgres {OLDEST_MAJOR}"
+        );
         std::fs::write(&path, &made)?;
     }
     let kept = std::fs::read_to_string(&path)?;
-    let differs = made
-        .lines()
-        .zip(kept.lines())
-        .find(|(made, kept)| made != kept);
+    let lines = |text: &str| -> Vec<String> {
+        text.lines()
+            .filter(|line| is_oldest || line.starts_with("-- Name: "))
+            .map(str::to_owned)
+            .collect()
+    };
+    let (made, kept) = (lines(&made), lines(&kept));
+    let differs = made.iter().zip(&kept).find(|(made, kept)| made != kept);
     assert!(
-        made == kept,
+        made.len() > 500 && made == kept,
         "tests/schema.sql is not what migrations/ and sql/ build: run scripts/dump-schema; first {differs:?}"
     );
     Ok(())
