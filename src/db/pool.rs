@@ -20,8 +20,10 @@ pub struct Database {
 pub const NOTICE_ABSENCE: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 3;
     set tcp_keepalives_count = 3; set tcp_user_timeout = 20000";
 
-/// Whatever the defaults of the database or the role are: statements that wait for a lock then look again, and policies bind rather than refuse.
-const SESSION: &str = "set session characteristics as transaction isolation level read committed; set row_security = on";
+/// Whatever the defaults of the database or the role are: statements that wait for a lock then look again, policies bind rather than refuse, a backslash in a
+/// string is one, and times and intervals are written as we read them.
+const SESSION: &str = "set session characteristics as transaction isolation level read committed; set row_security = on;
+    set standard_conforming_strings = on; set datestyle = 'ISO'; set intervalstyle = 'postgres'";
 
 impl Database {
     /// Reads a URL (`postgres://user:password@host:port/name?sslmode=…`) or a key-value string of libpq.
@@ -83,7 +85,7 @@ impl Database {
         }
     }
 
-    /// One connection; the caller drives the returned half, which also yields notifications.
+    /// One connection with the defaults of the server; the caller drives the returned half, which also yields notifications.
     ///
     /// # Errors
     ///
@@ -104,6 +106,7 @@ impl Database {
                 tracing::debug!(%error, "a connection to postgres ended");
             }
         });
+        client.batch_execute(SESSION).await?;
         Ok(client)
     }
 

@@ -344,6 +344,27 @@ async fn a_database_of_another_encoding_is_refused() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// An old application's database may have backslashes escape in each string: what is made in it is the same.
+#[tokio::test]
+async fn a_database_whose_strings_escape_has_the_same_schema() -> anyhow::Result<()> {
+    let escapes = "do $$ begin execute format('alter database %I set standard_conforming_strings = off', current_database()); end $$";
+    let made = "select p.oid::regprocedure::text, p.prosrc, obj_description(p.oid, 'pg_proc')
+        from pg_proc as p where p.pronamespace = 'postroad'::regnamespace order by 1";
+    let mut schemas = Vec::new();
+    for defaults in ["select", escapes] {
+        let url = empty_database().await?;
+        let database = Database::new(&url, "test")?;
+        database.connect().await?.batch_execute(defaults).await?;
+        migrate(&database).await?;
+        schemas.push(database.connect().await?.rows(made).await?);
+    }
+    assert!(
+        schemas[0].len() > 100 && schemas[0] == schemas[1],
+        "backslashes got lost"
+    );
+    Ok(())
+}
+
 /// Change data capture publishes all tables, and a table without a replica identity then keeps its rows.
 #[tokio::test]
 async fn a_publication_of_all_tables_keeps_nothing_from_being_sent() -> anyhow::Result<()> {

@@ -188,6 +188,10 @@ async fn an_export_is_an_import_again() -> anyhow::Result<()> {
         TestDb::new().await?,
         Directory::new()?,
     );
+    for db in [&db, &other] {
+        let german = "do $$ begin execute format('alter database %I set datestyle = German', current_database()); end $$";
+        db.client.batch_execute(german).await?;
+    }
     for entry in [
         "'email', 'ada@x.org', 'complaint', tenant_id => 5, expires_at => '2099-12-31 12:00+00', source => 'a, \"b\"'",
         "null, '+14155550123'",

@@ -11,6 +11,7 @@ use super::*;
 use crate::support::db::PrivateServer;
 use crate::support::proxy::Proxy;
 use crate::support::smtp_sink::{Answer, SmtpSink, Stage};
+use crate::support::sql::Sql as _;
 use crate::support::wait::until;
 
 /// All connections of our processes.
@@ -210,17 +211,29 @@ async fn a_claim_that_commits_after_its_connection_was_lost_is_given_back() -> a
 #[tokio::test]
 async fn connections_have_their_own_settings_whatever_the_defaults_are() -> anyhow::Result<()> {
     let db = TestDb::new().await?;
-    let defaults = "do $$ begin
-        execute format('alter database %I set default_transaction_isolation = ''repeatable read''', current_database());
-        execute format('alter database %I set row_security = off', current_database()); end $$";
-    db.client.batch_execute(defaults).await?;
-    let settings =
-        "select current_setting('transaction_isolation'), current_setting('row_security')";
-    let other = db.connect().await?;
-    let row = other.query_one(settings, &[]).await?;
-    assert_eq!((row.get(0), row.get(1)), ("repeatable read", "off"));
-    let ours = db.database.pool(1).get().await?;
-    let row = ours.query_one(settings, &[]).await?;
-    assert_eq!((row.get(0), row.get(1)), ("read committed", "on"));
+    let defaults = [
+        ("default_transaction_isolation", "repeatable read"),
+        ("row_security", "off"),
+        ("standard_conforming_strings", "off"),
+        ("datestyle", "German, DMY"),
+        ("intervalstyle", "sql_standard"),
+    ];
+    for (name, value) in defaults {
+        let alter = format!(
+            "do $$ begin execute format('alter database %I set {name} = %L', current_database(), '{value}'); end $$"
+        );
+        db.client.batch_execute(&alter).await?;
+    }
+    let settings = "select current_setting('transaction_isolation'), current_setting('row_security'), current_setting('standard_conforming_strings'),
+        current_setting('datestyle'), current_setting('intervalstyle')";
+    let (plain, connection) = db.database.connect_raw().await?;
+    tokio::spawn(connection);
+    assert_eq!(
+        plain.row(settings).await?,
+        "repeatable read|off|off|German, DMY|sql_standard"
+    );
+    let ours = "read committed|on|on|ISO, DMY|postgres";
+    assert_eq!(db.database.connect().await?.row(settings).await?, ours);
+    assert_eq!(db.database.pool(1).get().await?.row(settings).await?, ours);
     Ok(())
 }
