@@ -41,9 +41,6 @@ declare
   routine regprocedure;
   home text;
 begin
-  if not (select r.rolsuper from pg_roles as r where r.rolname = current_user) then   -- two databases that migrate at once would meet in the catalog of roles
-    execute format('grant postroad_functions, postroad_bound_functions to %I', current_user);
-  end if;
   grant create on schema postroad to postroad_functions, postroad_bound_functions;
   for routine, home in
     select p.oid::regprocedure, o.home

@@ -4,6 +4,8 @@
 do $$
 declare
   role text;
+  -- From Postgres 16 on, whoever made a role may grant it, which is all that its membership says.
+  membership constant text := case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end;
 begin
   foreach role in array array[
     'postroad_sender', 'postroad_consumer', 'postroad_worker', 'postroad_webhook', 'postroad_admin', 'postroad_reader', 'postroad_http',
@@ -16,6 +18,22 @@ begin
         when duplicate_object or unique_violation then null;
       end;
     end if;
+  end loop;
+  -- To replace functions and to hand them over. Not granted again: others than those who made the roles may not, and two databases that migrate at once would meet
+  -- in the catalog of roles.
+  for role in
+    select u.role
+    from unnest('{postroad_functions,postroad_bound_functions}'::text[]) as u (role)
+    where not pg_has_role(current_user, u.role, membership)
+  loop
+    begin
+      execute format('grant %I to %I', role, current_user);
+    exception
+      when insufficient_privilege then
+        raise exception '% must be a member of the roles that functions belong to, and another user made them; as that one or a superuser: grant postroad_functions, postroad_bound_functions to %',
+          current_user, quote_ident(current_user)
+          using errcode = 'insufficient_privilege';
+    end;
   end loop;
 end;
 $$;

@@ -389,3 +389,39 @@ async fn a_publication_of_all_tables_keeps_nothing_from_being_sent() -> anyhow::
         .await?;
     Ok(())
 }
+
+/// On managed servers nobody is a superuser, and from Postgres 16 on only who made a role may grant it: another one's word is enough.
+#[tokio::test]
+async fn an_owner_that_is_no_superuser_migrates_once_it_is_a_member() -> anyhow::Result<()> {
+    let url = empty_database().await?;
+    let admin = Database::new(&url, "test")?.connect().await?;
+    let owner = format!("owner_{}", uuid::Uuid::now_v7().simple());
+    let theirs = Database::new(&format!("{url}&user={owner}"), "test")?;
+    let create = format!(
+        "create role {owner} login;
+         do $$ begin execute format('alter database %I owner to {owner}', current_database()); end $$"
+    );
+    admin.batch_execute(&create).await?;
+    let error = migrate(&theirs).await.expect_err("refused").to_string();
+    assert!(error.contains("who may create roles"), "{error}");
+
+    let grant = format!("grant postroad_functions, postroad_bound_functions to {owner}");
+    let create_roles = format!("alter role {owner} createrole; {grant}");
+    admin.batch_execute(&create_roles).await?;
+    migrate(&theirs).await?;
+
+    let create_none = format!("alter role {owner} nocreaterole");
+    admin.batch_execute(&create_none).await?;
+    migrate(&theirs).await?;
+
+    let revoke = format!("revoke postroad_functions, postroad_bound_functions from {owner}");
+    admin.batch_execute(&revoke).await?;
+    let error = migrate(&theirs).await.expect_err("refused").to_string();
+    assert!(error.contains(&grant), "{error}");
+    admin.batch_execute(&grant).await?;
+    migrate(&theirs).await?;
+
+    let done = format!("drop owned by {owner} cascade");
+    admin.batch_execute(&done).await?;
+    Ok(())
+}
