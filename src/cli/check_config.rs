@@ -9,8 +9,8 @@ use tokio::time::timeout_at;
 
 use super::say;
 use crate::config::{Config, ConfigError};
-use crate::db::operate;
 use crate::db::pool::Database;
+use crate::db::{operate, pooler};
 use crate::embedded;
 use crate::gateway::check::Checked;
 use crate::gateway::registry::Registry;
@@ -115,6 +115,7 @@ async fn check_database(config: &Config) -> anyhow::Result<()> {
     let database = Database::new(&url, "postroad check-config")?;
     let version = operate::server_version(&database).await;
     let version = version.with_context(|| format!("database {masked} does not answer"))?;
+    pooler::check_sessions(&database).await?;
     let schema = match operate::schema_exists(&database).await? {
         true => "its schema is there",
         false => "it has no schema postroad yet: run `postroad migrate`",

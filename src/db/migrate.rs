@@ -6,6 +6,7 @@ use tokio::time::sleep;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 
+use super::pooler::check_sessions;
 use super::{Database, DbError};
 
 mod embedded {
@@ -82,6 +83,7 @@ pub async fn migrate_step_by_step(
     done: &mut (dyn FnMut(usize, usize) + Send),
 ) -> Result<Report, DbError> {
     let steps = SQL_FILES.len() + 2; // with the migrations before them and the partitions after them
+    check_sessions(database).await?;
     let mut client = database.connect().await?;
     let encoding: String = client.query_one(ENCODING, &[]).await?.get(0);
     if encoding != "UTF8" {
@@ -312,12 +314,13 @@ fn in_file(name: &str, error: tokio_postgres::Error) -> DbError {
     DbError::Migration(format!("{name}: {}", DbError::from(error)))
 }
 
-/// Checks that `migrate` has been run by this version or a newer one.
+/// Checks that `migrate` has been run by this version or a newer one, in a database that has sessions.
 ///
 /// # Errors
 ///
-/// [`DbError::Schema`] when it has not, or when the user may not work there; says what to run.
+/// [`DbError::Schema`] when it has not, or when the user may not work there; says what to run. [`DbError::Url`]: see [`check_sessions`].
 pub async fn check_schema(database: &Database) -> Result<(), DbError> {
+    check_sessions(database).await?;
     let client = database.connect().await?;
     check_rights(&client).await?;
     let wanted = embedded::migrations::runner()

@@ -10,6 +10,7 @@ pub mod looks;
 pub mod migrate;
 pub mod operate;
 pub mod pool;
+pub mod pooler;
 pub mod record;
 pub mod suppressions;
 pub mod types;
@@ -19,7 +20,7 @@ pub use pool::Database;
 /// A failed call to Postgres.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// The URL is not one of a Postgres.
+    /// The URL is not one of a Postgres, or not of its sessions.
     #[error("{0}")]
     Url(String),
     /// Postgres refused, or the connection broke.

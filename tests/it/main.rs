@@ -7,6 +7,7 @@ mod cli;
 mod gateways;
 mod live;
 mod outbound;
+mod pooler;
 mod server;
 mod sources;
 mod sql;
