@@ -71,6 +71,23 @@ pub(in crate::gateway) fn ascii(mailbox: &Mailbox) -> String {
     unfolded(&header)
 }
 
+/// A field of mailboxes, each on a line of its own.
+pub(super) fn mailboxes(name: &'static str, mailboxes: &[Mailbox]) -> HeaderValue {
+    let lines: Vec<String> = mailboxes
+        .iter()
+        .map(|mailbox| {
+            let mut header = Headers::new();
+            header.set(Sender::from(mailbox.clone()));
+            let text = header.to_string();
+            let value = text.split_once(':').map_or("", |(_, value)| value);
+            value.trim().to_owned()
+        })
+        .collect();
+    let name = HeaderName::new_from_ascii_str(name);
+    let encoded = lines.join(",\r\n ");
+    HeaderValue::dangerous_new_pre_encoded(name, encoded.clone(), encoded)
+}
+
 /// The value of the only field, on one line.
 fn unfolded(header: &Headers) -> String {
     let text = header.to_string().replace("\r\n", "");

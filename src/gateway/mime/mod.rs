@@ -21,7 +21,7 @@ pub(super) use lettre::message::Mailbox;
 pub(super) use parties::Parties;
 pub(super) use parts::File;
 
-use lettre::message::{Mailboxes, Message, header::Cc};
+use lettre::message::Message;
 
 use crate::model::message::Rendered;
 use crate::model::outcome::{Blame, Fault, SendError};
@@ -88,7 +88,7 @@ pub(super) fn build_with(
         builder = builder.reply_to(reply_to);
     }
     if !cc.is_empty() {
-        builder = builder.header(Cc::from(Mailboxes::from_iter(cc)));
+        builder = builder.raw_header(header::mailboxes("Cc", &cc));
     }
     if let Some(subject) = &message.subject {
         builder = builder.raw_header(header::subject(subject)?);

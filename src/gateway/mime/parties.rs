@@ -55,7 +55,8 @@ impl Parties {
     pub(in crate::gateway) fn copies(&self) -> Vec<Address> {
         let mut copies: Vec<Address> = Vec::new();
         for copy in self.cc.iter().chain(&self.bcc) {
-            if copy.email != self.recipient && !copies.contains(&copy.email) {
+            let is_there = |other: &Address| is_same(other, &copy.email);
+            if !is_there(&self.recipient) && !copies.iter().any(is_there) {
                 copies.push(copy.email.clone());
             }
         }
@@ -75,4 +76,9 @@ impl Parties {
             .into_iter()
             .chain(named.map(|mailbox| &mailbox.email))
     }
+}
+
+/// Domains have no case (RFC 5321, section 2.4).
+fn is_same(one: &Address, other: &Address) -> bool {
+    one.user() == other.user() && one.domain().eq_ignore_ascii_case(other.domain())
 }

@@ -47,6 +47,16 @@ impl Failure {
         }
     }
 
+    /// As an error of a mail: what is said after several recipients were taken need not be about the one that counts.
+    pub(super) fn of_mail(self, has_copies: bool) -> SendError {
+        let after_all = matches!(self, Self::Refused(Stage::Data | Stage::FinalDot, _));
+        let mut error = SendError::from(self);
+        if has_copies && after_all && error.fault == RECIPIENT {
+            error.fault = MESSAGE;
+        }
+        error
+    }
+
     /// Whether the session can take another command.
     pub(super) fn leaves_session(&self) -> bool {
         match self {
@@ -193,7 +203,11 @@ fn refused(stage: Stage, code: u16, enhanced: Option<(u16, u16)>) -> (Fault, &'s
         (Stage::Rcpt, 500..=599) => {
             of_enhanced(enhanced).unwrap_or_else(|| recipient_by_code(code, enhanced))
         }
-        (_, 500..=599) => of_enhanced(enhanced).unwrap_or((MESSAGE, "refused")),
+        (_, 500..=599) => match of_enhanced(enhanced) {
+            // Its recipient was taken: an address in its header is meant.
+            Some((RECIPIENT, "invalid_address")) | None => (MESSAGE, "refused"),
+            Some(judged) => judged,
+        },
         (Stage::FinalDot, _) => (Fault::Unknown, "protocol_error"),
         _ => (GATEWAY, "protocol_error"),
     }
@@ -309,9 +323,10 @@ mod tests {
                 RECIPIENT,
                 "{detail:?}"
             );
+            let at_the_end = if detail == (1, 3) { MESSAGE } else { RECIPIENT }; // of an address in its header
             assert_eq!(
                 refused(Stage::FinalDot, 550, Some(detail)).0,
-                RECIPIENT,
+                at_the_end,
                 "{detail:?}"
             );
         }

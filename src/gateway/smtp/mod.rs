@@ -41,6 +41,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
+use self::classify::Failure;
 use self::config::Config;
 pub use self::config::{Settings, Tls};
 use self::session::{Limits, Session};
@@ -105,20 +106,21 @@ impl Smtp {
         limits: Limits,
     ) -> Result<session::Accepted, SendError> {
         let deadline = limits.deadline;
+        let judged = |failure: Failure| failure.of_mail(!mail.copies.is_empty());
         if let Some(mut session) = self.take_kept() {
             let first_limit = Instant::now() + self.config.connect_timeout;
             match session.send(mail, limits, first_limit).await {
                 Err(failure) if failure.is_of_old_session() => {}
                 result => {
                     self.keep(session);
-                    return result.map_err(SendError::from);
+                    return result.map_err(judged);
                 }
             }
         }
         let mut session = self.open(deadline).await?;
         let result = session.send(mail, limits, deadline).await;
         self.keep(session);
-        result.map_err(SendError::from)
+        result.map_err(judged)
     }
 }
 

@@ -6,7 +6,7 @@ use postroad::model::outcome::{Accepted, Blame, Fault, SendError};
 
 use super::*;
 use crate::support::smtp_sink::Answer::Reply;
-use crate::support::smtp_sink::ReceivedMail;
+use crate::support::smtp_sink::{ReceivedMail, SmtpSink, Stage};
 
 /// What arrives when `message` is sent to a server that takes everything.
 async fn arrived(message: &Rendered) -> anyhow::Result<ReceivedMail> {
@@ -451,5 +451,65 @@ async fn a_local_part_that_is_not_ascii_needs_smtputf8() -> anyhow::Result<()> {
         .expect_err("ASCII only");
     assert_eq!(error.fault, Fault::Permanent(Blame::Message));
     assert_eq!(old.count("MAIL"), 0);
+    Ok(())
+}
+
+/// A domain in capitals is the same one, and a line has an end.
+#[tokio::test]
+async fn copies_are_many_and_each_gets_the_mail_once() -> anyhow::Result<()> {
+    let message = mail_with(|o| {
+        o.cc = (0..100)
+            .map(|n| format!("first.last{n:02}@example.org"))
+            .collect();
+        o.cc.push(RECIPIENT.replace("example.org", "EXAMPLE.org"));
+        o.cc.push("\"Łukasz, Jörg\" <first.last00@Example.ORG>".into());
+    });
+    let mail = arrived(&message).await?;
+    assert_eq!(mail.to.len(), 101);
+    let longest = mail
+        .data
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::len)
+        .max();
+    assert!(longest <= Some(79), "{longest:?}");
+    let parsed = MessageParser::default().parse(&mail.data).expect("a mail");
+    let cc: Vec<_> = parsed.cc().expect("a header").iter().collect();
+    assert_eq!(cc.len(), 102);
+    assert_eq!(cc[101].name(), Some("Łukasz, Jörg"));
+    Ok(())
+}
+
+/// After several were taken, nobody can tell whose fault a refusal is: the one that the message is for must not be suppressed for another's.
+#[tokio::test]
+async fn what_is_refused_with_copies_is_not_the_recipients_fault() -> anyhow::Result<()> {
+    let gone = Reply("550 5.1.1 <cy@example.org>: no such user");
+    for (copies, stage, blame) in [
+        (vec![], Stage::Dot, Blame::Recipient),
+        (
+            vec!["cy@example.org".to_owned()],
+            Stage::Dot,
+            Blame::Message,
+        ),
+        (
+            vec!["cy@example.org".to_owned()],
+            Stage::Data,
+            Blame::Message,
+        ),
+    ] {
+        let message = mail_with(|o| o.cc = copies.clone());
+        let sink = SmtpSink::start().on(stage, gone).await?;
+        let error = gateway(&sink)
+            .send(&message, later())
+            .await
+            .expect_err("refused");
+        assert_eq!(error.fault, Fault::Permanent(blame), "{copies:?}");
+    }
+    let header = Reply("550 5.1.3 Bad address syntax in header");
+    let sink = SmtpSink::start().on(Stage::Dot, header).await?;
+    let error = gateway(&sink)
+        .send(&mail_with(|_| {}), later())
+        .await
+        .expect_err("refused");
+    assert_eq!(error.fault, Fault::Permanent(Blame::Message));
     Ok(())
 }
