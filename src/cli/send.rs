@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use uuid::Uuid;
 
-use super::say;
+use super::{operators_url, say};
 use crate::config::{Config, ConfigError};
 use crate::db::operate;
 use crate::db::pool::Database;
@@ -115,12 +115,12 @@ fn gateway<'a>(
     }
 }
 
-/// Nothing goes to a suppressed address, by hand neither. Without a database there is no list.
+/// Nothing goes to a suppressed address, by hand neither. Without a database, configured or of an `up` that runs here, there is no list.
 async fn check_suppression(config: &Config, arguments: &Arguments) -> anyhow::Result<()> {
-    let Some(url) = &config.database.url else {
+    let Ok(url) = operators_url(config).await else {
         return Ok(());
     };
-    let database = Database::new(url.expose(), "postroad send")?;
+    let database = Database::new(&url, "postroad send")?;
     let asked = operate::is_suppressed(&database, arguments.channel, &arguments.to).await;
     match asked.context("whether the recipient is suppressed cannot be asked")? {
         true => bail!("the recipient is suppressed on {}", arguments.channel),
