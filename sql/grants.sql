@@ -10,7 +10,7 @@ revoke all on all functions in schema postroad from public;
 grant execute on function postroad.uuid_at to postroad_reader, postroad_admin;
 grant execute on function postroad.created_at to postroad_reader, postroad_admin, postroad_sender;
 -- So does enqueue_bulk_from, which reads a table of its caller's.
-grant execute on function postroad.normalize_recipient, postroad.normalize_email, postroad.normalize_phone, postroad.is_push_subscription, postroad.is_bigint, postroad.is_jsonb
+grant execute on function postroad.normalize_recipient, postroad.normalize_email, postroad.normalize_other_email, postroad.normalize_phone, postroad.is_push_subscription, postroad.is_bigint, postroad.is_jsonb
   to postroad_sender;
 grant select, insert, delete, update on all tables in schema postroad to postroad_functions;
 revoke all on postroad.refinery_schema_history from postroad_functions;
@@ -24,7 +24,7 @@ grant select on postroad.messages, postroad.messages_kept, postroad.bulk_transac
   postroad.gateway_minutes, postroad.worker_sessions, postroad.gateway_routes, postroad.ip_pools, postroad.sms_prices, postroad.queue_stats, postroad.event_consumers, postroad.outbound_stats,
   postroad.message_queue_p0, postroad.message_queue_p1, postroad.message_queue_p2, postroad.message_queue_p3, postroad.message_queue_p4   -- ids alone: explain counts them
   to postroad_bound_functions;
-grant insert on postroad.message_queue, postroad.delivery_events, postroad.suppression_list, postroad.api_keys, postroad.audit_log, postroad.http_idempotency,
+grant insert on postroad.message_queue, postroad.scheduled, postroad.delivery_events, postroad.suppression_list, postroad.api_keys, postroad.audit_log, postroad.http_idempotency,
   postroad.system_events to postroad_bound_functions;
 grant update on postroad.suppression_list, postroad.api_keys to postroad_bound_functions;
 grant delete on postroad.message_queue, postroad.scheduled, postroad.suppression_list, postroad.http_idempotency to postroad_bound_functions;
@@ -47,7 +47,7 @@ begin
     from pg_proc as p, lateral (
       select case
         when has_function_privilege('postroad_http', p.oid, 'execute')
-          or p.proname = any ('{status,timeline,explain,bulk_status,message_report,cancel,retry,retry_failed,settle,suppress,unsuppress,create_api_key,revoke_api_key,list_api_keys,audit_trail}')
+          or p.proname = any ('{status,timeline,explain,bulk_status,message_report,cancel,cancel_bulk,convert,retry,retry_failed,settle,suppress,unsuppress,create_api_key,revoke_api_key,list_api_keys,audit_trail}')
           then 'postroad_bound_functions'
         else 'postroad_functions'
       end

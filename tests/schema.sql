@@ -299,6 +299,7 @@ declare
   queue_floor bigint;
   lowest bigint;
 begin
+  perform postroad.need_read_committed();        -- rows that an older snapshot does not see are below no floor
   if exists (
     select from postroad.enqueuers() as e (id)
     where e.id = any (enqueuers)
@@ -554,7 +555,7 @@ begin
   if idempotency_key is not null then
     select k.message_id, k.verdict, k.reason into batch_id, verdict, reason
     from postroad.use_idempotency_key(tenant_id, idempotency_key, batch_id, jsonb_build_array(
-      channel, subject, body, html, data, message_type, priority_number, scheduled_for, expires_at, options, rest)) as k;
+      channel, subject, body, html, data, message_type, priority_number, postroad.utc_json(scheduled_for), postroad.utc_json(expires_at), options, rest)) as k;
     if verdict is not null then
       return;
     end if;
@@ -964,8 +965,8 @@ CREATE FUNCTION postroad.check_consumer_owner(consumer text, owner text) RETURNS
 declare
   caller constant text := nullif(current_setting('postroad.caller', true), '');
 begin
-  if owner in (session_user, postroad.consumer_owner()) or owner is null
-    or caller is null and pg_has_role(session_user, 'postroad_admin', 'member')
+  if owner = postroad.consumer_owner() or owner is null
+    or caller is null and (owner = session_user or pg_has_role(session_user, 'postroad_admin', 'member'))
   then
     return;
   end if;
@@ -2408,7 +2409,8 @@ begin
   -- A message without a record is one whose day is gone, or none of ours.
   if not exists (select from postroad.messages as m where m.message_id = convert.message_id)
       and not exists (select from postroad.messages_kept as k where k.message_id = convert.message_id)
-      and (substr(message_id::text, 15, 1) = '7' and postroad.created_at(message_id) < clock_timestamp() - interval '1 day') is not true then
+      and (substr(message_id::text, 15, 1) = '7' and postroad.created_at(message_id) < clock_timestamp() - interval '1 day'
+        and nullif(current_setting('postroad.tenant', true), '') is null) is not true then
     return false;
   end if;
   insert into postroad.delivery_events (message_id, event_type, source_key, detail)
@@ -2424,7 +2426,7 @@ $$;
 
 COMMENT ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) IS 'Records that the recipient did what a message was for: event converted, with detail, a JSON object such as {"order": 42}. Once for each key, such as ''order-42''; without
 a key once for the message. True when it is new; false when it was recorded before, or the message is not known. It changes no status. A message whose day is gone converts
-too. Raises PR001 when detail is no object, or the key is longer than 200 characters.';
+too, but for callers that are bound to a tenant. Raises PR001 when detail is no object, or the key is longer than 200 characters.';
 
 --
 -- Name: count_events(integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2820,6 +2822,7 @@ declare
   upper_bound uuid;
   dropped integer := 0;
 begin
+  perform postroad.need_read_committed();        -- what waits by now is kept, not what waited once
   if retention < '1 day' then
     raise exception 'retention must be a day at least, got %', retention
       using errcode = 'PR001';
@@ -2851,7 +2854,15 @@ begin
       and m.message_id < upper_bound
     on conflict do nothing;
     execute format('drop table postroad.%I', 'messages_' || day);
-    execute format('drop table if exists postroad.%I', 'delivery_events_' || day);
+    -- Their events stay with them: what a lease has an event of is not sent again.
+    part := 'delivery_events_' || day;
+    if to_regclass('postroad.' || part) is not null then
+      execute format('alter table postroad.delivery_events detach partition postroad.%I', part);
+      execute format(
+        'insert into postroad.delivery_events select e.* from postroad.%I as e where e.message_id in (select k.message_id from postroad.messages_kept as k where k.message_id >= %L)',
+        part, bound);
+      execute format('drop table postroad.%I', part);
+    end if;
     -- Contents stay a day longer: a bulk send that began before midnight has messages of the day after.
     insert into postroad.contents_kept
     select c.*
@@ -2880,8 +2891,8 @@ $_$;
 -- Name: FUNCTION drop_partitions(retention interval); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.drop_partitions(retention interval) IS 'Drops the oldest day of messages and events that is past retention (at least a day), and the contents of the days before it; what still waits is copied to messages_kept and contents_kept first.
-Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: on lock_not_available, call it again. Raises PR001 when retention is under a day.';
+COMMENT ON FUNCTION postroad.drop_partitions(retention interval) IS 'Drops the oldest day of messages and events that is past retention (at least a day), and the contents of the days before it; what still waits is copied to messages_kept and contents_kept first, its events to late_events.
+Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: on lock_not_available, call it again. Raises PR001 when retention is under a day, and in a transaction that is not read committed.';
 
 --
 -- Name: emit_system_event(text, text, jsonb); Type: FUNCTION; Schema: postroad; Owner: -
@@ -2984,7 +2995,7 @@ begin
     if idempotency_key is not null then
       select k.message_id, k.verdict, k.reason into message_id, status, reason
       from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
-        channel, recipient, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
+        channel, recipient, subject, body, html, data, locale, message_type, p, postroad.utc_json(scheduled_for), postroad.utc_json(expires_at),
         recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
       if status is not null then
         return;
@@ -3292,6 +3303,10 @@ declare
   distinct_valid integer;
   waiting uuid[];
 begin
+  if not isfinite(scheduled_for) or not isfinite(expires_at) then
+    raise exception 'scheduled_for and expires_at must be finite'
+      using errcode = 'PR001', hint = 'Leave them out for now and for never; begin_bulk checks them.';
+  end if;
   select array_agg(n.address), array_agg(case when enqueue_rows.channel = 'email' then lower(n.address) else n.address end), count(n.address)
   into normalized, keys, valid
   from (
@@ -3732,6 +3747,7 @@ CREATE FUNCTION postroad.explain(message_id uuid) RETURNS TABLE(gate text, verdi
 declare
   m postroad.messages;
   place record;
+  known record;
   last_event postroad.delivery_events;
   pause postroad.pauses;
   ahead bigint;
@@ -3759,21 +3775,17 @@ begin
 
   gate := 'outcome';
   if place.place is null then
-    if last_event.event_type = 'unknown' and (select s.status from postroad.status(explain.message_id) as s) <> 'unknown' then
-      select e.* into last_event                 -- settled by a gateway whose clock is behind ours
-      from postroad.delivery_events as e
-      where e.message_id = explain.message_id
-        and e.lease_id is null
-        and e.gateway is not null
-      order by e.occurred_at desc, e.event_id desc
-      limit 1;
-    end if;
-    verdict := case when last_event.event_type in ('sent', 'delivered', 'opened', 'clicked', 'converted') then 'done' else 'stop' end;
-    reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), nullif(last_event.reason, last_event.event_type));
-    if last_event.event_type = 'unknown' then
+    select * into known from postroad.status(explain.message_id);
+    verdict := case when known.status in ('sent', 'delivered') then 'done' else 'stop' end;
+    reason := concat_ws(': ', case when known.updated_at = known.created_at and last_event.event_id is null then 'no trace of it is left' else known.status end,
+      nullif(known.reason, known.status));
+    if known.status = 'unknown' and last_event.event_id is not null then
       reason := reason || '; it may have gone out: settle(message_id, ''sent'' | ''failed'' | ''resend'')';
-    elsif last_event.event_type in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(m.message_id) then
+    elsif known.status in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(m.message_id) then
       reason := reason || '; an earlier attempt may have gone out';
+    end if;
+    if last_event.event_type in ('deferred', 'opened', 'clicked', 'converted', 'complained', 'unsubscribed', 'received') then      -- since, which changes nothing about it
+      reason := format('%s; last: %s', reason, concat_ws(': ', last_event.event_type, nullif(last_event.reason, last_event.event_type)));
     end if;
     return next;
     return;
@@ -5393,7 +5405,7 @@ begin
     body := postroad.problem(409, 'not_ended', 'The message is in no state that a retry follows: it waits, is being sent, or was sent.');
   end if;
   status := coalesce((body ->> 'status')::smallint, 200);
-  body := coalesce(body, jsonb_build_object('message_id', id, 'status', 'queued'));
+  body := coalesce(body, jsonb_build_object('message_id', id, 'status', (select s.status from postroad.status(id::uuid) as s)));
 end;
 $$;
 
@@ -7019,15 +7031,7 @@ CREATE FUNCTION postroad.normalize_email(address text) RETURNS text
     when octet_length(address) <= 64
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+([.][A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
-    -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
-    when octet_length(address) <= 1000            -- blanks around it included
-      and address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
-      and btrim(address, E' \t\r\n') ~ E'^[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+(\\.[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+)*@([A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?\\.)*[A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?$'
-      and octet_length(btrim(address, E' \t\r\n')) <= 254
-      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
-      and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
-      and btrim(split_part(address, '@', 2), E' \t\r\n') !~ '[^.]{64}'
-    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2) collate "C")
+    else postroad.normalize_other_email(address)
   end
 $_$;
 
@@ -7035,9 +7039,47 @@ $_$;
 -- Name: FUNCTION normalize_email(address text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case (ASCII''s letters, whatever the locale of the database), or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
+COMMENT ON FUNCTION postroad.normalize_email(address text) IS 'An email address with its domain in lower case (whatever the locale of the database; see normalize_other_email), or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
 a domain of letter-digit-hyphen labels of up to 63 with at least one dot (or localhost), 254 bytes in all. Letters may be of any script, in any database.
 Quoted local parts and address literals are not accepted.';
+
+--
+-- Name: normalize_other_email(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.normalize_other_email(address text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+  select case
+    -- No space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
+    when octet_length(address) <= 1000            -- blanks around it included
+      and address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
+      and btrim(address, E' \t\r\n') ~ '^[^@]+@[^@]+$'
+    then (
+      select case
+        when a.address ~ E'^[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+(\\.[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+)*@([A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?\\.)*[A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?$'
+          and octet_length(a.address) <= 254
+          and (position('.' in split_part(a.address, '@', 2)) > 0 or split_part(a.address, '@', 2) = 'localhost')
+          and octet_length(split_part(a.address, '@', 1)) <= 64
+          and split_part(a.address, '@', 2) !~ '[^.]{64}'
+        then a.address
+      end
+      from (                                     -- letters that a lookup of the domain takes for others (UTS 46) are those others
+        select split_part(t.text, '@', 1) || '@' || lower(translate(normalize(split_part(t.text, '@', 2), nfkc),
+          'ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĴĶĹĻĽŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽΆΈΉΊΌΎΏΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
+          'àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĵķĺļľłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷÿźżžάέήίόύώαβγδεζηθικλμνξοπρστυφχψωϊϋѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопрстуфхцчшщъыьэюя') collate "C") as address
+        from (select btrim(address, E' \t\r\n')) as t (text)
+      ) as a
+    )
+  end
+$_$;
+
+--
+-- Name: FUNCTION normalize_other_email(address text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.normalize_other_email(address text) IS 'normalize_email for an address that is not plain ASCII in our spelling. Its domain is written in the letters that stand for it: full-width and other compatibility forms as plain ones (NFKC), the capitals of
+Latin, Greek and Cyrillic small. The A-label of a domain (xn--…) stays another spelling.';
 
 --
 -- Name: normalize_phone(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7411,11 +7453,11 @@ begin
       using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
   end if;
   -- A key that nothing can have would pause nothing, and say nothing.
-  if scope = 'tenant' and not (key ~ '^-?[0-9]+$' and postroad.is_bigint(key)) then
+  if scope = 'tenant' and not (key ~ '^(0|-?[1-9][0-9]*)$' and postroad.is_bigint(key)) then
     raise exception 'a tenant is a whole number, not %', quote_literal(key)
       using errcode = 'PR001', hint = 'The tenant_id of its messages, such as pause(''tenant'', ''7'', …).';
   end if;
-  if scope = 'domain' and (key ~ '[@[:space:]]' or key !~ '[.]' and key <> 'localhost') then
+  if scope = 'domain' and (key ~ '[@*[:space:]]|[.]$' or key !~ '[.]' and key <> 'localhost') then
     raise exception '% is no domain', quote_literal(key)
       using errcode = 'PR001', hint = 'What stands behind the @ of its addresses, such as pause(''domain'', ''example.org'', …).';
   end if;
@@ -7661,6 +7703,7 @@ declare
   purged integer;
   total integer := 0;
 begin
+  perform postroad.need_read_committed();
   if retention < '1 day' then
     raise exception 'retention must be a day at least, got %', retention
       using errcode = 'PR001';
@@ -9432,7 +9475,7 @@ begin
   if before is null then
     return false;
   end if;
-  perform postroad.audit('retry', message_id::text, jsonb_build_object('status', before), '{"status": "queued"}');
+  perform postroad.audit('retry', message_id::text, jsonb_build_object('status', before), jsonb_build_object('status', (select s.status from postroad.status(retry.message_id) as s)));
   return true;
 end;
 $$;
@@ -9442,7 +9485,7 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.retry(message_id uuid) IS 'Queues a message again that failed, bounced, expired, was cancelled, suppressed or is unknown, with all its attempts. Expiry and suppression are checked anew, so fix those
-first. False when it is in none of these states.';
+first; one whose scheduled_for is still to come waits for it. False when it is in none of these states.';
 
 --
 -- Name: retry_failed(timestamp with time zone, text, text, text, integer); Type: FUNCTION; Schema: postroad; Owner: -
@@ -9499,12 +9542,20 @@ CREATE FUNCTION postroad.retry_one(message_id uuid, statuses text[] DEFAULT '{fa
     AS $$
 declare
   known record;
+  later timestamptz;
 begin
   perform postroad.need_read_committed();
   perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if not found or known.status <> all (statuses) then
     return null;
+  end if;
+  select m.scheduled_for into later from postroad.record_of(retry_one.message_id) as m where m.scheduled_for > clock_timestamp();
+  if found then                                    -- it waits for its time again
+    insert into postroad.scheduled (message_id, due_at, priority)
+    values (message_id, later, right(known.priority, 1)::smallint)
+    on conflict do nothing;
+    return case when found then known.status end;
   end if;
   if postroad.queue_again(array[message_id], right(known.priority, 1)::smallint, '{0}', '{0}') = 0 then
     return null;
@@ -10038,6 +10089,7 @@ declare
   place record;
   outcome postroad.delivery_events;
   said postroad.delivery_events;
+  bounce postroad.delivery_events;
   raised text;
   in_doubt_since timestamptz;
 begin
@@ -10120,6 +10172,21 @@ begin
     when outcome.event_type = 'deferred' then 'unknown'               -- a late word of a worker that was taken for dead
     else coalesce(outcome.event_type, 'unknown')
   end;
+  if status = 'bounced' and outcome.event_type <> 'bounced' then       -- what took it knew nothing of that
+    select e.* into bounce
+    from postroad.delivery_events as e
+    where e.message_id = status_of.message_id
+      and e.lease_id is null
+      and e.event_type = 'bounced'
+      and e.bounce_type is distinct from 'soft'
+    order by e.occurred_at desc, e.event_id desc
+    limit 1;
+    reason := coalesce(bounce.reason, bounce.detail ->> 'class');
+    error := bounce.detail ->> 'text';
+  elsif status = 'delivered' and outcome.event_type not in ('sent', 'unknown') then       -- by an earlier copy
+    reason := null;
+    error := null;
+  end if;
   if status in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(message.message_id) then
     error := concat_ws('; ', error, 'an earlier attempt may have gone out');
   end if;
@@ -10874,6 +10941,23 @@ $$;
 
 COMMENT ON FUNCTION postroad.use_idempotency_key(tenant_id bigint, key text, new_id uuid, call jsonb, OUT message_id uuid, OUT verdict text, OUT reason text) IS 'Takes an idempotency key for new_id, for 7 days. verdict is null when it was free; duplicate, with the first id, when the same call was made with it; invalid,
 reason key_reused, when another one was. A call with the same key in an open transaction is waited for.';
+
+--
+-- Name: utc_json(timestamp with time zone); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.utc_json(at timestamp with time zone) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    SET "TimeZone" TO 'UTC'
+    AS $$
+  select to_jsonb(at)
+$$;
+
+--
+-- Name: FUNCTION utc_json(at timestamp with time zone); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.utc_json(at timestamp with time zone) IS 'A time as JSON, the same whatever the time zone of the session: for fingerprints of calls.';
 
 --
 -- Name: uuid_add(uuid, bigint); Type: FUNCTION; Schema: postroad; Owner: -
@@ -12854,7 +12938,9 @@ CREATE VIEW postroad.unknown_messages AS
     e.reason
    FROM (postroad.delivery_events e
      LEFT JOIN postroad.messages m ON ((m.message_id = e.message_id)))
-  WHERE ((e.event_type = 'unknown'::text) AND (( SELECT s.status
+  WHERE ((e.event_type = 'unknown'::text) AND (NOT (EXISTS ( SELECT
+           FROM postroad.delivery_events x
+          WHERE ((x.message_id = e.message_id) AND (x.event_type = 'unknown'::text) AND (ROW(x.occurred_at, x.event_id) > ROW(e.occurred_at, e.event_id)))))) AND (( SELECT s.status
            FROM postroad.status(e.message_id) s(id, status, channel, priority, message_type, attempts, created_at, due_at, sent_at, delivered_at, updated_at, gateway, external_id, reason, error)) = 'unknown'::text));
 
 --
@@ -14388,7 +14474,7 @@ GRANT ALL ON FUNCTION postroad.cancel(message_id uuid) TO postroad_functions;
 REVOKE ALL ON FUNCTION postroad.cancel_bulk(batch_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.cancel_bulk(batch_id uuid) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.cancel_bulk(batch_id uuid) TO postroad_admin;
-GRANT ALL ON FUNCTION postroad.cancel_bulk(batch_id uuid) TO postroad_bound_functions;
+GRANT ALL ON FUNCTION postroad.cancel_bulk(batch_id uuid) TO postroad_functions;
 
 --
 -- Name: FUNCTION check_api_key(hash bytea, OUT key_id bigint, OUT tenant_id bigint, OUT roles text[], OUT requests_per_second integer, OUT refusal text, OUT seconds_left double precision); Type: ACL; Schema: postroad; Owner: -
@@ -14500,7 +14586,7 @@ GRANT ALL ON FUNCTION postroad.consumer_owner() TO postroad_bound_functions;
 
 REVOKE ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) TO postroad_sender;
-GRANT ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) TO postroad_bound_functions;
+GRANT ALL ON FUNCTION postroad.convert(message_id uuid, detail jsonb, key text) TO postroad_functions;
 
 --
 -- Name: FUNCTION count_events(max_count integer); Type: ACL; Schema: postroad; Owner: -
@@ -15258,6 +15344,14 @@ GRANT ALL ON FUNCTION postroad.normalize_email(address text) TO postroad_sender;
 GRANT ALL ON FUNCTION postroad.normalize_email(address text) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION normalize_other_email(address text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.normalize_other_email(address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.normalize_other_email(address text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.normalize_other_email(address text) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION normalize_phone(number text); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -15947,6 +16041,13 @@ REVOKE ALL ON FUNCTION postroad.use_idempotency_key(tenant_id bigint, key text, 
 GRANT ALL ON FUNCTION postroad.use_idempotency_key(tenant_id bigint, key text, new_id uuid, call jsonb, OUT message_id uuid, OUT verdict text, OUT reason text) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION utc_json(at timestamp with time zone); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.utc_json(at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.utc_json(at timestamp with time zone) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION uuid_add(base uuid, steps bigint); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -16434,7 +16535,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.rate_limits TO postroad_func
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE postroad.scheduled TO postroad_functions;
-GRANT SELECT,DELETE ON TABLE postroad.scheduled TO postroad_bound_functions;
+GRANT SELECT,INSERT,DELETE ON TABLE postroad.scheduled TO postroad_bound_functions;
 
 --
 -- Name: TABLE sms_prices; Type: ACL; Schema: postroad; Owner: -

@@ -30,11 +30,11 @@ begin
       using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
   end if;
   -- A key that nothing can have would pause nothing, and say nothing.
-  if scope = 'tenant' and not (key ~ '^-?[0-9]+$' and postroad.is_bigint(key)) then
+  if scope = 'tenant' and not (key ~ '^(0|-?[1-9][0-9]*)$' and postroad.is_bigint(key)) then
     raise exception 'a tenant is a whole number, not %', quote_literal(key)
       using errcode = 'PR001', hint = 'The tenant_id of its messages, such as pause(''tenant'', ''7'', …).';
   end if;
-  if scope = 'domain' and (key ~ '[@[:space:]]' or key !~ '[.]' and key <> 'localhost') then
+  if scope = 'domain' and (key ~ '[@*[:space:]]|[.]$' or key !~ '[.]' and key <> 'localhost') then
     raise exception '% is no domain', quote_literal(key)
       using errcode = 'PR001', hint = 'What stands behind the @ of its addresses, such as pause(''domain'', ''example.org'', …).';
   end if;

@@ -8,12 +8,20 @@ volatile
 as $$
 declare
   known record;
+  later timestamptz;
 begin
   perform postroad.need_read_committed();
   perform pg_advisory_xact_lock(1886351220, 3);    -- one at a time: while a second one waited, a worker could claim what the first one queued
   select s.status, s.priority into known from postroad.status(message_id) as s;
   if not found or known.status <> all (statuses) then
     return null;
+  end if;
+  select m.scheduled_for into later from postroad.record_of(retry_one.message_id) as m where m.scheduled_for > clock_timestamp();
+  if found then                                    -- it waits for its time again
+    insert into postroad.scheduled (message_id, due_at, priority)
+    values (message_id, later, right(known.priority, 1)::smallint)
+    on conflict do nothing;
+    return case when found then known.status end;
   end if;
   if postroad.queue_again(array[message_id], right(known.priority, 1)::smallint, '{0}', '{0}') = 0 then
     return null;
@@ -37,14 +45,14 @@ begin
   if before is null then
     return false;
   end if;
-  perform postroad.audit('retry', message_id::text, jsonb_build_object('status', before), '{"status": "queued"}');
+  perform postroad.audit('retry', message_id::text, jsonb_build_object('status', before), jsonb_build_object('status', (select s.status from postroad.status(retry.message_id) as s)));
   return true;
 end;
 $$;
 
 comment on function postroad.retry is
 $$Queues a message again that failed, bounced, expired, was cancelled, suppressed or is unknown, with all its attempts. Expiry and suppression are checked anew, so fix those
-first. False when it is in none of these states.$$;
+first; one whose scheduled_for is still to come waits for it. False when it is in none of these states.$$;
 
 revoke all on function postroad.retry from public;
 grant execute on function postroad.retry to postroad_admin;

@@ -34,7 +34,7 @@ begin
   if idempotency_key is not null then
     select k.message_id, k.verdict, k.reason into batch_id, verdict, reason
     from postroad.use_idempotency_key(tenant_id, idempotency_key, batch_id, jsonb_build_array(
-      channel, subject, body, html, data, message_type, priority_number, scheduled_for, expires_at, options, rest)) as k;
+      channel, subject, body, html, data, message_type, priority_number, postroad.utc_json(scheduled_for), postroad.utc_json(expires_at), options, rest)) as k;
     if verdict is not null then
       return;
     end if;

@@ -22,7 +22,8 @@ begin
   -- A message without a record is one whose day is gone, or none of ours.
   if not exists (select from postroad.messages as m where m.message_id = convert.message_id)
       and not exists (select from postroad.messages_kept as k where k.message_id = convert.message_id)
-      and (substr(message_id::text, 15, 1) = '7' and postroad.created_at(message_id) < clock_timestamp() - interval '1 day') is not true then
+      and (substr(message_id::text, 15, 1) = '7' and postroad.created_at(message_id) < clock_timestamp() - interval '1 day'
+        and nullif(current_setting('postroad.tenant', true), '') is null) is not true then
     return false;
   end if;
   insert into postroad.delivery_events (message_id, event_type, source_key, detail)
@@ -35,7 +36,7 @@ $$;
 comment on function postroad.convert is
 $$Records that the recipient did what a message was for: event converted, with detail, a JSON object such as {"order": 42}. Once for each key, such as 'order-42'; without
 a key once for the message. True when it is new; false when it was recorded before, or the message is not known. It changes no status. A message whose day is gone converts
-too. Raises PR001 when detail is no object, or the key is longer than 200 characters.$$;
+too, but for callers that are bound to a tenant. Raises PR001 when detail is no object, or the key is longer than 200 characters.$$;
 
 revoke all on function postroad.convert from public;
 grant execute on function postroad.convert to postroad_sender;

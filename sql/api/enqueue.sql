@@ -66,7 +66,7 @@ begin
     if idempotency_key is not null then
       select k.message_id, k.verdict, k.reason into message_id, status, reason
       from postroad.use_idempotency_key(tenant_id, idempotency_key, message_id, jsonb_build_array(
-        channel, recipient, subject, body, html, data, locale, message_type, p, scheduled_for, expires_at,
+        channel, recipient, subject, body, html, data, locale, message_type, p, postroad.utc_json(scheduled_for), postroad.utc_json(expires_at),
         recipient_type, recipient_id, source_type, source_id, ip_pool, gateway, options)) as k;
       if status is not null then
         return;

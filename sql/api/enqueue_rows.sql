@@ -48,6 +48,10 @@ declare
   distinct_valid integer;
   waiting uuid[];
 begin
+  if not isfinite(scheduled_for) or not isfinite(expires_at) then
+    raise exception 'scheduled_for and expires_at must be finite'
+      using errcode = 'PR001', hint = 'Leave them out for now and for never; begin_bulk checks them.';
+  end if;
   select array_agg(n.address), array_agg(case when enqueue_rows.channel = 'email' then lower(n.address) else n.address end), count(n.address)
   into normalized, keys, valid
   from (

@@ -16,6 +16,7 @@ as $$
 declare
   m postroad.messages;
   place record;
+  known record;
   last_event postroad.delivery_events;
   pause postroad.pauses;
   ahead bigint;
@@ -43,21 +44,17 @@ begin
 
   gate := 'outcome';
   if place.place is null then
-    if last_event.event_type = 'unknown' and (select s.status from postroad.status(explain.message_id) as s) <> 'unknown' then
-      select e.* into last_event                 -- settled by a gateway whose clock is behind ours
-      from postroad.delivery_events as e
-      where e.message_id = explain.message_id
-        and e.lease_id is null
-        and e.gateway is not null
-      order by e.occurred_at desc, e.event_id desc
-      limit 1;
-    end if;
-    verdict := case when last_event.event_type in ('sent', 'delivered', 'opened', 'clicked', 'converted') then 'done' else 'stop' end;
-    reason := concat_ws(': ', coalesce(last_event.event_type, 'no trace of it is left'), nullif(last_event.reason, last_event.event_type));
-    if last_event.event_type = 'unknown' then
+    select * into known from postroad.status(explain.message_id);
+    verdict := case when known.status in ('sent', 'delivered') then 'done' else 'stop' end;
+    reason := concat_ws(': ', case when known.updated_at = known.created_at and last_event.event_id is null then 'no trace of it is left' else known.status end,
+      nullif(known.reason, known.status));
+    if known.status = 'unknown' and last_event.event_id is not null then
       reason := reason || '; it may have gone out: settle(message_id, ''sent'' | ''failed'' | ''resend'')';
-    elsif last_event.event_type in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(m.message_id) then
+    elsif known.status in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(m.message_id) then
       reason := reason || '; an earlier attempt may have gone out';
+    end if;
+    if last_event.event_type in ('deferred', 'opened', 'clicked', 'converted', 'complained', 'unsubscribed', 'received') then      -- since, which changes nothing about it
+      reason := format('%s; last: %s', reason, concat_ws(': ', last_event.event_type, nullif(last_event.reason, last_event.event_type)));
     end if;
     return next;
     return;

@@ -70,6 +70,7 @@ declare
   place record;
   outcome postroad.delivery_events;
   said postroad.delivery_events;
+  bounce postroad.delivery_events;
   raised text;
   in_doubt_since timestamptz;
 begin
@@ -152,6 +153,21 @@ begin
     when outcome.event_type = 'deferred' then 'unknown'               -- a late word of a worker that was taken for dead
     else coalesce(outcome.event_type, 'unknown')
   end;
+  if status = 'bounced' and outcome.event_type <> 'bounced' then       -- what took it knew nothing of that
+    select e.* into bounce
+    from postroad.delivery_events as e
+    where e.message_id = status_of.message_id
+      and e.lease_id is null
+      and e.event_type = 'bounced'
+      and e.bounce_type is distinct from 'soft'
+    order by e.occurred_at desc, e.event_id desc
+    limit 1;
+    reason := coalesce(bounce.reason, bounce.detail ->> 'class');
+    error := bounce.detail ->> 'text';
+  elsif status = 'delivered' and outcome.event_type not in ('sent', 'unknown') then       -- by an earlier copy
+    reason := null;
+    error := null;
+  end if;
   if status in ('failed', 'expired', 'cancelled', 'suppressed') and postroad.may_have_gone_out(message.message_id) then
     error := concat_ws('; ', error, 'an earlier attempt may have gone out');
   end if;

@@ -45,7 +45,7 @@ begin
     body := postroad.problem(409, 'not_ended', 'The message is in no state that a retry follows: it waits, is being sent, or was sent.');
   end if;
   status := coalesce((body ->> 'status')::smallint, 200);
-  body := coalesce(body, jsonb_build_object('message_id', id, 'status', 'queued'));
+  body := coalesce(body, jsonb_build_object('message_id', id, 'status', (select s.status from postroad.status(id::uuid) as s)));
 end;
 $$;
 
@@ -62,4 +62,4 @@ select postroad.put_route('DELETE', '/messages/{message_id}', 'http_cancel', '{s
 select postroad.put_route('POST', '/messages/{message_id}/retry', 'http_retry', '{admin}', 'Send again what failed, expired, was cancelled or is unknown',
   parameters => '{"message_id": {"in": "path", "required": true, "schema": {"type": "string", "format": "uuid"}}}',
   response => '{"type": "object", "required": ["message_id", "status"], "properties": {
-    "message_id": {"type": "string", "format": "uuid"}, "status": {"type": "string", "enum": ["queued"]}}}');
+    "message_id": {"type": "string", "format": "uuid"}, "status": {"type": "string", "enum": ["queued", "scheduled"]}}}');

@@ -20,8 +20,8 @@ as $$
 declare
   caller constant text := nullif(current_setting('postroad.caller', true), '');
 begin
-  if owner in (session_user, postroad.consumer_owner()) or owner is null
-    or caller is null and pg_has_role(session_user, 'postroad_admin', 'member')
+  if owner = postroad.consumer_owner() or owner is null
+    or caller is null and (owner = session_user or pg_has_role(session_user, 'postroad_admin', 'member'))
   then
     return;
   end if;

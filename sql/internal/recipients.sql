@@ -36,22 +36,47 @@ as $$
     when octet_length(address) <= 64
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+([.][A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
-    -- Every other one: no space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
-    when octet_length(address) <= 1000            -- blanks around it included
-      and address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
-      and btrim(address, E' \t\r\n') ~ E'^[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+(\\.[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+)*@([A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?\\.)*[A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?$'
-      and octet_length(btrim(address, E' \t\r\n')) <= 254
-      and (position('.' in split_part(address, '@', 2)) > 0 or lower(btrim(split_part(address, '@', 2), E' \t\r\n') collate "C") = 'localhost')
-      and octet_length(split_part(btrim(address, E' \t\r\n'), '@', 1)) <= 64
-      and btrim(split_part(address, '@', 2), E' \t\r\n') !~ '[^.]{64}'
-    then split_part(btrim(address, E' \t\r\n'), '@', 1) || '@' || lower(split_part(btrim(address, E' \t\r\n'), '@', 2) collate "C")
+    else postroad.normalize_other_email(address)
   end
 $$;
 
 comment on function postroad.normalize_email is
-$$An email address with its domain in lower case (ASCII's letters, whatever the locale of the database), or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
+$$An email address with its domain in lower case (whatever the locale of the database; see normalize_other_email), or null when it is none: a dot-atom of up to 64 bytes (RFC 5321, section 4.5.3.1.1),
 a domain of letter-digit-hyphen labels of up to 63 with at least one dot (or localhost), 254 bytes in all. Letters may be of any script, in any database.
 Quoted local parts and address literals are not accepted.$$;
+
+create or replace function postroad.normalize_other_email(address text)
+returns text
+language sql
+immutable parallel safe
+as $$
+  select case
+    -- No space, control or invisible mark of any script; by code point, for the locale of the database must have no say.
+    when octet_length(address) <= 1000            -- blanks around it included
+      and address !~ E'[\\u0080-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff\\ufff0-\\uffff]'
+      and btrim(address, E' \t\r\n') ~ '^[^@]+@[^@]+$'
+    then (
+      select case
+        when a.address ~ E'^[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+(\\.[^]\\u0001-\\u0020\\u007f"(),:;<>@[\\\\.]+)*@([A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?\\.)*[A-Za-z0-9\\u0080-\\U0010ffff]([A-Za-z0-9\\u0080-\\U0010ffff-]*[A-Za-z0-9\\u0080-\\U0010ffff])?$'
+          and octet_length(a.address) <= 254
+          and (position('.' in split_part(a.address, '@', 2)) > 0 or split_part(a.address, '@', 2) = 'localhost')
+          and octet_length(split_part(a.address, '@', 1)) <= 64
+          and split_part(a.address, '@', 2) !~ '[^.]{64}'
+        then a.address
+      end
+      from (                                     -- letters that a lookup of the domain takes for others (UTS 46) are those others
+        select split_part(t.text, '@', 1) || '@' || lower(translate(normalize(split_part(t.text, '@', 2), nfkc),
+          'ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĴĶĹĻĽŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽΆΈΉΊΌΎΏΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
+          'àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĵķĺļľłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷÿźżžάέήίόύώαβγδεζηθικλμνξοπρστυφχψωϊϋѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопрстуфхцчшщъыьэюя') collate "C") as address
+        from (select btrim(address, E' \t\r\n')) as t (text)
+      ) as a
+    )
+  end
+$$;
+
+comment on function postroad.normalize_other_email is
+$$normalize_email for an address that is not plain ASCII in our spelling. Its domain is written in the letters that stand for it: full-width and other compatibility forms as plain ones (NFKC), the capitals of
+Latin, Greek and Cyrillic small. The A-label of a domain (xn--…) stays another spelling.$$;
 
 create or replace function postroad.is_push_subscription(subscription text)
 returns boolean

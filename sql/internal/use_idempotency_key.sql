@@ -54,3 +54,14 @@ $$;
 comment on function postroad.use_idempotency_key is
 $$Takes an idempotency key for new_id, for 7 days. verdict is null when it was free; duplicate, with the first id, when the same call was made with it; invalid,
 reason key_reused, when another one was. A call with the same key in an open transaction is waited for.$$;
+
+create or replace function postroad.utc_json(at timestamptz)
+returns jsonb
+language sql
+immutable
+set timezone = 'UTC'
+as $$
+  select to_jsonb(at)
+$$;
+
+comment on function postroad.utc_json is 'A time as JSON, the same whatever the time zone of the session: for fingerprints of calls.';

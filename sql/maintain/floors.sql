@@ -57,6 +57,7 @@ declare
   queue_floor bigint;
   lowest bigint;
 begin
+  perform postroad.need_read_committed();        -- rows that an older snapshot does not see are below no floor
   if exists (
     select from postroad.enqueuers() as e (id)
     where e.id = any (enqueuers)

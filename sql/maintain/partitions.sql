@@ -96,6 +96,7 @@ declare
   upper_bound uuid;
   dropped integer := 0;
 begin
+  perform postroad.need_read_committed();        -- what waits by now is kept, not what waited once
   if retention < '1 day' then
     raise exception 'retention must be a day at least, got %', retention
       using errcode = 'PR001';
@@ -127,7 +128,15 @@ begin
       and m.message_id < upper_bound
     on conflict do nothing;
     execute format('drop table postroad.%I', 'messages_' || day);
-    execute format('drop table if exists postroad.%I', 'delivery_events_' || day);
+    -- Their events stay with them: what a lease has an event of is not sent again.
+    part := 'delivery_events_' || day;
+    if to_regclass('postroad.' || part) is not null then
+      execute format('alter table postroad.delivery_events detach partition postroad.%I', part);
+      execute format(
+        'insert into postroad.delivery_events select e.* from postroad.%I as e where e.message_id in (select k.message_id from postroad.messages_kept as k where k.message_id >= %L)',
+        part, bound);
+      execute format('drop table postroad.%I', part);
+    end if;
     -- Contents stay a day longer: a bulk send that began before midnight has messages of the day after.
     insert into postroad.contents_kept
     select c.*
@@ -153,8 +162,8 @@ end;
 $$;
 
 comment on function postroad.drop_partitions is
-$$Drops the oldest day of messages and events that is past retention (at least a day), and the contents of the days before it; what still waits is copied to messages_kept and contents_kept first.
-Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: on lock_not_available, call it again. Raises PR001 when retention is under a day.$$;
+$$Drops the oldest day of messages and events that is past retention (at least a day), and the contents of the days before it; what still waits is copied to messages_kept and contents_kept first, its events to late_events.
+Returns how many days it dropped, at most one. Waits 100 ms for a lock at most: on lock_not_available, call it again. Raises PR001 when retention is under a day, and in a transaction that is not read committed.$$;
 
 revoke all on function postroad.drop_partitions from public;
 grant execute on function postroad.drop_partitions to postroad_worker;

@@ -12,6 +12,7 @@ declare
   purged integer;
   total integer := 0;
 begin
+  perform postroad.need_read_committed();
   if retention < '1 day' then
     raise exception 'retention must be a day at least, got %', retention
       using errcode = 'PR001';

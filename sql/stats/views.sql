@@ -103,6 +103,12 @@ select e.message_id, e.occurred_at as unknown_since, m.channel, 'P' || m.priorit
 from postroad.delivery_events as e
 left join postroad.messages as m on m.message_id = e.message_id
 where e.event_type = 'unknown'
+  and not exists (                               -- of one that was sent again and is unknown again, the latest
+    select from postroad.delivery_events as x
+    where x.message_id = e.message_id
+      and x.event_type = 'unknown'
+      and (x.occurred_at, x.event_id) > (e.occurred_at, e.event_id)
+  )
   and (select s.status from postroad.status(e.message_id) as s) = 'unknown';
 comment on view postroad.unknown_messages is
 $$Messages that may have gone out or not, and are held until an event of their gateway or settle says more: select postroad.settle(message_id, 'failed') from postroad.unknown_messages

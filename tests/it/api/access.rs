@@ -237,7 +237,8 @@ async fn filled(api: &Api, path: &str) -> anyhow::Result<String> {
         "insert into postroad.channel_health (gateway, channel, position) values ('stub', 'email', 1) on conflict do nothing;
          select postroad.suppress('email', 'bob@example.org', tenant_id => 7);
          select postroad.suppress('email', 'carol@example.org', tenant_id => 7);
-         select postroad.register_consumer('billing')",
+         select postroad.register_consumer('billing');
+         update postroad.consumers set registered_by = (select 'key:' || max(k.key_id) from postroad.api_keys as k) where consumer = 'billing'",
     )
     .await?;
     if path.contains("/ack") {
@@ -305,6 +306,18 @@ async fn a_consumer_is_for_the_key_that_registered_it() -> anyhow::Result<()> {
     ] {
         let refused = api.call(&reports, method, path, body).await?;
         assert_eq!(refused.status, 403, "{method}: {:?}", refused.body);
+    }
+    // Nor one that was registered in SQL, by the very user that the server is.
+    let in_sql = "select postroad.register_consumer('books')";
+    assert_eq!(api.db.client.row(in_sql).await?, "t");
+    for (method, path) in [
+        ("GET", "/consumers/books/events"),
+        ("DELETE", "/consumers/books"),
+    ] {
+        for key in [&reports, &admin] {
+            let refused = api.call(key, method, path, &Value::Null).await?;
+            assert_eq!(refused.status, 403, "{method}: {:?}", refused.body);
+        }
     }
     let acked = api.call(&billing, "POST", ack, &first).await?;
     assert_eq!(acked.body["changed"], true, "{:?}", acked.body);

@@ -246,7 +246,11 @@ async fn a_message_is_sent_found_cancelled_and_retried() -> anyhow::Result<()> {
         (409, json!(409)),
         "it has ended"
     );
-    assert_eq!(change("POST", "/retry").await?, (200, json!("queued")));
+    assert_eq!(
+        change("POST", "/retry").await?,
+        (200, json!("scheduled")),
+        "its time is still to come"
+    );
     let events = look("/timeline").await?.body["events"].clone();
     let types: Vec<_> = events
         .as_array()

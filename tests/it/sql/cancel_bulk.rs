@@ -101,3 +101,35 @@ async fn a_bulk_send_is_cancelled_beside_a_claim_of_it() -> anyhow::Result<()> {
     assert_eq!(db.status(&ids[19]).await?, "processing");
     Ok(())
 }
+
+/// A caller that is bound to a tenant changes nothing of another.
+#[tokio::test]
+async fn messages_of_another_tenant_are_neither_withdrawn_nor_converted() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let batch = "select batch_id from postroad.enqueue_bulk('email', '[\"a@x.org\", \"b@x.org\"]', body => 'x', tenant_id => 8)";
+    let batch = db.client.row(batch).await?;
+    let id = "select message_id from postroad.messages limit 1";
+    let id = db.client.row(id).await?;
+    let old = "postroad.uuid_at(now() - interval '60 days')";
+    let caller = db.connect_as("postroad_sender").await?;
+    for (tenant, withdrawn, converted, gone) in [
+        ("7", "0", "f", "f"),
+        ("8", "2", "t", "f"),
+        ("", "0", "f", "t"),
+    ] {
+        caller
+            .batch_execute(&format!("set postroad.tenant = '{tenant}'"))
+            .await?;
+        let calls = format!("select postroad.cancel_bulk('{batch}'), postroad.convert('{id}')");
+        assert_eq!(
+            caller.row(&calls).await?,
+            format!("{withdrawn}|{converted}"),
+            "tenant {tenant}"
+        );
+        let old = db.client.row(&format!("select {old}")).await?;
+        let call =
+            format!("select postroad.convert(overlay('{old}' placing '7' from 15 for 1)::uuid)");
+        assert_eq!(caller.row(&call).await?, gone, "tenant {tenant}");
+    }
+    Ok(())
+}

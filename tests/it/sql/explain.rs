@@ -256,3 +256,59 @@ async fn p1_holds_back_what_is_less_urgent_while_it_is_deep() -> anyhow::Result<
     assert_gate(&db, &campaign, "p1", "pass", "10000 P1 messages", false).await?;
     Ok(())
 }
+
+/// What happens to a message that went out does not say that it will not.
+#[tokio::test]
+async fn outcome_is_what_status_says() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for (events, status, verdict, reason) in [
+        (
+            r#"{"event_type": "delivered"}, {"event_type": "complained"}"#,
+            "delivered",
+            "done",
+            "; last: complained",
+        ),
+        (r#"{"event_type": "complained"}"#, "sent", "done", "sent"),
+        (
+            r#"{"event_type": "deferred", "reason": "greylisted"}"#,
+            "sent",
+            "done",
+            "greylisted",
+        ),
+        (
+            r#"{"event_type": "bounced", "bounce_type": "hard", "reason": "invalid_recipient"}"#,
+            "bounced",
+            "stop",
+            "bounced: invalid_recipient",
+        ),
+    ] {
+        let (id, _) = db.ended("sent").await?;
+        let call = format!(
+            "select postroad.record_events('stub', jsonb_build_array(e || jsonb_build_object('message_id', '{id}', 'detail', jsonb_build_object('text', '550 no such user')))) from jsonb_array_elements('[{events}]') as e"
+        );
+        db.client.rows(&call).await?;
+        assert_eq!(db.status(&id).await?, status, "{events}");
+        assert_gate(&db, &id, "outcome", verdict, reason, false).await?;
+        let said = format!("select reason, error from postroad.status('{id}')");
+        let said = db.client.row(&said).await?;
+        if status == "bounced" {
+            assert_eq!(said, "invalid_recipient|550 no such user");
+        }
+    }
+    let id = db.enqueue_to("a@x.org", "").await?;
+    db.client
+        .row(&format!("select postroad.cancel('{id}')"))
+        .await?;
+    db.client
+        .row(&format!("select postroad.convert('{id}')"))
+        .await?;
+    assert_gate(
+        &db,
+        &id,
+        "outcome",
+        "stop",
+        "cancelled; last: converted",
+        false,
+    )
+    .await
+}

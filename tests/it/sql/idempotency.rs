@@ -191,3 +191,28 @@ async fn duplicates_in_opposite_order_do_not_wait_for_each_other() -> anyhow::Re
     }
     Ok(())
 }
+
+/// Drivers set the time zone of their host.
+#[tokio::test]
+async fn a_call_is_the_same_in_another_time_zone() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let times = "scheduled_for => '2030-12-24 10:00+00', expires_at => '2031-01-01 00:00+00', idempotency_key";
+    for (zone, single, bulk) in [
+        ("UTC", "scheduled", "1|0"),
+        ("America/New_York", "duplicate", "0|1"),
+        ("Asia/Kathmandu", "duplicate", "0|1"),
+    ] {
+        db.client
+            .batch_execute(&format!("set timezone = '{zone}'"))
+            .await?;
+        let query = format!(
+            "select status from postroad.enqueue('email', 'a@x.org', body => 'x', {times} => 'one')"
+        );
+        assert_eq!(db.client.row(&query).await?, single, "{zone}");
+        let query = format!(
+            "select queued, duplicate from postroad.enqueue_bulk('email', '[\"a@x.org\"]', body => 'x', {times} => 'many')"
+        );
+        assert_eq!(db.client.row(&query).await?, bulk, "{zone}");
+    }
+    Ok(())
+}

@@ -413,3 +413,68 @@ async fn a_content_that_is_moved_meanwhile_is_found() -> anyhow::Result<()> {
     assert_eq!(waiting.await??, ["<p>shared"]);
     Ok(())
 }
+
+/// The events of a lease are what says that its messages went out.
+#[tokio::test]
+async fn what_a_lease_has_sent_is_not_sent_again_when_its_day_was_dropped() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.enqueue_many(3, 4).await?;
+    let (lease, _) = db.claim(4, 10).await?;
+    let early = "select postroad.record_events('stub', jsonb_build_array(jsonb_build_object('message_id', (select message_id from postroad.messages limit 1), 'event_type', 'complained')))";
+    db.client.row(early).await?;
+    age(&db).await?;
+    let ids = "select unnest(message_ids)::text from postroad.leases";
+    let ids = db.client.rows(ids).await?;
+    let outcome = |id, event, retry| Outcome {
+        retry,
+        finished: false,
+        ..Outcome::new(&lease, id, event)
+    };
+    db.complete(&outcome(&ids[0], "sent", "null")).await?;
+    db.complete(&outcome(&ids[1], "deferred", "3600")).await?;
+    let dropped = "select postroad.drop_partitions('30 days')";
+    assert_eq!(db.client.row(dropped).await?, "1");
+    for (id, status) in ids.iter().zip(["sent", "scheduled", "processing"]) {
+        assert_eq!(db.status(id).await?, status);
+    }
+    db.client
+        .row("select postroad.rescue(worker_id) from postroad.leases")
+        .await?;
+    for (id, status) in ids.iter().zip(["sent", "scheduled", "queued"]) {
+        assert_eq!(db.status(id).await?, status);
+    }
+    assert_eq!(
+        db.client
+            .row("select message_id from postroad.message_queue")
+            .await?,
+        ids[2]
+    );
+    Ok(())
+}
+
+/// What somebody queues meanwhile is not in an older snapshot.
+#[tokio::test]
+async fn upkeep_refuses_a_snapshot_that_may_be_old() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let client = db.connect().await?;
+    for call in [
+        "drop_partitions('30 days')",
+        "purge_events('30 days')",
+        "advance_floors('{0,0,0,0,0}', '{}')",
+    ] {
+        for (level, code) in [("repeatable read", Some("PR001")), ("read committed", None)] {
+            client
+                .batch_execute(&format!("begin isolation level {level}"))
+                .await?;
+            let called = client
+                .query_one(&format!("select postroad.{call}"), &[])
+                .await;
+            let raised = called
+                .err()
+                .and_then(|error| Some(error.code()?.code().to_owned()));
+            assert_eq!(raised.as_deref(), code, "{call}");
+            client.batch_execute("rollback").await?;
+        }
+    }
+    Ok(())
+}

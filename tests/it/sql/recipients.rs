@@ -282,3 +282,31 @@ async fn backslashes_mean_the_same_whatever_the_callers_setting() -> anyhow::Res
     }
     Ok(())
 }
+
+/// A look-up of a domain takes letters for others, and the list of who gets no mail knows one spelling of each.
+#[tokio::test]
+async fn a_domain_is_written_in_the_letters_that_stand_for_it() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for (address, wanted) in [
+        ("gone@ｅxample.org", "gone@example.org"),
+        ("gone@e𝐱ample.ⓞⓡⓖ", "gone@example.org"),
+        ("gone@BÜCHER.example", "gone@bücher.example"),
+        ("gone@ΑΒΓ.example", "gone@αβγ.example"),
+        ("Gone@Пример.РФ", "Gone@пример.рф"),
+        ("ＧＯＮＥ@example.org", "ＧＯＮＥ@example.org"),
+        ("gone@example＠evil.org", "null"),
+        ("gone@a@b.org", "null"),
+        ("gone@a℀b.org", "null"),
+        ("gone@exa．mple.org", "gone@exa.mple.org"),
+        ("gone@．org", "null"),
+    ] {
+        let query = format!("select postroad.normalize_email('{address}')");
+        assert_eq!(db.client.row(&query).await?, wanted, "{address}");
+    }
+    db.client
+        .row("select postroad.suppress('email', 'gone@example.org', 'complaint')")
+        .await?;
+    let query = "select status from postroad.enqueue('email', 'Gone@exaᵐple.org', body => 'x')";
+    assert_eq!(db.client.row(query).await?, "suppressed");
+    Ok(())
+}

@@ -18,8 +18,10 @@ const ROLES: [&str; 7] = [
 ];
 
 /// Owned by the role that row-level security binds, beside the endpoints of the HTTP API.
-const BOUND: [&str; 15] = [
+const BOUND: [&str; 17] = [
     "bulk_status",
+    "cancel_bulk",
+    "convert",
     "status",
     "timeline",
     "explain",
@@ -81,9 +83,10 @@ const EXCEPTIONS: [(&str, &str); 37] = [
 ];
 
 /// What `enqueue_bulk_from` calls, which runs with the rights of its caller.
-const FOR_SENDERS: [&str; 6] = [
+const FOR_SENDERS: [&str; 7] = [
     "normalize_recipient",
     "normalize_email",
+    "normalize_other_email",
     "normalize_phone",
     "is_push_subscription",
     "is_bigint",

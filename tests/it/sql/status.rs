@@ -261,6 +261,12 @@ async fn what_is_unknown_can_be_found_until_it_is_settled() -> anyhow::Result<()
     }
     let unknown = "select message_id, channel, priority from postroad.unknown_messages";
     assert_eq!(db.client.rows(unknown).await?, [format!("{held}|email|P4")]);
+    // Sent again and unknown again, it is still one message.
+    let again = format!("select postroad.settle('{held}', 'resend')");
+    assert_eq!(db.client.row(&again).await?, "t");
+    let (lease, _) = db.claim(4, 1).await?;
+    db.complete(&Outcome::new(&lease, &held, "unknown")).await?;
+    assert_eq!(db.client.rows(unknown).await?, [format!("{held}|email|P4")]);
     let settle =
         "select bool_and(postroad.settle(message_id, 'failed')) from postroad.unknown_messages";
     assert_eq!(db.client.row(settle).await?, "t");
@@ -270,5 +276,27 @@ async fn what_is_unknown_can_be_found_until_it_is_settled() -> anyhow::Result<()
     let without = "select i.inhrelid::regclass from pg_inherits as i where i.inhparent = 'postroad.delivery_events'::regclass
         and not exists (select from pg_index as x where x.indrelid = i.inhrelid and pg_get_expr(x.indpred, x.indrelid) ~ 'unknown')";
     assert_eq!(db.client.rows(without).await?, [""; 0]);
+    Ok(())
+}
+
+/// Whoever takes back a cancellation wants the message as it was.
+#[tokio::test]
+async fn what_is_retried_before_its_time_waits_for_it() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    for (time, status) in [
+        ("+ interval '1 day'", "scheduled"),
+        ("- interval '1 day'", "queued"),
+    ] {
+        let later = format!("scheduled_for => date_trunc('hour', now()) {time}");
+        let id = db.enqueue_to("a@x.org", &later).await?;
+        for call in ["cancel", "retry"] {
+            let call = format!("select postroad.{call}('{id}')");
+            assert_eq!(db.client.row(&call).await?, "t", "{call}");
+        }
+        let found = format!(
+            "select status, coalesce(due_at = date_trunc('hour', now()) {time}, true) from postroad.status('{id}')"
+        );
+        assert_eq!(db.client.row(&found).await?, format!("{status}|t"));
+    }
     Ok(())
 }
