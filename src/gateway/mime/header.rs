@@ -111,11 +111,14 @@ const WORD_MAX: usize = LINE_MAX - NAME_MAX - 2;
 /// What one encoded word holds, in bytes, so that it fits on the first line (RFC 2047, section 2).
 const ENCODED_MAX: usize = 39;
 
-/// The subject. Where a word of it is too long for a line, all of it is encoded, for that can be folded.
+/// The subject. All of it is encoded where a word is too long for a line, for that can be folded; where blanks would get lost between words that are encoded
+/// one by one (RFC 2047, section 6.2); and where it would be read as encoded already.
 pub(super) fn subject(value: &str) -> Result<HeaderValue, SendError> {
     let field = text("Subject", value)?;
     let value = value.trim();
-    if value.split([' ', '\t']).all(|word| word.len() <= WORD_MAX) {
+    let fits = value.split([' ', '\t']).all(|word| word.len() <= WORD_MAX);
+    let loses_blanks = !value.is_ascii() && value.contains("  ");
+    if fits && !loses_blanks && !value.contains("=?") {
         return Ok(field);
     }
     let mut rest = value;

@@ -513,3 +513,24 @@ async fn what_is_refused_with_copies_is_not_the_recipients_fault() -> anyhow::Re
     assert_eq!(error.fault, Fault::Permanent(Blame::Message));
     Ok(())
 }
+
+/// A subject is literal: blanks between words of another script stay, and what looks encoded is read as it was written.
+#[tokio::test]
+async fn a_subject_is_read_as_it_was_written() -> anyhow::Result<()> {
+    for subject in [
+        "Grüße  über   alles",
+        "Grüße über alles",
+        "=?utf-8?q?hello?= world",
+        "=?utf-8?b?QmFuaw0KWDogeQ==?=",
+        "two  blanks",
+    ] {
+        let message = Rendered {
+            subject: Some(subject.into()),
+            ..mail()
+        };
+        let mail = arrived(&message).await?;
+        let parsed = MessageParser::default().parse(&mail.data).expect("a mail");
+        assert_eq!(parsed.subject(), Some(subject));
+    }
+    Ok(())
+}
