@@ -6269,6 +6269,10 @@ CREATE FUNCTION postroad.is_suppressed(channel text, address text, tenant_id big
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
+  if channel <> all ('{email,sms,push,voice,in_app,webhook}') then
+    raise exception 'unknown channel %', quote_literal(channel)
+      using errcode = 'PR002', hint = 'Channels: email, sms, push, voice, in_app, webhook.';
+  end if;
   return postroad.suppressed_by(channel, coalesce(postroad.normalize_recipient(channel, address), address), tenant_id) is not null;
 end;
 $$;
@@ -6277,7 +6281,7 @@ $$;
 -- Name: FUNCTION is_suppressed(channel text, address text, tenant_id bigint); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) IS 'Whether a message to this address over this channel (for this tenant; null: for no tenant) would be suppressed now. The address may be spelled in any way that enqueue accepts.';
+COMMENT ON FUNCTION postroad.is_suppressed(channel text, address text, tenant_id bigint) IS 'Whether a message to this address over this channel (for this tenant; null: for no tenant) would be suppressed now. The address may be spelled in any way that enqueue accepts. Raises PR002 (unknown channel).';
 
 --
 -- Name: is_suppressible(text, text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -9429,6 +9433,10 @@ declare
   slices bigint;
 begin
   perform postroad.need_read_committed();
+  if (scope = any ('{priority,channel,gateway,source,tenant,domain}')) is not true then
+    raise exception 'unknown scope %', coalesce(quote_literal(scope), 'null')
+      using errcode = 'PR002', hint = 'Scopes: priority, channel, gateway, source, tenant, domain.';
+  end if;
   delete from postroad.pauses as x
   where x.scope = resume.scope
     and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
@@ -9459,7 +9467,7 @@ $$;
 -- Name: FUNCTION resume(scope text, key text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.resume(scope text, key text) IS 'Ends a pause and queues what it parked. False when there is no such pause. Raises PR001 in a transaction that is not read committed.';
+COMMENT ON FUNCTION postroad.resume(scope text, key text) IS 'Ends a pause and queues what it parked. False when there is no such pause. Raises PR002 (unknown scope), and PR001 in a transaction that is not read committed.';
 
 --
 -- Name: retry(uuid); Type: FUNCTION; Schema: postroad; Owner: -
@@ -14313,6 +14321,7 @@ GRANT USAGE ON SCHEMA postroad TO postroad_bound_functions;
 
 REVOKE ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) TO postroad_consumer;
+GRANT ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.ack_events(consumer text, batch_id bigint) TO postroad_bound_functions;
 
 --
@@ -15562,6 +15571,7 @@ GRANT ALL ON FUNCTION postroad.read_date_time(content text) TO postroad_bound_fu
 
 REVOKE ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) TO postroad_consumer;
+GRANT ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.read_events(consumer text, "limit" integer) TO postroad_bound_functions;
 
 --
@@ -16003,6 +16013,7 @@ GRANT ALL ON FUNCTION postroad.txid_current_if_assigned() TO postroad_bound_func
 
 REVOKE ALL ON FUNCTION postroad.unregister_consumer(consumer text) FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.unregister_consumer(consumer text) TO postroad_consumer;
+GRANT ALL ON FUNCTION postroad.unregister_consumer(consumer text) TO postroad_admin;
 GRANT ALL ON FUNCTION postroad.unregister_consumer(consumer text) TO postroad_bound_functions;
 
 --

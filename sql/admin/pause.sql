@@ -83,6 +83,10 @@ declare
   slices bigint;
 begin
   perform postroad.need_read_committed();
+  if (scope = any ('{priority,channel,gateway,source,tenant,domain}')) is not true then
+    raise exception 'unknown scope %', coalesce(quote_literal(scope), 'null')
+      using errcode = 'PR002', hint = 'Scopes: priority, channel, gateway, source, tenant, domain.';
+  end if;
   delete from postroad.pauses as x
   where x.scope = resume.scope
     and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
@@ -109,7 +113,7 @@ begin
 end;
 $$;
 
-comment on function postroad.resume is 'Ends a pause and queues what it parked. False when there is no such pause. Raises PR001 in a transaction that is not read committed.';
+comment on function postroad.resume is 'Ends a pause and queues what it parked. False when there is no such pause. Raises PR002 (unknown scope), and PR001 in a transaction that is not read committed.';
 
 revoke all on function postroad.resume from public;
 grant execute on function postroad.resume to postroad_admin;

@@ -80,7 +80,7 @@ recipient by address; detail.recipient of received is its sender, and detail.tex
 (insufficient_privilege: registered by another, see register_consumer) and PR011 (its position is of another server).$$;
 
 revoke all on function postroad.read_events from public;
-grant execute on function postroad.read_events to postroad_consumer;
+grant execute on function postroad.read_events to postroad_consumer, postroad_admin;
 
 create or replace function postroad.ack_events(
   consumer text,
@@ -121,4 +121,4 @@ $$Says that a batch was dealt with: the next read_events goes on behind it. In t
 acknowledged before. Raises PR001 (no such batch), PR002 (not registered) and 42501 (insufficient_privilege: registered by another).$$;
 
 revoke all on function postroad.ack_events from public;
-grant execute on function postroad.ack_events to postroad_consumer;
+grant execute on function postroad.ack_events to postroad_consumer, postroad_admin;

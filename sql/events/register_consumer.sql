@@ -79,4 +79,4 @@ $$Forgets a reader of events and its position. False when there is none of this 
 operators (postroad_admin).$$;
 
 revoke all on function postroad.unregister_consumer from public;
-grant execute on function postroad.unregister_consumer to postroad_consumer;
+grant execute on function postroad.unregister_consumer to postroad_consumer, postroad_admin;

@@ -205,6 +205,13 @@ async fn a_pause_of_nothing_that_exists_is_refused() -> anyhow::Result<()> {
         assert_eq!(raised.code, code, "{arguments}");
         assert!(!raised.hint.is_empty());
     }
+    for call in [
+        "resume('chanel', 'sms')",
+        "is_suppressed('emial', 'a@x.org')",
+    ] {
+        let raised = db.client.raised(&format!("select postroad.{call}")).await?;
+        assert_eq!(raised.code, "PR002", "{call}");
+    }
     let twice = "select postroad.pause('tenant', '5', 'one') = postroad.pause('tenant', '5', 'two'), (select count(*) from postroad.pauses)";
     db.client.rows(twice).await?;
     assert_eq!(
