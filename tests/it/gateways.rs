@@ -18,6 +18,7 @@ mod push;
 mod push_options;
 mod sendgrid;
 mod ses;
+mod smtp_copies;
 mod smtp_faults;
 mod smtp_mail;
 mod smtp_session;

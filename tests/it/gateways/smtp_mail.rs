@@ -5,11 +5,10 @@ use postroad::gateway::Gateway as _;
 use postroad::model::outcome::{Accepted, Blame, Fault, SendError};
 
 use super::*;
-use crate::support::smtp_sink::Answer::Reply;
-use crate::support::smtp_sink::{ReceivedMail, SmtpSink, Stage};
+use crate::support::smtp_sink::{ReceivedMail, SmtpSink};
 
 /// What arrives when `message` is sent to a server that takes everything.
-async fn arrived(message: &Rendered) -> anyhow::Result<ReceivedMail> {
+pub(super) async fn arrived(message: &Rendered) -> anyhow::Result<ReceivedMail> {
     let sink = SmtpSink::start().await?;
     gateway(&sink).send(message, later()).await?;
     let mail = sink.wait_for_mails(1).await.remove(0);
@@ -32,7 +31,7 @@ async fn refusal(message: &Rendered) -> anyhow::Result<SendError> {
     Ok(result.expect_err("refused"))
 }
 
-fn header(mail: &ReceivedMail, name: &str) -> Option<String> {
+pub(super) fn header(mail: &ReceivedMail, name: &str) -> Option<String> {
     let parsed = MessageParser::default().parse(&mail.data).expect("a mail");
     let value = parsed.header_raw(name)?;
     Some(value.replace("\r\n", "").trim().to_owned())
@@ -137,53 +136,6 @@ async fn a_mail_without_any_sender_is_the_gateways_fault() -> anyhow::Result<()>
     let error = gateway.send(&mail(), later()).await.expect_err("no sender");
     assert_eq!(error.fault, Fault::Gateway { retry_after: None });
     assert_eq!(error.reason, "sender_missing");
-    Ok(())
-}
-
-/// Hidden recipients stay hidden, and nobody gets a mail twice.
-#[tokio::test]
-async fn copies_are_in_the_envelope_and_hidden_ones_not_in_the_header() -> anyhow::Result<()> {
-    let message = mail_with(|o| {
-        o.cc = vec!["Bob <bob@example.org>".into(), RECIPIENT.into()];
-        o.bcc = vec!["eve@example.org".into(), "bob@example.org".into()];
-        o.reply_to = Some("Desk <desk@road.example>".into());
-    });
-    let mail = arrived(&message).await?;
-    assert_eq!(mail.to, [RECIPIENT, "bob@example.org", "eve@example.org"]);
-    assert_eq!(header(&mail, "To").as_deref(), Some(RECIPIENT));
-    let cc = header(&mail, "Cc").expect("a header");
-    assert_eq!(cc, "Bob <bob@example.org>, ada@example.org");
-    assert_eq!(
-        header(&mail, "Reply-To").as_deref(),
-        Some("Desk <desk@road.example>")
-    );
-    assert!(!String::from_utf8_lossy(&mail.data).contains("eve"));
-    Ok(())
-}
-
-/// A copy is a courtesy: its refusal is noted and the mail goes to the others. The recipient's is not.
-#[tokio::test]
-async fn a_refused_copy_does_not_stop_the_mail_and_a_refused_recipient_does() -> anyhow::Result<()>
-{
-    let message = mail_with(|o| o.cc = vec!["bob@example.org".into(), "cy@example.org".into()]);
-    let gone = Reply("550 5.1.1 no such user");
-
-    let sink = SmtpSink::start().on_rcpt("bob@example.org", gone).await?;
-    let accepted = gateway(&sink).send(&message, later()).await?;
-    assert_eq!(sink.mails()[0].to, [RECIPIENT, "cy@example.org"]);
-    let text = accepted.provider_text.expect("a text");
-    assert!(
-        text.contains("queued as 4XYZ; copy refused: 550 5.1.1"),
-        "{text}"
-    );
-
-    let sink = SmtpSink::start().on_rcpt(RECIPIENT, gone).await?;
-    let error = gateway(&sink)
-        .send(&message, later())
-        .await
-        .expect_err("refused");
-    assert_eq!(error.fault, Fault::Permanent(Blame::Recipient));
-    assert_eq!(sink.count("DATA"), 0);
     Ok(())
 }
 
@@ -451,66 +403,6 @@ async fn a_local_part_that_is_not_ascii_needs_smtputf8() -> anyhow::Result<()> {
         .expect_err("ASCII only");
     assert_eq!(error.fault, Fault::Permanent(Blame::Message));
     assert_eq!(old.count("MAIL"), 0);
-    Ok(())
-}
-
-/// A domain in capitals is the same one, and a line has an end.
-#[tokio::test]
-async fn copies_are_many_and_each_gets_the_mail_once() -> anyhow::Result<()> {
-    let message = mail_with(|o| {
-        o.cc = (0..100)
-            .map(|n| format!("first.last{n:02}@example.org"))
-            .collect();
-        o.cc.push(RECIPIENT.replace("example.org", "EXAMPLE.org"));
-        o.cc.push("\"Łukasz, Jörg\" <first.last00@Example.ORG>".into());
-    });
-    let mail = arrived(&message).await?;
-    assert_eq!(mail.to.len(), 101);
-    let longest = mail
-        .data
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::len)
-        .max();
-    assert!(longest <= Some(79), "{longest:?}");
-    let parsed = MessageParser::default().parse(&mail.data).expect("a mail");
-    let cc: Vec<_> = parsed.cc().expect("a header").iter().collect();
-    assert_eq!(cc.len(), 102);
-    assert_eq!(cc[101].name(), Some("Łukasz, Jörg"));
-    Ok(())
-}
-
-/// After several were taken, nobody can tell whose fault a refusal is: the one that the message is for must not be suppressed for another's.
-#[tokio::test]
-async fn what_is_refused_with_copies_is_not_the_recipients_fault() -> anyhow::Result<()> {
-    let gone = Reply("550 5.1.1 <cy@example.org>: no such user");
-    for (copies, stage, blame) in [
-        (vec![], Stage::Dot, Blame::Recipient),
-        (
-            vec!["cy@example.org".to_owned()],
-            Stage::Dot,
-            Blame::Message,
-        ),
-        (
-            vec!["cy@example.org".to_owned()],
-            Stage::Data,
-            Blame::Message,
-        ),
-    ] {
-        let message = mail_with(|o| o.cc = copies.clone());
-        let sink = SmtpSink::start().on(stage, gone).await?;
-        let error = gateway(&sink)
-            .send(&message, later())
-            .await
-            .expect_err("refused");
-        assert_eq!(error.fault, Fault::Permanent(blame), "{copies:?}");
-    }
-    let header = Reply("550 5.1.3 Bad address syntax in header");
-    let sink = SmtpSink::start().on(Stage::Dot, header).await?;
-    let error = gateway(&sink)
-        .send(&mail_with(|_| {}), later())
-        .await
-        .expect_err("refused");
-    assert_eq!(error.fault, Fault::Permanent(Blame::Message));
     Ok(())
 }
 
