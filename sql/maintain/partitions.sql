@@ -132,9 +132,12 @@ begin
     part := 'delivery_events_' || day;
     if to_regclass('postroad.' || part) is not null then
       execute format('alter table postroad.delivery_events detach partition postroad.%I', part);
-      execute format(
-        'insert into postroad.delivery_events select e.* from postroad.%I as e where e.message_id in (select k.message_id from postroad.messages_kept as k where k.message_id >= %L)',
-        part, bound);
+      execute format(                            -- from the few that are kept to theirs, as above
+        'insert into postroad.delivery_events
+         select e.*
+         from postroad.messages_kept as k, lateral (select x.* from postroad.%I as x where x.message_id = k.message_id offset 0) as e
+         where k.message_id >= %L and k.message_id < %L',
+        part, bound, upper_bound);
       execute format('drop table postroad.%I', part);
     end if;
     -- Contents stay a day longer: a bulk send that began before midnight has messages of the day after.
