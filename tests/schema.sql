@@ -1039,15 +1039,18 @@ CREATE FUNCTION postroad.check_header_names(channel text, headers jsonb) RETURNS
     LANGUAGE sql IMMUTABLE
     AS $_$
   select case
+      when h.is_name and h.is_twice then format('the header %L is there twice, in other capitals', left(h.name, 40))
       when h.is_name then format('the header %L is not the caller''s to set', left(h.name, 40))
       else format('%L cannot be the name of a header%s', left(h.name, 40),
         case channel when 'email' then ': 1 to 76 printable ASCII characters, no space, no colon' else '' end)
     end
   from (
-    select k.name, k.name ~ case channel when 'email' then '^[!-9;-~]{1,76}$' else '^[A-Za-z0-9!#$%&''*+.^_`|~-]+$' end as is_name
+    select k.name, k.name ~ case channel when 'email' then '^[!-9;-~]{1,76}$' else '^[A-Za-z0-9!#$%&''*+.^_`|~-]+$' end as is_name,
+      count(*) over (partition by lower(k.name collate "C")) > 1 as is_twice
     from jsonb_object_keys(headers) as k (name)
   ) as h
   where not h.is_name
+    or h.is_twice
     or h.name ~* case channel
       when 'email' then
         '^((from|sender|to|cc|bcc|subject|date|message-id|mime-version|return-path|received|dkim-signature|x-tags|x-smtpapi)$|content-|resent-)'
@@ -7390,7 +7393,7 @@ begin
     select
     from jsonb_array_elements(options -> 'attachments') as a (attachment)
     where a.attachment ->> 'filename' ~ E'[\\u0001-\\u001f\\u007f-\\u009f]'
-      or a.attachment ->> 'content_type' !~ '^([A-Za-z0-9!#$%&''*+.^_`|~-]+/[A-Za-z0-9!#$%&''*+.^_`|~-]* *(;[ -~]*)?$|[Mm][Uu][Ll][Tt][Ii][Pp][Aa][Rr][Tt]/|[Mm][Ee][Ss][Ss][Aa][Gg][Ee]/)'
+      or a.attachment ->> 'content_type' !~ '^([A-Za-z0-9!#$%&''*+.^_`|~-]+/[A-Za-z0-9!#$%&''*+.^_`|~-]+ *(;[ -~]*)?$|[Mm][Uu][Ll][Tt][Ii][Pp][Aa][Rr][Tt]/|[Mm][Ee][Ss][Ss][Aa][Gg][Ee]/)'
       or a.attachment ->> 'content_id' !~ '^[]!#-;=?-[^-~]{1,200}$'
       or not postroad.is_base64(a.attachment ->> 'content')
   ) then

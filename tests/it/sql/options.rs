@@ -63,6 +63,7 @@ async fn an_option_that_can_never_go_out_is_answered_with_its_name() -> anyhow::
         ),
         (file(json!({"content": "e"})), "invalid_attachment"),
         (file(json!({"content_type": "text"})), "invalid_attachment"),
+        (file(json!({"content_type": "text/"})), "invalid_attachment"),
         (file(json!({"content_id": "a b"})), "invalid_attachment"),
         (file(json!({"content_id": "<a>"})), "invalid_attachment"),
     ] {
@@ -173,6 +174,11 @@ async fn an_option_of_another_shape_is_a_bug() -> anyhow::Result<()> {
             "email",
             json!({"headers": {"X-A": ["a"]}}),
             "headers must be an object of strings",
+        ),
+        (
+            "email",
+            json!({"headers": {"X-A": "1", "x-a": "2"}}),
+            "the header 'X-A' is there twice, in other capitals",
         ),
         (
             "webhook",
