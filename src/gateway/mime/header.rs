@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lettre::message::Mailbox;
 use lettre::message::header::{HeaderName, HeaderValue, Headers, Sender};
+use lettre::message::{Mailbox, Mailboxes};
 
 use super::refused;
 use crate::model::outcome::{Blame, SendError};
@@ -25,6 +25,16 @@ const RESERVED: [&str; 14] = [
     "DKIM-Signature",
     "X-Tags",
     "X-SMTPAPI",
+];
+
+/// Fields that hold mailboxes: in a name that is quoted nothing may be encoded (RFC 2047, section 5), so that the whole name is.
+const OF_MAILBOXES: [&str; 6] = [
+    "Reply-To",
+    "Mail-Reply-To",
+    "Mail-Followup-To",
+    "Errors-To",
+    "Disposition-Notification-To",
+    "Return-Receipt-To",
 ];
 
 /// In bytes, so that name and colon fit on the first line.
@@ -49,6 +59,13 @@ pub(super) fn custom(name: &str, value: &str) -> Result<HeaderValue, SendError> 
     if reserved {
         return Err(refused(Blame::Message, "header_not_allowed"));
     }
+    let is_of_mailboxes = OF_MAILBOXES.iter().any(|of| of.eq_ignore_ascii_case(name));
+    if is_of_mailboxes
+        && !value.is_ascii()
+        && let Ok(named) = value.parse::<Mailboxes>()
+    {
+        return Ok(mailboxes(name, &Vec::from_iter(named)));
+    }
     text(name, value)
 }
 
@@ -72,7 +89,7 @@ pub(in crate::gateway) fn ascii(mailbox: &Mailbox) -> String {
 }
 
 /// A field of mailboxes, each on a line of its own.
-pub(super) fn mailboxes(name: &'static str, mailboxes: &[Mailbox]) -> HeaderValue {
+pub(super) fn mailboxes(name: &str, mailboxes: &[Mailbox]) -> HeaderValue {
     let lines: Vec<String> = mailboxes
         .iter()
         .map(|mailbox| {
@@ -83,7 +100,7 @@ pub(super) fn mailboxes(name: &'static str, mailboxes: &[Mailbox]) -> HeaderValu
             value.trim().to_owned()
         })
         .collect();
-    let name = HeaderName::new_from_ascii_str(name);
+    let name = HeaderName::new_from_ascii(name.to_owned()).expect("the name of a field");
     let encoded = lines.join(",\r\n ");
     HeaderValue::dangerous_new_pre_encoded(name, encoded.clone(), encoded)
 }

@@ -426,3 +426,24 @@ async fn a_subject_is_read_as_it_was_written() -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// A name in quotes, in a field that is the caller's: a reader that knows RFC 2047 shows it as it was.
+#[tokio::test]
+async fn a_mailbox_in_a_header_of_the_callers_is_read_as_written() -> anyhow::Result<()> {
+    for value in [
+        "\"Grün, Zoë\" <zoe@example.org>, Jörg <joerg@example.org>",
+        "\"Plain, Ann\" <zoe@example.org>, joerg@example.org",
+    ] {
+        let mail = arrived(&mail_with(|o| {
+            o.headers.insert("reply-to".into(), value.into());
+        }))
+        .await?;
+        assert!(mail.data.is_ascii());
+        let parsed = MessageParser::default().parse(&mail.data).expect("a mail");
+        let reply_to: Vec<_> = parsed.reply_to().expect("a header").iter().collect();
+        let name = value.split('"').nth(1);
+        assert_eq!((reply_to.len(), reply_to[0].name()), (2, name), "{value}");
+        assert_eq!(reply_to[1].address(), Some("joerg@example.org"));
+    }
+    Ok(())
+}
