@@ -280,6 +280,14 @@ mod tests {
             ("550 Relaying denied", (Soft, Policy)),
             ("550 SPF check failed", (Soft, Authentication)),
             ("550 marble", (Soft, Undetermined)), // not `rbl`
+            (
+                "550 Your IP is not allowed: no such user",
+                (Soft, Reputation),
+            ),
+            (
+                "550 Callback verification failed: user unknown",
+                (Soft, Authentication),
+            ),
             ("550", (Soft, Undetermined)),
             ("", (Soft, Undetermined)),
             ("556 whatever", (Hard, InvalidRecipient)),
