@@ -49,7 +49,7 @@ impl Failure {
 
     /// As an error of a mail: what is said after several recipients were taken need not be about the one that counts.
     pub(super) fn of_mail(self, has_copies: bool) -> SendError {
-        let after_all = matches!(self, Self::Refused(Stage::Data | Stage::FinalDot, _));
+        let after_all = matches!(self, Self::Refused(stage, _) if stage >= Stage::Data);
         let mut error = SendError::from(self);
         if has_copies && after_all && error.fault == RECIPIENT {
             error.fault = MESSAGE;
@@ -60,10 +60,19 @@ impl Failure {
     /// Whether the session can take another command.
     pub(super) fn leaves_session(&self) -> bool {
         match self {
+            Self::Refused(Stage::Body, _) => false, // it may still wait for the rest
             Self::Refused(_, reply) => matches!(reply.code, 400..=599) && reply.code != CLOSING,
             Self::Lost(..) => false,
             Self::Local(_) => true,
         }
+    }
+}
+
+/// Whether a refused `RCPT` says that the transaction has recipients enough (RFC 5321, section 4.5.3.1.10, which has 452 and knows of 552).
+pub(super) fn is_of_too_many(reply: &Reply) -> bool {
+    match reply.enhanced() {
+        Some((subject, detail)) => (subject, detail) == (5, 3),
+        None => matches!(reply.code, 452 | 552),
     }
 }
 
@@ -147,8 +156,13 @@ fn class_of(reply: &Reply) -> BounceClass {
 }
 
 /// A fault that the codes blame on the recipient, unless the words name another. Many servers use 550 for anything they
-/// refuse, and each recipient that is blamed is suppressed: 550 alone does not suffice.
+/// refuse, and each recipient that is blamed is suppressed: 550 alone does not suffice, nor does one that says in its text that it will pass.
 fn recipients(reply: &Reply, reason: &'static str) -> (Fault, &'static str) {
+    let says_for_now =
+        || bounce::status_in(&reply.text()).is_some_and(|status| status.starts_with('4'));
+    if reply.enhanced().is_none() && says_for_now() {
+        return (TRANSIENT, "try_later");
+    }
     match class_of(reply) {
         BounceClass::InvalidRecipient | BounceClass::MailboxUnavailable => (RECIPIENT, reason),
         BounceClass::MailboxFull => (TRANSIENT, "mailbox_full"),

@@ -185,7 +185,7 @@ impl Gateway for Smtp {
         let accepted = self.hand_over(&mail, limits).await;
         let accepted = accepted.map_err(|error| error.blaming_sender_of(message))?;
         let mut text = accepted.reply.text();
-        for refused in &accepted.refused_copies {
+        for (_, refused) in &accepted.refused_copies {
             text = format!("{text}; copy refused: {}", refused.text());
         }
         Ok(Accepted {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
 use self::open::Offers;
-use super::classify::{Failure, Stage};
+use super::classify::{Failure, Stage, is_of_too_many};
 use super::wire::{Cause, Reply, Wire};
 use crate::gateway::exchange;
 use crate::gateway::mime::{Address, Mail};
@@ -33,8 +33,8 @@ pub(super) struct Limits {
 pub(super) struct Accepted {
     /// Its reply to the mail.
     pub(super) reply: Reply,
-    /// Its replies to the copies that it refused.
-    pub(super) refused_copies: Vec<Reply>,
+    /// The copies that it refused, with its replies.
+    pub(super) refused_copies: Vec<(Address, Reply)>,
 }
 
 impl Session {
@@ -53,20 +53,66 @@ impl Session {
     ) -> Result<Accepted, Failure> {
         // Stands while the transaction is under way: a caller that gives up in between leaves it so.
         self.usable = false;
-        let result = self.transaction(mail, limits, first_limit).await;
-        self.usable = match &result {
-            Ok(_) => true,
-            Err(failure @ Failure::Refused(Stage::Rcpt | Stage::Data, _)) => {
-                failure.leaves_session() && self.reset(limits.deadline).await
-            }
-            Err(failure) => failure.leaves_session(),
-        };
+        let mut result = self
+            .transaction(
+                mail,
+                Some(&mail.recipient),
+                &mail.copies,
+                limits,
+                first_limit,
+            )
+            .await;
+        self.end(&result, limits.deadline).await;
+        if let Ok(accepted) = &mut result {
+            self.send_rest(mail, accepted, limits).await;
+        }
         result
     }
 
+    /// Hands `mail` to the copies that were too many for one transaction, in further ones (RFC 5321, section 4.5.3.1.10). Those that cannot be handed over
+    /// stay refused: the message itself is accepted.
+    async fn send_rest(&mut self, mail: &Mail, accepted: &mut Accepted, limits: Limits) {
+        while self.is_usable() {
+            let (rest, refused): (Vec<_>, Vec<_>) = accepted
+                .refused_copies
+                .drain(..)
+                .partition(|(_, reply)| is_of_too_many(reply));
+            accepted.refused_copies = refused;
+            if rest.is_empty() {
+                return;
+            }
+            let copies: Vec<Address> = rest.iter().map(|(copy, _)| copy.clone()).collect();
+            self.usable = false;
+            let result = self
+                .transaction(mail, None, &copies, limits, limits.deadline)
+                .await;
+            self.end(&result, limits.deadline).await;
+            match result {
+                Ok(more) if more.refused_copies.len() < rest.len() => {
+                    accepted.refused_copies.extend(more.refused_copies);
+                }
+                _ => return accepted.refused_copies.extend(rest),
+            }
+        }
+    }
+
+    /// Brings the session into a state for the next transaction, if that can be.
+    async fn end(&mut self, result: &Result<Accepted, Failure>, deadline: Instant) {
+        self.usable = match result {
+            Ok(_) => true,
+            Err(failure @ Failure::Refused(Stage::Rcpt | Stage::Data, _)) => {
+                failure.leaves_session() && self.reset(deadline).await
+            }
+            Err(failure) => failure.leaves_session(),
+        };
+    }
+
+    /// One transaction, for `recipient` if there is one, who must be taken, and for those of `copies` that are.
     async fn transaction(
         &mut self,
         mail: &Mail,
+        recipient: Option<&Address>,
+        copies: &[Address],
         limits: Limits,
         first_limit: Instant,
     ) -> Result<Accepted, Failure> {
@@ -75,18 +121,21 @@ impl Session {
         let first_limit = first_limit.min(deadline);
         self.command(Stage::Mail, &from, first_limit).await?;
         let rcpt = |address: &Address| format!("RCPT TO:<{address}>\r\n");
-        self.command(Stage::Rcpt, &rcpt(&mail.recipient), deadline)
-            .await?;
+        if let Some(recipient) = recipient {
+            self.command(Stage::Rcpt, &rcpt(recipient), deadline)
+                .await?;
+        }
         let mut refused_copies = Vec::new();
-        for copy in &mail.copies {
+        for copy in copies {
             match self.command(Stage::Rcpt, &rcpt(copy), deadline).await {
                 Ok(_) => {}
                 Err(Failure::Refused(stage, reply)) => {
+                    let is_nobody = recipient.is_none() && refused_copies.len() + 1 == copies.len();
                     let failure = Failure::Refused(stage, reply.clone());
-                    if !failure.leaves_session() {
+                    if is_nobody || !failure.leaves_session() {
                         return Err(failure);
                     }
-                    refused_copies.push(reply);
+                    refused_copies.push((copy.clone(), reply));
                 }
                 Err(failure) => return Err(failure),
             }
@@ -134,7 +183,8 @@ impl Session {
         Ok(command)
     }
 
-    /// Writes `mail`, which ends in the final dot, and knows whether that dot can have left.
+    /// Writes `mail`, which ends in the final dot, and knows whether that dot can have left. A server that has enough says so amid the mail, and closes then
+    /// or reads no more.
     async fn write_mail(&mut self, mail: &[u8], deadline: Instant) -> Result<(), Failure> {
         exchange::out(|| String::from_utf8_lossy(mail).into_owned());
         let mut written = 0;
@@ -143,11 +193,40 @@ impl Session {
                 true => Stage::FinalDot,
                 false => Stage::Body,
             };
+            let limit = deadline.min(Instant::now() + LOOK_EVERY);
             let writing = self.wire.write(&mail[written..]);
-            written += within(stage, deadline, async { Ok(writing.await?) }).await?;
+            match within(stage, limit, async { Ok(writing.await?) }).await {
+                Ok(count) => written += count,
+                Err(Failure::Lost(_, Cause::Late)) if Instant::now() < deadline => {}
+                Err(lost @ Failure::Lost(_, Cause::Closed)) => {
+                    return Err(match self.last_words(stage, deadline).await {
+                        Some(refused @ Failure::Refused(..)) => refused,
+                        _ => lost,
+                    });
+                }
+                Err(failure) => return Err(failure),
+            }
+            if stage == Stage::Body
+                && written < mail.len()
+                && self.wire.has_arrived()
+                && let Some(failure) = self.last_words(stage, deadline).await
+            {
+                return Err(failure);
+            }
         }
         let flushing = self.wire.flush();
         within(Stage::FinalDot, deadline, async { Ok(flushing.await?) }).await
+    }
+
+    /// Why a server that was not asked anything speaks or closes; `None` when no reply is to be had.
+    async fn last_words(&mut self, stage: Stage, deadline: Instant) -> Option<Failure> {
+        let limit = deadline.min(Instant::now() + LAST_WORDS_TIMEOUT);
+        match within(stage, limit, self.wire.reply()).await {
+            Ok(reply) if matches!(reply.code, 400..=599) => Some(Failure::Refused(stage, reply)),
+            Ok(_) => Some(Failure::Lost(stage, Cause::Unintelligible)),
+            Err(Failure::Lost(_, Cause::Late)) => None,
+            Err(failure) => Some(failure),
+        }
     }
 
     /// Says goodbye. Whether the server answers does not matter.
@@ -205,6 +284,12 @@ impl Session {
 
 /// For the reply to RSET; the answer for the message is known already.
 const RESET_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often a mail that the server does not read is left to see whether it says why.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// For a reply that has begun to arrive.
+const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Ends a mail, after the CRLF of its last line.
 const FINAL_DOT: &[u8] = b".\r\n";

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -78,6 +79,11 @@ impl Wire {
         let arrived = self.tcp().try_read(&mut [0]);
         self.received.is_empty()
             && arrived.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether the server has said something, or closed, that was not read yet.
+    pub(super) fn has_arrived(&self) -> bool {
+        !self.received.is_empty() || self.tcp().peek(&mut [0]).now_or_never().is_some()
     }
 
     /// Encrypts from here on. Text that came before the handshake and was not read yet is a sign of somebody who

@@ -6,7 +6,7 @@ use postroad::model::outcome::{Blame, Fault};
 
 use super::smtp_mail::{arrived, header};
 use super::*;
-use crate::support::smtp_sink::Answer::Reply;
+use crate::support::smtp_sink::Answer::{Close, Reply};
 use crate::support::smtp_sink::{SmtpSink, Stage};
 
 /// Hidden recipients stay hidden, and nobody gets a mail twice.
@@ -113,5 +113,66 @@ async fn what_is_refused_with_copies_is_not_the_recipients_fault() -> anyhow::Re
         .await
         .expect_err("refused");
     assert_eq!(error.fault, Fault::Permanent(Blame::Message));
+    Ok(())
+}
+
+/// A server that takes so many recipients and no more gets the mail again for the rest, on the same session; what it has against one of them is another matter.
+#[tokio::test]
+async fn copies_that_are_too_many_for_one_transaction_come_in_further_ones() -> anyhow::Result<()> {
+    let copies = ["b", "c", "d", "e", "full"].map(|name| format!("{name}@example.org"));
+    let message = mail_with(|o| o.cc = copies.to_vec());
+    let mut script = SmtpSink::start().on_rcpt("full@example.org", Reply("452 4.2.2 mailbox full"));
+    // Two in each transaction: ada and b; c and d; e.
+    for (time, reply) in [
+        (3, "452 4.5.3 too many recipients"),
+        (4, "452 too many recipients"),
+        (5, "552 too many recipients"),
+        (9, "452 4.5.3 too many recipients"),
+    ] {
+        script = script.at(Stage::Rcpt, time, Reply(reply));
+    }
+    let sink = script.await?;
+    let gateway = gateway(&sink);
+    let accepted = gateway.send(&message, later()).await?;
+    let to: Vec<Vec<String>> = sink.mails().into_iter().map(|mail| mail.to).collect();
+    assert_eq!(
+        to,
+        [
+            vec![RECIPIENT.to_owned(), copies[0].clone()],
+            vec![copies[1].clone(), copies[2].clone()],
+            vec![copies[3].clone()],
+        ]
+    );
+    let text = accepted.provider_text.expect("a text");
+    assert!(
+        text.ends_with("queued as 4XYZ; copy refused: 452 4.2.2 mailbox full"),
+        "{text}"
+    );
+    gateway.send(&mail_with(|_| {}), later()).await?;
+    assert_eq!(sink.sessions(), 1);
+    Ok(())
+}
+
+/// One that never takes another recipient is asked twice, and what was accepted stays so.
+#[tokio::test]
+async fn a_copy_that_is_always_too_many_is_refused() -> anyhow::Result<()> {
+    let message = mail_with(|o| o.cc = vec!["bob@example.org".into()]);
+    let too_many = Reply("452 4.5.3 too many recipients");
+    let sink = SmtpSink::start()
+        .on_rcpt("bob@example.org", too_many)
+        .await?;
+    let accepted = gateway(&sink).send(&message, later()).await?;
+    assert_eq!((sink.mails().len(), sink.count("RCPT")), (1, 3));
+    let text = accepted.provider_text.expect("a text");
+    assert!(text.ends_with("copy refused: 452 4.5.3 too many recipients"));
+
+    let script = SmtpSink::start()
+        .at(Stage::Rcpt, 2, too_many)
+        .at(Stage::Mail, 2, Close);
+    let sink = script.await?;
+    let accepted = gateway(&sink).send(&message, later()).await?;
+    assert_eq!(sink.mails().len(), 1);
+    let text = accepted.provider_text.expect("a text");
+    assert!(text.ends_with("copy refused: 452 4.5.3 too many recipients"));
     Ok(())
 }

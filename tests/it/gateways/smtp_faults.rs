@@ -5,7 +5,7 @@ use postroad::model::outcome::{Blame, Fault, SendError};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::support::smtp_sink::Answer::{self, Close, Hang, Reply, Slow};
+use crate::support::smtp_sink::Answer::{self, Close, Hang, Last, Reply, Slow};
 use crate::support::smtp_sink::{Script, Stage};
 
 const TRANSIENT: Fault = Fault::Transient { retry_after: None };
@@ -134,6 +134,18 @@ async fn a_close_is_the_gateways_fault_up_to_the_recipient_and_transient_from_th
     Ok(())
 }
 
+/// More than the buffers on the way take, so that the end cannot have been written.
+fn large_mail() -> Rendered {
+    Rendered {
+        body: Some(
+            "A line of text that is as good as any other.\n"
+                .repeat(300_000)
+                .into(),
+        ),
+        ..mail()
+    }
+}
+
 /// The mail's bytes went in part: nothing is accepted without the final dot, but it counts as an attempt.
 #[tokio::test]
 async fn a_close_amid_the_mail_is_transient() -> anyhow::Result<()> {
@@ -141,20 +153,58 @@ async fn a_close_amid_the_mail_is_transient() -> anyhow::Result<()> {
         .offering(&[])
         .on(Stage::Body, Close)
         .await?;
-    // More than the buffers on the way take, so that the end cannot have been written.
-    let message = Rendered {
-        body: Some(
-            "A line of text that is as good as any other.\n"
-                .repeat(1_000_000)
-                .into(),
-        ),
-        ..mail()
-    };
     let error = gateway(&sink)
-        .send(&message, later())
+        .send(&large_mail(), later())
         .await
         .expect_err("closed");
     assert_eq!((error.fault, error.reason), (TRANSIENT, "connection_lost"));
+    Ok(())
+}
+
+/// A server that has enough says why amid the mail, and closes or reads no more: it is not asked to read the same mail again and again.
+#[tokio::test]
+async fn what_a_server_says_amid_the_mail_is_its_answer() -> anyhow::Result<()> {
+    let too_large = "552 5.3.4 Message size exceeds fixed limit";
+    for (answer, expected) in [
+        (Reply(too_large), (MESSAGE, "message_too_large")),
+        (Last(too_large), (MESSAGE, "message_too_large")),
+        (
+            Reply("452 4.3.1 Insufficient system storage"),
+            (TRANSIENT, "try_later"),
+        ),
+        (
+            Last("421 4.3.2 Shutting down"),
+            (TRANSIENT, "service_closing"),
+        ),
+    ] {
+        let script = SmtpSink::start().offering(&[]).on(Stage::Body, answer);
+        let sink = script.await?;
+        let gateway = gateway(&sink);
+        let error = gateway
+            .send(&large_mail(), later())
+            .await
+            .expect_err("refused");
+        assert_eq!((error.fault, error.reason), expected, "{answer:?}");
+        assert_eq!((sink.mails().len(), sink.sessions()), (0, 1));
+    }
+    Ok(())
+}
+
+/// Half a mail is no place to begin the next one.
+#[tokio::test]
+async fn a_session_with_half_a_mail_in_it_is_not_used_again() -> anyhow::Result<()> {
+    let busy = Reply("452 4.3.1 Insufficient system storage");
+    let sink = SmtpSink::start()
+        .offering(&[])
+        .at(Stage::Body, 1, busy)
+        .await?;
+    let gateway = gateway(&sink);
+    gateway
+        .send(&large_mail(), later())
+        .await
+        .expect_err("refused");
+    gateway.send(&mail(), later()).await?;
+    assert_eq!((sink.mails().len(), sink.sessions()), (1, 2));
     Ok(())
 }
 
@@ -478,5 +528,32 @@ async fn a_mail_above_the_announced_size_is_not_begun() -> anyhow::Result<()> {
     assert_eq!(sink.count("MAIL"), 0);
     let sink = SmtpSink::start().offering(&["SIZE 0"]).await?;
     gateway(&sink).send(&mail(), later()).await?;
+    Ok(())
+}
+
+/// Whom a refusal blames is suppressed, so that one about us, or one that passes, blames nobody for good.
+#[tokio::test]
+async fn a_refusal_that_is_about_us_does_not_blame_the_recipient() -> anyhow::Result<()> {
+    for (reply, expected) in [
+        ("550 No such user here", (RECIPIENT, "mailbox_unavailable")),
+        (
+            "550 4.2.1 The user is not available right now",
+            (TRANSIENT, "try_later"),
+        ),
+        (
+            "550 Your IP 192.0.2.1 is not allowed, no such user",
+            (TRANSIENT, "reputation_refused"),
+        ),
+        (
+            "550 Callback verification failed: no such user",
+            (MESSAGE, "policy_refused"),
+        ),
+        (
+            "550 5.1.1 The HELO name does not resolve",
+            (MESSAGE, "policy_refused"),
+        ),
+    ] {
+        assert_eq!(on_reply(Stage::Rcpt, reply).await?, expected, "{reply}");
+    }
     Ok(())
 }

@@ -42,6 +42,8 @@ pub(crate) enum Stage {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
     Reply(&'static str),
+    /// Says so and closes.
+    Last(&'static str),
     Close,
     /// Says nothing any more.
     Hang,

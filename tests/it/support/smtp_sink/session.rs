@@ -171,6 +171,10 @@ impl Session<'_> {
         let reply = match self.shared.scripted(stage, argument) {
             None => usual,
             Some(Answer::Reply(reply)) => reply,
+            Some(Answer::Last(reply)) => {
+                self.reply(reply).await?;
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             Some(Answer::Close) => return Err(io::ErrorKind::ConnectionAborted.into()),
             Some(Answer::Hang) => std::future::pending().await,
             Some(Answer::Slow(time)) => {
@@ -276,7 +280,8 @@ impl Session<'_> {
         }
         if self.shared.scripted(Stage::Body, "").is_some() {
             self.stream.read_u8().await?;
-            return Err(io::ErrorKind::ConnectionAborted.into());
+            self.answer(Stage::Body, "", "").await?;
+            return std::future::pending().await; // and reads no more
         }
         let data = self.read_mail().await?;
         // Taken away first: whatever the reply, the transaction is over.
