@@ -10,7 +10,8 @@ revoke all on all functions in schema postroad from public;
 grant execute on function postroad.uuid_at to postroad_reader, postroad_admin;
 grant execute on function postroad.created_at to postroad_reader, postroad_admin, postroad_sender;
 -- So does enqueue_bulk_from, which reads a table of its caller's.
-grant execute on function postroad.normalize_recipient, postroad.normalize_email, postroad.normalize_other_email, postroad.normalize_phone, postroad.is_push_subscription, postroad.is_bigint, postroad.is_jsonb
+grant execute on function postroad.normalize_recipient, postroad.normalize_email, postroad.normalize_other_email, postroad.normalize_domain, postroad.fold_domain, postroad.u_label,
+  postroad.normalize_phone, postroad.is_push_subscription, postroad.is_bigint, postroad.is_jsonb
   to postroad_sender;
 grant select, insert, delete, update on all tables in schema postroad to postroad_functions;
 revoke all on postroad.refinery_schema_history from postroad_functions;

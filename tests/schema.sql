@@ -2979,6 +2979,7 @@ begin
       and (subject is null or octet_length(subject) <= 998 and subject !~ E'[\\u0001-\\u001f\\u007f-\\u009f]')
       and case channel                           -- as normalize_recipient spells it already
         when 'email' then octet_length(recipient) <= 64
+          and position('xn--' in recipient) = 0
           and recipient ~ '^[A-Za-z0-9_+-]+([.][A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
         when 'sms' then recipient ~ '^[+][1-9][0-9]{6,14}$'
       end
@@ -4106,6 +4107,24 @@ $$;
 
 COMMENT ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) IS 'Records the events of stored requests and ends their batches, in one transaction: what was read is read once. Requests that could not be read are given with the reason.
 False, and nothing recorded, when others ended these batches; serialization_failure when they ended some of them.';
+
+--
+-- Name: fold_domain(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.fold_domain(domain text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select lower(translate(normalize(domain, nfkc),
+    'ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĴĶĹĻĽŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽΆΈΉΊΌΎΏΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
+    'àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĵķĺļľłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷÿźżžάέήίόύώαβγδεζηθικλμνξοπρστυφχψωϊϋѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопрстуфхцчшщъыьэюя') collate "C")
+$$;
+
+--
+-- Name: FUNCTION fold_domain(domain text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.fold_domain(domain text) IS 'A domain with the letters that a lookup takes for others (UTS 46) as those others: NFKC, and capitals small whatever the locale of the database.';
 
 --
 -- Name: follow_bounces(uuid[], uuid[]); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7030,6 +7049,30 @@ $$;
 COMMENT ON FUNCTION postroad.no_such_message() IS 'The answer to whoever asks for a message that is not there, or not theirs.';
 
 --
+-- Name: normalize_domain(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.normalize_domain(domain text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+  select case
+    when position('xn--' in f.folded) = 0 then f.folded
+    else (
+      select string_agg(coalesce(postroad.u_label(l.label), l.label), '.' order by l.nth)
+      from string_to_table(f.folded, '.') with ordinality as l (label, nth)
+    )
+  end
+  from (select postroad.fold_domain(domain) as folded) as f
+$$;
+
+--
+-- Name: FUNCTION normalize_domain(domain text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.normalize_domain(domain text) IS 'The one spelling of a domain, in the letters that stand for it: full-width and other compatibility forms as plain ones (NFKC), the capitals of Latin, Greek and Cyrillic small, A-labels (xn--…) as the U-labels
+that they stand for, where u_label knows them.';
+
+--
 -- Name: normalize_email(text); Type: FUNCTION; Schema: postroad; Owner: -
 --
 
@@ -7039,6 +7082,7 @@ CREATE FUNCTION postroad.normalize_email(address text) RETURNS text
   select case
     -- Nearly all: plain ASCII, spelled as we spell it, and short enough for every limit at once.
     when octet_length(address) <= 64
+      and position('xn--' in address) = 0
       and address ~ '^[A-Za-z0-9_+&=!#$%*/?^{|}~''-]+([.][A-Za-z0-9_+&=!#$%*/?^{|}~''-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
     then address
     else postroad.normalize_other_email(address)
@@ -7075,9 +7119,7 @@ CREATE FUNCTION postroad.normalize_other_email(address text) RETURNS text
         then a.address
       end
       from (                                     -- letters that a lookup of the domain takes for others (UTS 46) are those others
-        select split_part(t.text, '@', 1) || '@' || lower(translate(normalize(split_part(t.text, '@', 2), nfkc),
-          'ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖØÙÚÛÜÝÞĀĂĄĆĈĊČĎĐĒĔĖĘĚĜĞĠĢĤĦĨĪĬĮĴĶĹĻĽŁŃŅŇŊŌŎŐŒŔŖŘŚŜŞŠŢŤŦŨŪŬŮŰŲŴŶŸŹŻŽΆΈΉΊΌΎΏΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩΪΫЀЁЂЃЄЅІЇЈЉЊЋЌЍЎЏАБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ',
-          'àáâãäåæçèéêëìíîïðñòóôõöøùúûüýþāăąćĉċčďđēĕėęěĝğġģĥħĩīĭįĵķĺļľłńņňŋōŏőœŕŗřśŝşšţťŧũūŭůűųŵŷÿźżžάέήίόύώαβγδεζηθικλμνξοπρστυφχψωϊϋѐёђѓєѕіїјљњћќѝўџабвгдежзийклмнопрстуфхцчшщъыьэюя') collate "C") as address
+        select split_part(t.text, '@', 1) || '@' || postroad.normalize_domain(split_part(t.text, '@', 2)) as address
         from (select btrim(address, E' \t\r\n')) as t (text)
       ) as a
     )
@@ -7088,8 +7130,7 @@ $_$;
 -- Name: FUNCTION normalize_other_email(address text); Type: COMMENT; Schema: postroad; Owner: -
 --
 
-COMMENT ON FUNCTION postroad.normalize_other_email(address text) IS 'normalize_email for an address that is not plain ASCII in our spelling. Its domain is written in the letters that stand for it: full-width and other compatibility forms as plain ones (NFKC), the capitals of
-Latin, Greek and Cyrillic small. The A-label of a domain (xn--…) stays another spelling.';
+COMMENT ON FUNCTION postroad.normalize_other_email(address text) IS 'normalize_email for an address that is not plain ASCII in our spelling, or whose domain is in A-labels; see normalize_domain.';
 
 --
 -- Name: normalize_phone(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -7443,7 +7484,7 @@ CREATE FUNCTION postroad.pause(scope text, key text, reason text) RETURNS bigint
     AS $_$
 declare
   paused bigint;
-  named constant text := case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end;
+  named constant text := case scope when 'domain' then postroad.normalize_domain(key) when 'gateway' then postroad.gateway_named(key) else key end;
   before jsonb;
 begin
   if (scope = any ('{priority,channel,gateway,source,tenant,domain}')) is not true then
@@ -8631,7 +8672,8 @@ begin
     where e.event_type = any (event_types)
   ), placed as materialized (
     select r.*, coalesce(r.reason, r.bounce_class) as stored_reason,
-      r.recipient is not null and lower(r.recipient) is distinct from lower(m.recipient) as is_anothers,
+      r.recipient is not null and lower(r.recipient) is distinct from lower(m.recipient)
+        and (position('xn--' in lower(r.recipient)) > 0 and lower(postroad.normalize_email(r.recipient)) = lower(m.recipient)) is not true as is_anothers,
       case when m.message_id is null and k.message_id is null then r.tenant_id end as told_tenant_id,
       case
         when r.occurred_at <= now + interval '5 minutes' and r.occurred_at >= postroad.created_at(r.message_id) - interval '5 minutes' then r.occurred_at
@@ -9445,7 +9487,7 @@ begin
   end if;
   delete from postroad.pauses as x
   where x.scope = resume.scope
-    and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
+    and x.key = case resume.scope when 'domain' then postroad.normalize_domain(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
   returning x.pause_id, x.reason into resumed, why;   -- waits for a completion that is parking messages; what follows sees them
   if resumed is null then
     return false;
@@ -9822,7 +9864,7 @@ CREATE FUNCTION postroad.set_rate_limit(limit_type text, limit_key text, per_sec
     AS $$
 declare
   before jsonb;
-  key constant text := case when limit_type = 'domain' then lower(btrim(limit_key)) else btrim(limit_key) end;
+  key constant text := case when limit_type = 'domain' then postroad.normalize_domain(btrim(limit_key)) else btrim(limit_key) end;
 begin
   if (limit_type = any ('{domain,gateway,ip_pool,channel,tenant,recipient}')) is not true then
     raise exception 'unknown limit_type %', coalesce(quote_literal(limit_type), 'null')
@@ -10758,6 +10800,83 @@ $$;
 --
 
 COMMENT ON FUNCTION postroad.txid_current_if_assigned() IS 'The id of this transaction, or null when it has written nothing yet.';
+
+--
+-- Name: u_label(text); Type: FUNCTION; Schema: postroad; Owner: -
+--
+
+CREATE FUNCTION postroad.u_label(a_label text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+  encoded constant text := substr(a_label, 5);
+  digits constant text := regexp_replace(encoded, '^.*-', '');
+  label text := case when position('-' in encoded) > 0 then regexp_replace(encoded, '-[^-]*$', '') else '' end;
+  code bigint := 128;
+  place bigint := 0;
+  bias bigint := 72;
+  from_place bigint;
+  weight bigint;
+  k integer;
+  digit integer;
+  threshold bigint;
+  delta bigint;
+  nth integer := 1;
+begin
+  if a_label !~ '^xn--[a-z0-9-]*[a-z0-9]$' or length(a_label) > 63 then
+    return null;
+  end if;
+  while nth <= length(digits) loop               -- a code point each: RFC 3492, section 6.2
+    from_place := place;
+    weight := 1;
+    k := 36;
+    loop
+      if nth > length(digits) then
+        return null;
+      end if;
+      digit := position(substr(digits, nth, 1) in 'abcdefghijklmnopqrstuvwxyz0123456789') - 1;
+      nth := nth + 1;
+      place := place + digit * weight;
+      threshold := least(26, greatest(1, k - bias));
+      exit when digit < threshold;
+      weight := weight * (36 - threshold);
+      if weight > 1000000000 then
+        return null;
+      end if;
+      k := k + 36;
+    end loop;
+    delta := (place - from_place) / case when from_place = 0 then 700 else 2 end;      -- section 6.1
+    delta := delta + delta / (length(label) + 1);
+    bias := 0;
+    while delta > 455 loop
+      delta := delta / 35;
+      bias := bias + 36;
+    end loop;
+    bias := bias + 36 * delta / (delta + 38);
+    code := code + place / (length(label) + 1);
+    place := place % (length(label) + 1);
+    -- Letters that fold_domain folds, or that are no capitals: to encode them again must give the same label.
+    if (code between 223 and 383 and code not in (247, 304) or code between 940 and 974 or code between 1072 and 1119
+      or code between 1163 and 1215 and code % 2 = 1 or code between 1233 and 1327 and code % 2 = 1 or code between 1425 and 1791
+      or code between 2304 and 3711 or code between 4304 and 4346 or code between 7841 and 7929 and code % 2 = 1
+      or code between 12353 and 12543 or code between 13312 and 40959 or code between 44032 and 55203) is not true
+    then
+      return null;
+    end if;
+    label := left(label, place::integer) || chr(code::integer) || substr(label, place::integer + 1);
+    place := place + 1;
+  end loop;
+  return case when postroad.fold_domain(label) = label then label end;
+end;
+$_$;
+
+--
+-- Name: FUNCTION u_label(a_label text); Type: COMMENT; Schema: postroad; Owner: -
+--
+
+COMMENT ON FUNCTION postroad.u_label(a_label text) IS 'The label that an A-label (xn--…, in small letters) stands for, decoded by Punycode (RFC 3492), or null: where it is none, and where not all of it is of the small letters of Latin, Greek and Cyrillic, of Hebrew, Arabic, the scripts
+of India, Thai, Lao, Georgian, Chinese, Japanese or Korean, for which it is certain that the label is encoded as it was.';
 
 --
 -- Name: unregister_consumer(text); Type: FUNCTION; Schema: postroad; Owner: -
@@ -14817,6 +14936,14 @@ GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[],
 GRANT ALL ON FUNCTION postroad.finish_webhooks(gateway text, batch_ids bigint[], events jsonb, unread_ids bigint[], unread_why text[]) TO postroad_bound_functions;
 
 --
+-- Name: FUNCTION fold_domain(domain text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.fold_domain(domain text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.fold_domain(domain text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.fold_domain(domain text) TO postroad_bound_functions;
+
+--
 -- Name: FUNCTION follow_bounces(message_ids uuid[], lease_ids uuid[]); Type: ACL; Schema: postroad; Owner: -
 --
 
@@ -15349,6 +15476,14 @@ GRANT ALL ON FUNCTION postroad.next_seq(priority smallint) TO postroad_bound_fun
 
 REVOKE ALL ON FUNCTION postroad.no_such_message() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.no_such_message() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION normalize_domain(domain text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.normalize_domain(domain text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.normalize_domain(domain text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.normalize_domain(domain text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION normalize_email(address text); Type: ACL; Schema: postroad; Owner: -
@@ -16012,6 +16147,14 @@ GRANT ALL ON FUNCTION postroad.to_time(text) TO postroad_bound_functions;
 
 REVOKE ALL ON FUNCTION postroad.txid_current_if_assigned() FROM PUBLIC;
 GRANT ALL ON FUNCTION postroad.txid_current_if_assigned() TO postroad_bound_functions;
+
+--
+-- Name: FUNCTION u_label(a_label text); Type: ACL; Schema: postroad; Owner: -
+--
+
+REVOKE ALL ON FUNCTION postroad.u_label(a_label text) FROM PUBLIC;
+GRANT ALL ON FUNCTION postroad.u_label(a_label text) TO postroad_sender;
+GRANT ALL ON FUNCTION postroad.u_label(a_label text) TO postroad_bound_functions;
 
 --
 -- Name: FUNCTION unregister_consumer(consumer text); Type: ACL; Schema: postroad; Owner: -

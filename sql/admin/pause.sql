@@ -10,7 +10,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   paused bigint;
-  named constant text := case scope when 'domain' then lower(key) when 'gateway' then postroad.gateway_named(key) else key end;
+  named constant text := case scope when 'domain' then postroad.normalize_domain(key) when 'gateway' then postroad.gateway_named(key) else key end;
   before jsonb;
 begin
   if (scope = any ('{priority,channel,gateway,source,tenant,domain}')) is not true then
@@ -89,7 +89,7 @@ begin
   end if;
   delete from postroad.pauses as x
   where x.scope = resume.scope
-    and x.key = case resume.scope when 'domain' then lower(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
+    and x.key = case resume.scope when 'domain' then postroad.normalize_domain(resume.key) when 'gateway' then postroad.gateway_named(resume.key) else resume.key end
   returning x.pause_id, x.reason into resumed, why;   -- waits for a completion that is parking messages; what follows sees them
   if resumed is null then
     return false;

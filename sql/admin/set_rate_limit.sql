@@ -13,7 +13,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   before jsonb;
-  key constant text := case when limit_type = 'domain' then lower(btrim(limit_key)) else btrim(limit_key) end;
+  key constant text := case when limit_type = 'domain' then postroad.normalize_domain(btrim(limit_key)) else btrim(limit_key) end;
 begin
   if (limit_type = any ('{domain,gateway,ip_pool,channel,tenant,recipient}')) is not true then
     raise exception 'unknown limit_type %', coalesce(quote_literal(limit_type), 'null')

@@ -44,6 +44,7 @@ begin
       and (subject is null or octet_length(subject) <= 998 and subject !~ E'[\\u0001-\\u001f\\u007f-\\u009f]')
       and case channel                           -- as normalize_recipient spells it already
         when 'email' then octet_length(recipient) <= 64
+          and position('xn--' in recipient) = 0
           and recipient ~ '^[A-Za-z0-9_+-]+([.][A-Za-z0-9_+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?[.])+[a-z0-9]([a-z0-9-]*[a-z0-9])?$'
         when 'sms' then recipient ~ '^[+][1-9][0-9]{6,14}$'
       end

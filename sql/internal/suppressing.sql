@@ -277,3 +277,20 @@ $$;
 comment on function postroad.follow_bounces is
 $$What follows from the bounces that a completion records, if that can be done at once: outcomes wait for nobody who holds an entry of the suppression list in an open
 transaction, and nothing about a recipient undoes them. Else a warning in the server's log has the SQLSTATE.$$;
+
+-- Kept before A-labels were read as what they stand for.
+update postroad.suppression_list as s
+set address = n.address
+from (
+  select o.address as was, postroad.suppression_key('email', postroad.normalize_email(o.address)) as address
+  from postroad.suppression_list as o
+  where position('xn--' in o.address) > 0
+) as n
+where s.address = n.was
+  and n.address <> n.was
+  and not exists (
+    select from postroad.suppression_list as o
+    where o.address = n.address
+      and o.channel is not distinct from s.channel
+      and o.tenant_id is not distinct from s.tenant_id
+  );

@@ -96,7 +96,8 @@ begin
     where e.event_type = any (event_types)
   ), placed as materialized (
     select r.*, coalesce(r.reason, r.bounce_class) as stored_reason,
-      r.recipient is not null and lower(r.recipient) is distinct from lower(m.recipient) as is_anothers,
+      r.recipient is not null and lower(r.recipient) is distinct from lower(m.recipient)
+        and (position('xn--' in lower(r.recipient)) > 0 and lower(postroad.normalize_email(r.recipient)) = lower(m.recipient)) is not true as is_anothers,
       case when m.message_id is null and k.message_id is null then r.tenant_id end as told_tenant_id,
       case
         when r.occurred_at <= now + interval '5 minutes' and r.occurred_at >= postroad.created_at(r.message_id) - interval '5 minutes' then r.occurred_at

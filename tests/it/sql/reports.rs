@@ -82,6 +82,15 @@ async fn an_event_is_kept_once_for_each_recipient() -> anyhow::Result<()> {
         )
         .await?;
     assert_eq!(kept, ["-", "bob@x.org", "eve@x.org"]);
+
+    // Nor is it another when its domain is spelled as on the wire.
+    let id = db.enqueue_to("ada@bücher.example", "").await?;
+    let event = format!(
+        r#"{{"message_id": "{id}", "event_type": "delivered", "source_key": "f2", "recipient": "Ada@xn--bcher-kva.example"}}"#
+    );
+    assert_eq!(db.record("stub", &event).await?, "1");
+    let query = "select detail is null from postroad.delivery_events where source_key = 'f2'";
+    assert_eq!(db.client.row(query).await?, "t");
     Ok(())
 }
 

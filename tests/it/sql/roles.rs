@@ -87,10 +87,13 @@ const EXCEPTIONS: [(&str, &str); 40] = [
 ];
 
 /// What `enqueue_bulk_from` calls, which runs with the rights of its caller.
-const FOR_SENDERS: [&str; 7] = [
+const FOR_SENDERS: [&str; 10] = [
     "normalize_recipient",
     "normalize_email",
     "normalize_other_email",
+    "normalize_domain",
+    "fold_domain",
+    "u_label",
     "normalize_phone",
     "is_push_subscription",
     "is_bigint",
