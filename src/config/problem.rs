@@ -65,7 +65,7 @@ fn check_table<T: DeserializeOwned>(path: &str, settings: &Value) -> Result<(), 
         })
     });
     Err(match guilty {
-        Some(key) if !message.contains("unknown field") => {
+        Some(key) if !message.contains("unknown field") && !message.contains("missing field") => {
             explain(&format!("{path}.{key}"), &message)
         }
         _ => explain(path, &message),
@@ -87,6 +87,10 @@ fn explain(path: &str, message: &str) -> ConfigError {
     }
     if let Some((name, expected)) = quoted_after(message, "unknown variant ") {
         return ConfigError::new(path, format!("there is no {name}{expected}"));
+    }
+    if message == "invalid socket address syntax" {
+        let problem = "expected an IP address and a port, such as 127.0.0.1:8025 or [::]:8025";
+        return ConfigError::new(path, problem);
     }
     if message.contains("untagged enum BackoffSettings") {
         let problem = "expected a list of delays, such as [\"60s\", \"5m\"], or \

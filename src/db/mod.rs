@@ -16,6 +16,7 @@ pub mod suppressions;
 pub mod types;
 
 pub use pool::Database;
+use tokio_postgres::error::SqlState;
 
 /// A failed call to Postgres.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +45,8 @@ impl DbError {
     /// The SQLSTATE, when Postgres gave one.
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::Postgres(error) => error.code().map(tokio_postgres::error::SqlState::code),
-            Self::Busy(_) => Some(tokio_postgres::error::SqlState::LOCK_NOT_AVAILABLE.code()),
+            Self::Postgres(error) => error.code().map(SqlState::code),
+            Self::Busy(_) => Some(SqlState::LOCK_NOT_AVAILABLE.code()),
             _ => None,
         }
     }
@@ -71,10 +72,13 @@ fn describe(error: &tokio_postgres::Error) -> String {
     use std::error::Error as _;
     match error.as_db_error() {
         Some(db) => {
-            let hint = db
-                .hint()
-                .map(|hint| format!(" ({hint})"))
-                .unwrap_or_default();
+            let is_without_schema = *db.code() == SqlState::INVALID_SCHEMA_NAME
+                && db.message().contains("\"postroad\"");
+            let hint = match db.hint() {
+                None if is_without_schema => Some("run postroad migrate"),
+                hint => hint,
+            };
+            let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
             format!("{} [{}]{hint}", db.message(), db.code().code())
         }
         None => match error.source() {

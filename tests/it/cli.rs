@@ -21,7 +21,7 @@ fn refused(directory: &Directory, arguments: &[&str], words: &[&str]) -> anyhow:
 #[test]
 fn a_wrong_configuration_is_one_line_and_exit_code_2() -> anyhow::Result<()> {
     let directory = Directory::new()?;
-    let cases: [(&str, &[&str]); 4] = [
+    let cases: [(&str, &[&str]); 6] = [
         (
             "[worker]\nsend_timout = '1s'",
             &["worker.send_timout: ", "no such setting", "`send_timeout`"],
@@ -37,6 +37,14 @@ fn a_wrong_configuration_is_one_line_and_exit_code_2() -> anyhow::Result<()> {
         (
             "[gateways.relay]\ntype = 'smtp'\nfrom = 'a@x.org'",
             &["gateways.relay: "],
+        ),
+        (
+            "[gateways.ses]\ntype = 'ses'\nregion = 'eu-west-1'",
+            &["gateways.ses.access_key_id: is missing"],
+        ),
+        (
+            "[server]\nlisten = 'localhost'",
+            &["server.listen: ", "such as 127.0.0.1:8025"],
         ),
     ];
     for (file, words) in cases {
@@ -149,5 +157,30 @@ fn check_config_shows_gateways_and_masks_secrets() -> anyhow::Result<()> {
         shown.contains("password = ***") && !shown.contains("hunter2"),
         "{shown}"
     );
+    Ok(())
+}
+
+/// Whoever has not migrated yet is told to, whatever they begin with.
+#[tokio::test]
+async fn a_database_without_the_schema_is_told_with_what_makes_it() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    db.client
+        .batch_execute("drop schema postroad cascade")
+        .await?;
+    let directory = Directory::new()?;
+    for arguments in [
+        &["keys", "list"][..],
+        &["suppressions", "export"],
+        &["stats"],
+        &["worker"],
+    ] {
+        let output = directory
+            .postroad(arguments)
+            .env("DATABASE_URL", &db.url)
+            .output()?;
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(error.contains("postroad migrate"), "{arguments:?}: {error}");
+    }
     Ok(())
 }
