@@ -222,6 +222,32 @@ async fn the_queue_knows_the_average_size_of_what_each_recipient_adds() -> anyho
     Ok(())
 }
 
+/// A slice of a bulk send that waits for ever, or has always expired, is a mistake, as in the calls that make slices of a table.
+#[tokio::test]
+async fn rows_of_a_bulk_send_have_finite_times() -> anyhow::Result<()> {
+    let db = TestDb::new().await?;
+    let sender = db.connect_as("postroad_sender").await?;
+    let batch = sender.row("select batch_id from postroad.begin_bulk('email', null, 'x', null, null, null, 'alert', null, null, null, null, null, null, null)").await?;
+    for (times, queued) in [
+        ("now() + interval '1 hour', now() + interval '1 day'", true),
+        ("'infinity', null", false),
+        ("null, 'infinity'", false),
+        ("'-infinity', null", false),
+    ] {
+        let rows = format!(
+            "select queued from postroad.enqueue_rows('{batch}', 'email', '{{z@x.org}}', null, null, null, null, 'alert', 1::smallint, {times}, null, null, null, null, null, null)"
+        );
+        match sender.query(rows.as_str(), &[]).await {
+            Ok(_) => assert!(queued, "{times}"),
+            Err(error) => {
+                let code = error.code().map(tokio_postgres::error::SqlState::code);
+                assert_eq!((queued, code), (false, Some("PR001")), "{times}");
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whoever gets one mail of a bulk send knows its id, and could report a bounce or a complaint of the others if theirs followed from it.
 #[tokio::test]
 async fn the_ids_of_a_bulk_send_do_not_follow_from_one_another() -> anyhow::Result<()> {
